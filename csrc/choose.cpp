@@ -1,0 +1,123 @@
+#include "choose.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "errors.h"
+
+namespace makemore {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+void require(bool good, const char* name, const std::string& value, const char* limit) {
+  if (!good) throw OptionError(std::string(name) + " is " + value + "; it must be " + limit);
+}
+
+// Comparisons are false for NaN, so each range check refuses it too.
+void validate(const ChooseOptions& options, std::int64_t vocab_size) {
+  const double temperature = options.temperature;
+  require(temperature >= 0 && temperature < kInfinity, "temperature", std::to_string(temperature),
+          "a finite number >= 0");
+  require(options.top_k >= 0, "top_k", std::to_string(options.top_k), ">= 0 (0 keeps all)");
+  require(options.top_p > 0 && options.top_p <= 1, "top_p", std::to_string(options.top_p),
+          "> 0 and <= 1");
+  require(options.min_p >= 0 && options.min_p <= 1, "min_p", std::to_string(options.min_p),
+          ">= 0 and <= 1");
+  for (const std::int64_t id : options.mask) {
+    require(id >= 0 && id < vocab_size, "a masked id", std::to_string(id),
+            "an id of the vocabulary");
+  }
+}
+
+}  // namespace
+
+Chooser::Chooser(ChooseOptions options, std::int64_t vocab_size) : options_(std::move(options)) {
+  validate(options_, vocab_size);
+  const auto size = static_cast<std::size_t>(vocab_size);
+  masked_.resize(size, false);
+  for (const std::int64_t id : options_.mask) masked_[static_cast<std::size_t>(id)] = true;
+  weights_.resize(size);
+  cumulative_.resize(size);
+  if (truncates()) order_.resize(size);
+}
+
+bool Chooser::truncates() const {
+  return options_.top_k > 0 || options_.top_p < 1 || options_.min_p > 0;
+}
+
+void Chooser::prepare(std::span<const float> logits) {
+  double highest = -kInfinity;
+  std::size_t likeliest = 0;
+  for (std::size_t id = 0; id < weights_.size(); ++id) {
+    if (std::isnan(logits[id])) throw ArtifactError("the model's logits hold NaN");
+    if (!masked_[id] && logits[id] > highest) {
+      highest = logits[id];
+      likeliest = id;
+    }
+  }
+  if (highest > 0 && std::isinf(highest)) throw ArtifactError("the model's logits hold +inf");
+  if (std::isinf(highest)) {
+    constexpr auto kNothing = "no token is left to choose: what is not excluded has probability 0";
+    if (options_.mask.empty()) throw ArtifactError(kNothing);
+    throw OptionError(kNothing);
+  }
+  if (options_.temperature == 0) {
+    std::ranges::fill(weights_, 0.0);
+    weights_[likeliest] = 1;
+  } else {
+    for (std::size_t id = 0; id < weights_.size(); ++id) {
+      weights_[id] = masked_[id] ? 0 : std::exp((logits[id] - highest) / options_.temperature);
+    }
+    if (truncates()) truncate(logits);
+  }
+  double sum = 0;
+  for (std::size_t id = 0; id < weights_.size(); ++id) {
+    cumulative_[id] = sum += weights_[id];
+    if (weights_[id] > 0) last_ = id;
+  }
+}
+
+void Chooser::truncate(std::span<const float> logits) {
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  std::ranges::sort(order_, [&](std::size_t a, std::size_t b) {
+    if (masked_[a] != masked_[b]) return static_cast<bool>(masked_[b]);
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  });
+  std::size_t kept = order_.size();
+  if (options_.top_k > 0) kept = std::min(kept, static_cast<std::size_t>(options_.top_k));
+  if (options_.top_p < 1) {
+    double mass = 0;
+    for (std::size_t i = 0; i < kept; ++i) mass += weights_[order_[i]];
+    const double enough = options_.top_p * mass;
+    std::size_t taken = 0;
+    for (double sum = 0; taken < kept && sum < enough; ++taken) sum += weights_[order_[taken]];
+    kept = taken;
+  }
+  const double least = options_.min_p * weights_[order_[0]];
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    double& weight = weights_[order_[i]];
+    if (i >= kept || weight < least) weight = 0;
+  }
+}
+
+std::int64_t Chooser::pick(double coin) const {
+  const double target = coin * cumulative_.back();
+  const auto at = std::ranges::upper_bound(cumulative_, target) - cumulative_.begin();
+  // Rounding may lift coin * sum to sum itself; the last token is then the one meant.
+  return static_cast<std::int64_t>(std::min(static_cast<std::size_t>(at), last_));
+}
+
+double log_sum_exp(std::span<const float> logits) {
+  const double highest = *std::ranges::max_element(logits);
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - highest);
+  const double result = highest + std::log(sum);
+  if (!std::isfinite(result)) throw ArtifactError("the model's logits are not finite");
+  return result;
+}
+
+}  // namespace makemore

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace makemore {
+
+/// How a token is chosen. The defaults draw from the model's own distribution.
+struct ChooseOptions {
+  double temperature = 1.0;        ///< >= 0; 0 takes the likeliest token, the lowest id on a tie
+  std::int64_t top_k = 0;          ///< keep the k likeliest; 0 or >= V keeps all
+  double top_p = 1.0;              ///< in (0, 1]: keep the smallest set whose mass is >= p
+  double min_p = 0.0;              ///< in [0, 1]: keep tokens at least min_p times the likeliest
+  std::vector<std::int64_t> mask;  ///< ids never chosen
+};
+
+/// Turns logits into a distribution and coins into tokens: mask -> temperature -> top_k -> top_p
+/// -> min_p -> inverse CDF in id order, in double. The only place where a token is chosen.
+class Chooser {
+ public:
+  /// Throws OptionError for an option outside its range.
+  Chooser(ChooseOptions options, std::int64_t vocab_size);
+
+  /// Builds the distribution of one row of V logits. Allocates nothing. Throws ArtifactError for
+  /// a NaN, +inf, or a row that leaves no token to choose.
+  void prepare(std::span<const float> logits);
+
+  /// The token whose share of the prepared distribution holds `coin`, uniform in [0, 1).
+  std::int64_t pick(double coin) const;
+
+ private:
+  bool truncates() const;
+  void truncate(std::span<const float> logits);
+
+  ChooseOptions options_;
+  std::vector<bool> masked_;
+  std::vector<double> weights_;     // (V,) unnormalised probabilities, 0 for tokens left out
+  std::vector<double> cumulative_;  // (V,) running sum of weights_
+  std::vector<std::size_t> order_;  // ids by falling logit, ties by id
+  std::size_t last_ = 0;            // highest id with a positive weight
+};
+
+/// log(sum(exp(logits))) in double: what to subtract from a logit for its log-probability. Throws
+/// ArtifactError where that is not finite.
+double log_sum_exp(std::span<const float> logits);
+
+}  // namespace makemore

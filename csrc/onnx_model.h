@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ort.h"
+
+namespace makemore {
+
+/// One state tensor of a step.
+struct StateTensor {
+  std::string name;
+  int element_type;
+  std::vector<std::int64_t> shape;  // of one row: the batch axis left out
+  std::size_t row_bytes;
+};
+
+/// An ONNX file that keeps the step contract, opened: inputs (token, position, states), outputs
+/// (logits, next states), the batch axis first and free. Immutable, so steps on many threads share
+/// one.
+class OnnxModel {
+ public:
+  /// Throws ArtifactError for a file that is no ONNX model or breaks the contract, OrtError where
+  /// the device cannot be had.
+  OnnxModel(std::shared_ptr<const ort::Library> library, const std::filesystem::path& path,
+            ort::Device device);
+
+  const ort::Library& library() const { return *library_; }
+  ort::Device device() const { return device_; }
+  ort::OrtSession* session() const { return session_.get(); }
+  std::int64_t vocab_size() const { return vocab_size_; }
+  const std::vector<StateTensor>& states() const { return states_; }
+  const std::vector<const char*>& input_names() const { return input_names_; }
+  const std::vector<const char*>& output_names() const { return output_names_; }
+
+  /// The value of a key of the file's metadata, "" where it has none.
+  std::string metadata(const std::string& key) const;
+
+ private:
+  void read_names();
+  void read_contract(const std::string& path);
+  template <class TypeSlot>
+  ort::TensorType type_of(TypeSlot slot, std::size_t index) const {
+    ort::OrtTypeInfo* info = nullptr;
+    library_->check("reading a type", slot, session(), index, &info);
+    const auto owned = library_->own(ort::ReleaseTypeInfo, info);
+    return library_->type_of(*info);
+  }
+
+  std::shared_ptr<const ort::Library> library_;
+  ort::Device device_;
+  ort::Owned<ort::OrtSession> session_{nullptr, nullptr};
+  std::vector<std::string> inputs_, outputs_;
+  std::vector<const char*> input_names_, output_names_;
+  std::int64_t vocab_size_ = 0;
+  std::vector<StateTensor> states_;
+};
+
+}  // namespace makemore

@@ -1,0 +1,171 @@
+#include "ort.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "gather_model.h"
+
+#ifdef _WIN32
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#endif
+
+namespace makemore::ort {
+namespace {
+
+constexpr int kOldestMinor = 20;
+
+#ifdef _WIN32
+void* find_symbol(const std::filesystem::path& path, const char* name) {
+  const HMODULE module = LoadLibraryExW(path.c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH);
+  if (module == nullptr) {
+    throw OrtError("cannot open " + path.string() + ": Windows error " +
+                   std::to_string(GetLastError()));
+  }
+  return reinterpret_cast<void*>(GetProcAddress(module, name));
+}
+#else
+void* find_symbol(const std::filesystem::path& path, const char* name) {
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) throw OrtError("cannot open ONNX Runtime: " + std::string(dlerror()));
+  return dlsym(library, name);
+}
+#endif
+
+}  // namespace
+
+Library::Library(const std::filesystem::path& path) {
+  using GetApiBase = const OrtApiBase* (*)();
+  const auto get_api_base = reinterpret_cast<GetApiBase>(find_symbol(path, "OrtGetApiBase"));
+  if (get_api_base == nullptr) {
+    throw OrtError(path.string() + " is not ONNX Runtime: it has no OrtGetApiBase");
+  }
+  const OrtApiBase* base = get_api_base();
+  version_ = base->GetVersionString();
+  int major = 0, minor = 0;
+  const int numbers = std::sscanf(version_.c_str(), "%d.%d", &major, &minor);
+  if (numbers != 2 || major < 1 || (major == 1 && minor < kOldestMinor)) {
+    throw OrtError(path.string() + " is ONNX Runtime " + version_ + "; 1." +
+                   std::to_string(kOldestMinor) + " or newer is needed");
+  }
+  table_ = base->GetApi(kApiVersion);
+  if (table_ == nullptr) {
+    throw OrtError(path.string() + " (ONNX Runtime " + version_ + ") has no API version " +
+                   std::to_string(kApiVersion));
+  }
+  OrtEnv* env = nullptr;
+  // Errors come back as statuses; nothing is to be printed besides.
+  check("starting ONNX Runtime", CreateEnv, static_cast<int>(kLogFatal), "makemore", &env);
+  env_ = own(ReleaseEnv, env);
+  cpu_memory_ = memory(Device::kCpu);
+  self_test();
+}
+
+std::string Library::take(OrtStatus* status) const {
+  const auto owned = own(ReleaseStatus, status);
+  return call(GetErrorMessage, status);
+}
+
+OrtAllocator* Library::default_allocator() const {
+  OrtAllocator* allocator = nullptr;
+  check("finding the allocator", GetAllocatorWithDefaultOptions, &allocator);
+  return allocator;
+}
+
+std::string Library::take(char* text) const {
+  std::string copy(text);
+  check("freeing a string", AllocatorFree, default_allocator(), text);
+  return copy;
+}
+
+std::vector<std::string> Library::providers() const {
+  char** names = nullptr;
+  int count = 0;
+  check("listing the providers", GetAvailableProviders, &names, &count);
+  std::vector<std::string> providers(names, names + count);
+  check("freeing the list of providers", ReleaseAvailableProviders, names, count);
+  return providers;
+}
+
+Owned<OrtSessionOptions> Library::session_options(Device device) const {
+  OrtSessionOptions* raw = nullptr;
+  check("making session options", CreateSessionOptions, &raw);
+  auto options = own(ReleaseSessionOptions, raw);
+  check("setting threads", SetIntraOpNumThreads, raw, 1);
+  check("setting threads", SetInterOpNumThreads, raw, 1);
+  check("setting optimisation", SetSessionGraphOptimizationLevel, raw,
+        static_cast<int>(kOptimizeAll));
+  if (device == Device::kCpu) return options;
+
+  if (std::ranges::count(providers(), "CUDAExecutionProvider") == 0) {
+    throw OrtError(
+        "device 'cuda' needs the GPU build of ONNX Runtime, but the one found (" + version_ +
+        ") has no CUDA provider: pip uninstall onnxruntime, then pip install 'makemore[cuda]'");
+  }
+  OrtCUDAProviderOptionsV2* raw_cuda = nullptr;
+  check("asking for CUDA", CreateCUDAProviderOptions, &raw_cuda);
+  const auto cuda = own(ReleaseCUDAProviderOptions, raw_cuda);
+  check("device 'cuda' cannot be had", SessionOptionsAppendExecutionProvider_CUDA_V2, raw,
+        raw_cuda);
+  return options;
+}
+
+Owned<OrtSession> Library::session(const std::string& model, Device device) const {
+  const auto options = session_options(device);
+  OrtSession* raw = nullptr;
+  check("opening a model", CreateSessionFromArray, env(), model.data(), model.size(), options.get(),
+        &raw);
+  return own(ReleaseSession, raw);
+}
+
+Owned<OrtMemoryInfo> Library::memory(Device device) const {
+  OrtMemoryInfo* raw = nullptr;
+  check("describing memory", CreateMemoryInfo, device == Device::kCuda ? "Cuda" : "Cpu",
+        static_cast<int>(kDeviceAllocator), 0, static_cast<int>(kMemoryDefault), &raw);
+  return own(ReleaseMemoryInfo, raw);
+}
+
+Owned<OrtValue> Library::tensor(void* data, std::size_t bytes, std::span<const std::int64_t> shape,
+                                int element_type) const {
+  OrtValue* raw = nullptr;
+  check("making a tensor", CreateTensorWithDataAsOrtValue, cpu_memory_.get(), data, bytes,
+        shape.data(), shape.size(), element_type, &raw);
+  return own(ReleaseValue, raw);
+}
+
+TensorType Library::type_of(const OrtTypeInfo& info) const {
+  const OrtTensorTypeAndShapeInfo* tensor = nullptr;
+  check("reading a type", CastTypeInfoToTensorInfo, &info, &tensor);
+  TensorType type;
+  if (tensor == nullptr) return type;
+  std::size_t rank = 0;
+  check("reading a type", GetTensorElementType, tensor, &type.element_type);
+  check("reading a shape", GetDimensionsCount, tensor, &rank);
+  type.shape.resize(rank);
+  check("reading a shape", GetDimensions, tensor, type.shape.data(), rank);
+  return type;
+}
+
+void Library::self_test() const {
+  const auto gather = session(gather_model(kFloat), Device::kCpu);
+  std::array<float, 3> data{1, 2, 4};
+  std::array<std::int64_t, 2> indices{2, 0};
+  std::array<float, 2> rows{};
+  const std::array<std::int64_t, 1> three{3}, two{2};
+  const auto data_value = tensor(std::span(data), three, kFloat);
+  const auto index_value = tensor(std::span(indices), two, kInt64);
+  const auto rows_value = tensor(std::span(rows), two, kFloat);
+  const std::array<const char*, 2> inputs{"data", "indices"};
+  const std::array<const char*, 1> outputs{"rows"};
+  const std::array<const OrtValue*, 2> in{data_value.get(), index_value.get()};
+  std::array<OrtValue*, 1> out{rows_value.get()};
+  check("self-test", Run, gather.get(), nullptr, inputs.data(), in.data(), in.size(),
+        outputs.data(), outputs.size(), out.data());
+  if (rows != std::array<float, 2>{4, 1}) {
+    throw OrtError("ONNX Runtime " + version_ + " fails its self-test: a Gather gave wrong rows");
+  }
+}
+
+}  // namespace makemore::ort

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace makemore {
+
+/// Every prefix met in a batch, kept once: its last token and the prefix before it.
+class Prefixes {
+ public:
+  static constexpr std::int64_t kEmpty = -1;
+
+  /// The prefix that says `token` after `parent`.
+  std::int64_t add(std::int64_t parent, std::int64_t token) {
+    nodes_.push_back({parent, token});
+    return static_cast<std::int64_t>(nodes_.size()) - 1;
+  }
+
+  /// Appends the tokens of a prefix to `out` and returns how many they are.
+  std::int64_t append_to(std::vector<std::int64_t>& out, std::int64_t prefix) const {
+    const auto begin = static_cast<std::ptrdiff_t>(out.size());
+    while (prefix != kEmpty) {
+      const Node& node = nodes_[static_cast<std::size_t>(prefix)];
+      out.push_back(node.token);
+      prefix = node.parent;
+    }
+    std::reverse(out.begin() + begin, out.end());
+    return static_cast<std::int64_t>(out.size()) - begin;
+  }
+
+ private:
+  struct Node {
+    std::int64_t parent;
+    std::int64_t token;
+  };
+  std::vector<Node> nodes_;
+};
+
+}  // namespace makemore

@@ -1,0 +1,25 @@
+"""makemore: strings like those of a text file, sampled from one artifact without PyTorch.
+
+    >>> import makemore
+    >>> names = makemore.load("names")
+    >>> names.sample(3, seed=1)
+
+`load` opens what `mm-export` wrote; the `Sampler` it returns makes strings and scores them.
+"""
+
+from makemore.artifact import Artifact
+from makemore.errors import ArtifactError, DataError, MakemoreError, OptionError, OrtError
+from makemore.loading import load
+from makemore.sampler import Sample, Sampler
+
+__all__ = [
+    "Artifact",
+    "ArtifactError",
+    "DataError",
+    "MakemoreError",
+    "OptionError",
+    "OrtError",
+    "Sample",
+    "Sampler",
+    "load",
+]

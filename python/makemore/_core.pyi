@@ -1,0 +1,73 @@
+from collections.abc import Sequence
+from os import PathLike
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from makemore.step import Step as AnyStep
+
+class Library:
+    def __init__(self, path: str | PathLike[str]) -> None: ...
+    @property
+    def version(self) -> str: ...
+    def providers(self) -> list[str]: ...
+
+class StateTensor:
+    @property
+    def name(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def shape(self) -> list[int]: ...
+
+class OnnxModel:
+    def __init__(
+        self, library: Library, path: str | PathLike[str], *, cuda: bool = False
+    ) -> None: ...
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def states(self) -> list[StateTensor]: ...
+    def metadata(self, key: str) -> str: ...
+
+class Step:
+    @property
+    def vocab_size(self) -> int: ...
+    def reset(self, rows: int) -> None: ...
+    def run(self, tokens: ArrayLike, positions: ArrayLike) -> NDArray[np.float32]: ...
+    def select(self, parents: ArrayLike) -> None: ...
+
+class CpuStep(Step):
+    def __init__(self, model: OnnxModel, time_axes: Sequence[int | None]) -> None: ...
+
+class DeviceStep(Step):
+    def __init__(self, model: OnnxModel) -> None: ...
+
+class PythonStep(Step):
+    def __init__(self, step: AnyStep) -> None: ...
+
+class ChooseOptions:
+    def __init__(
+        self,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        mask: Sequence[int] = [],
+    ) -> None: ...
+
+def coin(seed: int, row: int, position: int) -> float: ...
+def choose(logits: ArrayLike, coin: float, options: ChooseOptions = ...) -> int: ...
+def decode(
+    steps: Sequence[Step],
+    *,
+    prompts: ArrayLike,
+    offsets: ArrayLike,
+    rows: int,
+    first_row: int = 0,
+    max_length: int,
+    options: ChooseOptions = ...,
+    seed: int = 0,
+    batch_size: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...

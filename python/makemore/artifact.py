@@ -1,0 +1,125 @@
+"""What an artifact says about itself: one JSON string inside `model.onnx` and `model.ts`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from makemore.errors import ArtifactError
+from makemore.vocabulary import Vocabulary
+
+SCHEMA = 1
+"""The newest artifact schema that this version writes and reads."""
+
+METADATA_KEY = "makemore"
+"""Key of the JSON in `metadata_props` of ONNX; with `.json` added, TorchScript's extra file."""
+
+
+class StateSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One state tensor of a step. `shape` leaves the batch axis out.
+
+    `time_axis`, an axis of `shape`, promises a cache that is only added to: the step at position p
+    writes slot p of that axis, reads slots 0 to p, and leaves the others as they are.
+    """
+
+    name: str
+    dtype: Literal["float32", "int64"]
+    shape: tuple[int, ...]
+    time_axis: int | None = None
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model it is: a name for people, its sizes, its number of weights."""
+
+    type: str
+    config: dict[str, Any]
+    parameters: int
+
+
+class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The text it was trained on: `lines` are those kept, `split` the lines of train, dev, test."""
+
+    name: str
+    sha256: str
+    lines: int
+    blank: int
+    duplicates: int
+    split: dict[str, int]
+
+
+class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """How it was trained. `losses`: nats per character, the stop counted, by part of the split."""
+
+    data: DataInfo
+    losses: dict[str, float]
+    steps: int
+    seed: int
+
+
+class Golden(msgspec.Struct, frozen=True, kw_only=True):
+    """Samples at a seed with default options; any runtime must give these again."""
+
+    seed: int
+    strings: tuple[str, ...]
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """The metadata of an artifact.
+
+    `characters`: token i > 0 is `characters[i - 1]`; token 0 starts and stops.
+    `block_size`: positions the step knows, or None where any position will do.
+    `max_length`: longest string made unless told otherwise, in characters.
+    """
+
+    schema: int = SCHEMA
+    model: ModelInfo
+    characters: tuple[str, ...]
+    block_size: int | None
+    max_length: int
+    states: tuple[StateSpec, ...]
+    training: TrainingInfo
+    versions: dict[str, str]
+    golden: Golden
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.characters)
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes, source: str) -> Artifact:
+        """Parses the metadata of `source`; `ArtifactError` says what is wrong and where."""
+        try:
+            schema = msgspec.json.decode(text, type=_SchemaOnly).schema
+            if schema > SCHEMA:
+                raise ArtifactError(
+                    f"{source}: artifact schema {schema} is newer than {SCHEMA}, the newest that "
+                    "this version of makemore reads: pip install --upgrade makemore"
+                )
+            artifact = msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ArtifactError(f"{source}: bad makemore metadata: {error}") from None
+        artifact._check(source)
+        return artifact
+
+    def _check(self, source: str) -> None:
+        if self.schema < 1:
+            raise ArtifactError(f"{source}: schema is {self.schema}; the first is 1")
+        if not self.characters or any(len(character) != 1 for character in self.characters):
+            raise ArtifactError(f"{source}: characters must be single characters, at least one")
+        if len(set(self.characters)) != len(self.characters):
+            raise ArtifactError(f"{source}: characters holds a character twice")
+        if self.max_length < 1:
+            raise ArtifactError(f"{source}: max_length is {self.max_length}; at least 1 is needed")
+        if self.block_size is not None and self.max_length > self.block_size - 1:
+            raise ArtifactError(
+                f"{source}: max_length is {self.max_length}, "
+                f"but a block of {self.block_size} holds {self.block_size - 1} characters"
+            )
+
+
+class _SchemaOnly(msgspec.Struct):
+    schema: int

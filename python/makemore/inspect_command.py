@@ -1,0 +1,130 @@
+"""`mm-inspect`: what is in an artifact; with no argument, what this machine offers."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from makemore.command import Command
+from makemore.errors import OrtError
+from makemore.loading import load, usable_cores
+from makemore.onnxruntime_library import find_library, open_library
+from makemore.sampler import Sampler
+
+
+@click.command(cls=Command)
+@click.argument("artifact", type=click.Path(path_type=Path), required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def inspect(artifact: Path | None, as_json: bool) -> None:
+    """Shows what is in ARTIFACT and replays its golden samples; exits 1 where they differ.
+
+    With no ARTIFACT: which ONNX Runtime is found, its version, path and providers, and the machine.
+    """
+    if artifact is None:
+        report = describe_environment()
+        good = "onnxruntime error" not in report
+    else:
+        report = describe_artifact(artifact, load(artifact))
+        good = report["golden samples"]["replayed"] == report["golden samples"]["of"]
+    if as_json:
+        click.echo(msgspec.json.encode(report))
+    else:
+        show(report)
+    sys.exit(0 if good else 1)
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions, the ONNX Runtime that artifacts would run on, and the machine."""
+    report: dict[str, Any] = {
+        "makemore": version("makemore"),
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "machine": f"{platform.system()} {platform.machine()}, {_cpu_name()}",
+        "cores": usable_cores(),
+    }
+    try:
+        path = find_library()
+        library = open_library()
+    except OrtError as error:
+        report["onnxruntime error"] = str(error)
+    else:
+        report["onnxruntime"] = library.version
+        report["onnxruntime library"] = str(path)
+        report["onnxruntime providers"] = library.providers()
+    packages = ("numpy", "torch", "onnx", "onnxscript", "safetensors")
+    return report | {package: _version(package) for package in packages}
+
+
+def describe_artifact(path: Path, sampler: Sampler) -> dict[str, Any]:
+    """The metadata of an artifact, and whether it still makes its golden samples."""
+    artifact = sampler.artifact
+    golden = artifact.golden
+    made = sampler.sample(len(golden.strings), seed=golden.seed)
+    data = artifact.training.data
+    return {
+        "artifact": str(path),
+        "schema": artifact.schema,
+        "model": artifact.model.type,
+        "parameters": artifact.model.parameters,
+        "config": artifact.model.config,
+        "characters": "".join(artifact.characters),
+        "block size": artifact.block_size,
+        "max length": artifact.max_length,
+        "states": {
+            state.name: f"{state.dtype} {list(state.shape)}"
+            + ("" if state.time_axis is None else f", time axis {state.time_axis}")
+            for state in artifact.states
+        },
+        "data": msgspec.to_builtins(data),
+        "nats per character": artifact.training.losses,
+        "training steps": artifact.training.steps,
+        "training seed": artifact.training.seed,
+        "versions": artifact.versions,
+        "golden samples": {
+            "replayed": sum(a == b for a, b in zip(made, golden.strings, strict=True)),
+            "of": len(golden.strings),
+        },
+    }
+
+
+def show(report: dict[str, Any]) -> None:
+    """The report as a table on stdout."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for key, value in report.items():
+        table.add_row(key, _shown(value))
+    Console().print(table, markup=False, highlight=False)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {item}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, int) and value is not None:
+        return f"{value:,}"
+    return str(value)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"

@@ -1,0 +1,202 @@
+"""The sampler: strings from a model, and the probability of strings under it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore import _core
+from makemore.artifact import Artifact
+from makemore.errors import OptionError
+from makemore.step import Step
+from makemore.vocabulary import STOP
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+BATCH_SIZE = 512
+"""Rows decoded together unless told otherwise."""
+
+ROWS_PER_THREAD = 64
+"""Fewer rows than this are not worth a thread of their own."""
+
+
+class Sample(NamedTuple):
+    """One string, and what is known of it; the same seed, row and options give it again.
+
+    ids: (length,) int64, start and stop left out. log_prob: natural-log probability under the
+    model itself, whatever the options were: of the whole string where it came to its stop, of its
+    characters alone where it was cut at `max_length` (finish_reason "length").
+    """
+
+    text: str
+    ids: NDArray[np.int64]
+    log_prob: float
+    finish_reason: Literal["stop", "length"]
+    seed: int
+    row: int
+
+
+class SampleOptions(TypedDict, total=False):
+    """Options of `sample` and `sample_ids`. With none given, strings follow the model exactly.
+
+    The filters work in this order: exclude, temperature, top_k, top_p, min_p.
+    """
+
+    temperature: float  # 1.0; lower is safer, 0 takes the likeliest character each time
+    top_k: int  # 0; keep the k likeliest characters, 0 keeps all
+    top_p: float  # 1.0; keep the smallest set of characters whose mass is at least p
+    min_p: float  # 0.0; keep characters at least min_p times as likely as the likeliest
+    prefix: str  # ""; what every string begins with
+    exclude: str  # ""; characters that are never made
+    max_length: int | None  # None: the artifact's; most characters of a string
+    seed: int | None  # None: fresh entropy
+    first_row: int  # 0; number of the first string: (seed, row) names a string for good
+    batch_size: int  # BATCH_SIZE; rows decoded together, which changes the speed only
+
+
+class Sampler:
+    """Samples from a model and scores strings, as `makemore.load` gives it.
+
+    Safe to use from several threads at once: each call decodes with steps of its own.
+    """
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        new_step: Callable[[], Step],
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> None:
+        """A sampler over any step: `new_step` makes one, for up to `threads` of them at a time."""
+        if threads < 1:
+            raise OptionError(f"threads is {threads}; it must be >= 1")
+        self.artifact = artifact
+        self.vocabulary = artifact.vocabulary
+        self.new_step = new_step
+        self.device = device
+        self.threads = threads
+
+    def sample(self, n: int, **options: Unpack[SampleOptions]) -> list[str]:
+        """Makes n strings; see `SampleOptions`. A string depends on artifact, options, seed and
+        row alone: neither batch size nor threads change it.
+
+        Raises `OptionError` for an option outside its range or a character the model never saw.
+        """
+        ids, offsets, *_ = self._sample(n, **options)
+        return self.vocabulary.decode(ids, offsets)
+
+    def sample_ids(self, n: int, **options: Unpack[SampleOptions]) -> list[Sample]:
+        """Makes the strings that `sample` makes, each with its ids, log-probability, finish reason,
+        seed and row.
+        """
+        ids, offsets, log_probs, stopped, seed = self._sample(n, **options)
+        first_row = options.get("first_row", 0)
+        return [
+            Sample(
+                text=text,
+                ids=ids[offsets[i] : offsets[i + 1]],
+                log_prob=float(log_probs[i]),
+                finish_reason="stop" if stopped[i] else "length",
+                seed=seed,
+                row=first_row + i,
+            )
+            for i, text in enumerate(self.vocabulary.decode(ids, offsets))
+        ]
+
+    def score(self, strings: Sequence[str], *, batch_size: int = BATCH_SIZE) -> NDArray[np.float64]:
+        """Natural-log probability of each whole string, its stop included: (n,) float64.
+
+        Raises `OptionError` for a character the model never saw or a string longer than its block.
+        """
+        if isinstance(strings, str):
+            raise TypeError("score takes a list of strings, not one string")
+        # Neighbours in the alphabet share prefixes, and a shared prefix is evaluated once.
+        order = sorted(range(len(strings)), key=strings.__getitem__)
+        tokens: list[int] = []
+        offsets = [0]
+        longest = 0
+        for i in order:
+            self._check_length(len(strings[i]), f"{strings[i]!r} has")
+            longest = max(longest, len(strings[i]))
+            tokens += [*self.vocabulary.encode(strings[i]), STOP]
+            offsets.append(len(tokens))
+        _, _, log_probs, _ = _core.decode(
+            self._steps(len(strings)),
+            prompts=np.array(tokens, dtype=np.int64),
+            offsets=np.array(offsets, dtype=np.int64),
+            rows=len(strings),
+            max_length=longest + 1,
+            batch_size=batch_size,
+        )
+        scores = np.empty(len(strings))
+        scores[order] = log_probs
+        return scores
+
+    def _sample(
+        self,
+        n: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        prefix: str = "",
+        exclude: str = "",
+        max_length: int | None = None,
+        seed: int | None = None,
+        first_row: int = 0,
+        batch_size: int = BATCH_SIZE,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_], int]:
+        """Token ids (total,), offsets (n + 1,), log-probabilities (n,), stopped (n,), seed."""
+        if max_length is None:
+            max_length = self.artifact.max_length
+        self._check_length(max_length, "max_length is")
+        if len(prefix) > max_length:
+            raise OptionError(
+                f"prefix {prefix!r} has {len(prefix)} characters; max_length is {max_length}"
+            )
+        if seed is None:
+            seed = secrets.randbits(63)
+        for name, value in (("seed", seed), ("first_row", first_row)):
+            if not 0 <= value < 2**64:
+                raise OptionError(f"{name} is {value}; it must be >= 0 and < 2**64")
+        ids, lengths, log_probs, stopped = _core.decode(
+            self._steps(n),
+            prompts=np.array(self.vocabulary.encode(prefix), dtype=np.int64),
+            offsets=np.empty(0, dtype=np.int64),
+            rows=n,
+            first_row=first_row,
+            max_length=max_length,
+            options=_core.ChooseOptions(
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                min_p=min_p,
+                mask=self.vocabulary.encode(exclude),
+            ),
+            seed=seed,
+            batch_size=batch_size,
+        )
+        offsets = np.concatenate(([0], np.cumsum(lengths)))
+        return ids, offsets, log_probs, stopped.astype(bool), seed
+
+    def _check_length(self, length: int, what: str) -> None:
+        block_size = self.artifact.block_size
+        if block_size is not None and length > block_size - 1:
+            raise OptionError(
+                f"{what} {length} characters; a block of {block_size} holds {block_size - 1}"
+                if what.endswith("has")
+                else f"{what} {length}; a block of {block_size} holds {block_size - 1} characters"
+            )
+
+    def _steps(self, rows: int) -> list[_core.Step]:
+        """As many steps as threads are worth having for so many rows."""
+        workers = max(1, min(self.threads, rows // ROWS_PER_THREAD))
+        steps = [self.new_step() for _ in range(workers)]
+        return [s if isinstance(s, _core.Step) else _core.PythonStep(s) for s in steps]
