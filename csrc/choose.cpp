@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <sstream>
 #include <string>
 
 #include "errors.h"
@@ -13,23 +14,24 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-void require(bool good, const char* name, const std::string& value, const char* limit) {
-  if (!good) throw OptionError(std::string(name) + " is " + value + "; it must be " + limit);
+template <class Number>
+void require(bool good, const char* name, Number value, const char* limit) {
+  if (good) return;
+  std::ostringstream message;  // unlike std::to_string it shows 1e-9 as it is
+  message << name << " is " << value << "; it must be " << limit;
+  throw OptionError(message.str());
 }
 
 // Comparisons are false for NaN, so each range check refuses it too.
 void validate(const ChooseOptions& options, std::int64_t vocab_size) {
   const double temperature = options.temperature;
-  require(temperature >= 0 && temperature < kInfinity, "temperature", std::to_string(temperature),
+  require(temperature >= 0 && temperature < kInfinity, "temperature", temperature,
           "a finite number >= 0");
-  require(options.top_k >= 0, "top_k", std::to_string(options.top_k), ">= 0 (0 keeps all)");
-  require(options.top_p > 0 && options.top_p <= 1, "top_p", std::to_string(options.top_p),
-          "> 0 and <= 1");
-  require(options.min_p >= 0 && options.min_p <= 1, "min_p", std::to_string(options.min_p),
-          ">= 0 and <= 1");
+  require(options.top_k >= 0, "top_k", options.top_k, ">= 0 (0 keeps all)");
+  require(options.top_p > 0 && options.top_p <= 1, "top_p", options.top_p, "> 0 and <= 1");
+  require(options.min_p >= 0 && options.min_p <= 1, "min_p", options.min_p, ">= 0 and <= 1");
   for (const std::int64_t id : options.mask) {
-    require(id >= 0 && id < vocab_size, "a masked id", std::to_string(id),
-            "an id of the vocabulary");
+    require(id >= 0 && id < vocab_size, "a masked id", id, "an id of the vocabulary");
   }
 }
 

@@ -56,8 +56,13 @@ Library::Library(const std::filesystem::path& path) {
                    std::to_string(kApiVersion));
   }
   OrtEnv* env = nullptr;
-  // Errors come back as statuses; nothing is to be printed besides.
-  check("starting ONNX Runtime", CreateEnv, static_cast<int>(kLogFatal), "makemore", &env);
+  // Nothing is to be printed: errors come back as statuses, and the log is kept for what they omit.
+  const auto keep = [](void* log, int, const char*, const char*, const char*, const char* message) {
+    const std::lock_guard lock(static_cast<Log*>(log)->mutex);
+    static_cast<Log*>(log)->last_error = message;
+  };
+  check("starting ONNX Runtime", CreateEnvWithCustomLogger, static_cast<LoggingFunction>(keep),
+        log_.get(), static_cast<int>(kLogError), "makemore", &env);
   env_ = own(ReleaseEnv, env);
   cpu_memory_ = memory(Device::kCpu);
   self_test();
@@ -97,19 +102,27 @@ Owned<OrtSessionOptions> Library::session_options(Device device) const {
   check("setting threads", SetInterOpNumThreads, raw, 1);
   check("setting optimisation", SetSessionGraphOptimizationLevel, raw,
         static_cast<int>(kOptimizeAll));
-  if (device == Device::kCpu) return options;
-
-  if (std::ranges::count(providers(), "CUDAExecutionProvider") == 0) {
-    throw OrtError(
-        "device 'cuda' needs the GPU build of ONNX Runtime, but the one found (" + version_ +
-        ") has no CUDA provider: pip uninstall onnxruntime, then pip install 'makemore[cuda]'");
-  }
-  OrtCUDAProviderOptionsV2* raw_cuda = nullptr;
-  check("asking for CUDA", CreateCUDAProviderOptions, &raw_cuda);
-  const auto cuda = own(ReleaseCUDAProviderOptions, raw_cuda);
-  check("device 'cuda' cannot be had", SessionOptionsAppendExecutionProvider_CUDA_V2, raw,
-        raw_cuda);
+  if (device == Device::kCuda) append_cuda(raw);
   return options;
+}
+
+void Library::append_cuda(OrtSessionOptions* options) const {
+  if (std::ranges::count(providers(), "CUDAExecutionProvider") == 0) {
+    throw OrtError("device 'cuda' needs the GPU build of ONNX Runtime, but the one found (" +
+                   version_ +
+                   ") has no CUDA provider: pip uninstall onnxruntime, then pip install "
+                   "'makemore[cuda]'");
+  }
+  OrtCUDAProviderOptionsV2* raw = nullptr;
+  check("asking for CUDA", CreateCUDAProviderOptions, &raw);
+  const auto cuda = own(ReleaseCUDAProviderOptions, raw);
+  try {
+    check("device 'cuda' cannot be had", SessionOptionsAppendExecutionProvider_CUDA_V2, options,
+          raw);
+  } catch (const OrtError& error) {
+    const std::lock_guard lock(log_->mutex);
+    throw OrtError(std::string(error.what()) + "; " + log_->last_error);
+  }
 }
 
 Owned<OrtSession> Library::session(const std::string& model, Device device) const {

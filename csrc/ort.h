@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -83,10 +84,18 @@ class Library {
   Owned<OrtValue> tensor(void* data, std::size_t bytes, std::span<const std::int64_t> shape,
                          int element_type) const;
   std::string take(OrtStatus* status) const;
+  void append_cuda(OrtSessionOptions* options) const;
   void self_test() const;
+
+  /// The last error that ONNX Runtime logged: its statuses leave out why a provider did not load.
+  struct Log {
+    std::mutex mutex;
+    std::string last_error;
+  };
 
   void* const* table_ = nullptr;
   std::string version_;
+  std::unique_ptr<Log> log_ = std::make_unique<Log>();
   Owned<OrtEnv> env_{nullptr, nullptr};
   Owned<OrtMemoryInfo> cpu_memory_{nullptr, nullptr};
 };

@@ -33,9 +33,12 @@ struct OrtApiBase {
 
 using PathChar = std::filesystem::path::value_type;
 
+using LoggingFunction = void (*)(void* parameter, int severity, const char* category,
+                                 const char* logger, const char* location, const char* message);
+
 // Values of the C enums.
 enum ElementType : int { kFloat = 1, kInt64 = 7 };   // ONNXTensorElementDataType
-enum LoggingLevel : int { kLogFatal = 4 };           // OrtLoggingLevel
+enum LoggingLevel : int { kLogError = 3 };           // OrtLoggingLevel
 enum OptimizationLevel : int { kOptimizeAll = 99 };  // GraphOptimizationLevel
 enum AllocatorType : int { kDeviceAllocator = 0 };   // OrtAllocatorType
 enum MemoryType : int { kMemoryDefault = 0 };        // OrtMemType
@@ -50,7 +53,8 @@ template <std::size_t Index, class Handle>
 using Release = Slot<Index, void(Handle*)>;
 
 inline constexpr Slot<2, const char*(const OrtStatus*)> GetErrorMessage;
-inline constexpr Call<3, int, const char*, OrtEnv**> CreateEnv;
+inline constexpr Call<4, LoggingFunction, void*, int, const char*, OrtEnv**>
+    CreateEnvWithCustomLogger;
 inline constexpr Call<7, const OrtEnv*, const PathChar*, const OrtSessionOptions*, OrtSession**>
     CreateSession;
 inline constexpr Call<8, const OrtEnv*, const void*, std::size_t, const OrtSessionOptions*,

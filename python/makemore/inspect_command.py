@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from makemore.command import Command
 from makemore.errors import OrtError
@@ -44,7 +42,7 @@ def inspect(artifact: Path | None, as_json: bool) -> None:
 def describe_environment() -> dict[str, Any]:
     """Versions, the ONNX Runtime that artifacts would run on, and the machine."""
     report: dict[str, Any] = {
-        "makemore": version("makemore"),
+        "makemore": _version("makemore"),
         "python": f"{platform.python_version()} ({sys.executable})",
         "machine": f"{platform.system()} {platform.machine()}, {_cpu_name()}",
         "cores": usable_cores(),
@@ -95,23 +93,25 @@ def describe_artifact(path: Path, sampler: Sampler) -> dict[str, Any]:
 
 
 def show(report: dict[str, Any]) -> None:
-    """The report as a table on stdout."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
+    """The report on stdout, a line or a few for each key."""
+    width = max(map(len, report))
     for key, value in report.items():
-        table.add_row(key, _shown(value))
-    Console().print(table, markup=False, highlight=False)
+        first, *more = _shown(value)
+        click.echo(f"{key:<{width}}  {first}".rstrip())
+        for line in more:
+            click.echo(f"{'':<{width}}  {line}")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any) -> list[str]:
     if isinstance(value, dict):
-        return "\n".join(f"{key}: {item}" for key, item in value.items())
+        return [f"{key}: {_shown(item)[0]}" for key, item in value.items()] or ["none"]
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, int) and value is not None:
-        return f"{value:,}"
-    return str(value)
+        return [", ".join(map(str, value))]
+    if isinstance(value, int):
+        return [f"{value:,}"]
+    if isinstance(value, float):
+        return [f"{value:.4f}"]
+    return ["none" if value is None else str(value)]
 
 
 def _version(package: str) -> str:
