@@ -31,6 +31,13 @@ py::array_t<T> to_numpy(std::vector<T> values) {
   return py::array_t<T>(size, data, owner);
 }
 
+/// Text that a file or a path gave: it need not be UTF-8.
+py::str to_text(const std::string& bytes) {
+  const auto size = static_cast<py::ssize_t>(bytes.size());
+  return py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(bytes.data(), size, "backslashreplace"));
+}
+
 /// A step written in Python: an object with the verbs reset, run and select and a vocab_size.
 class PythonStep : public Step {
  public:
@@ -92,7 +99,7 @@ py::tuple decode_to_numpy(const std::vector<Step*>& steps, const Ids& prompts, c
 
 void translate(std::exception_ptr exception) {
   const auto raise = [](const char* name, const std::exception& error) {
-    py::set_error(py::module_::import("makemore.errors").attr(name), error.what());
+    py::set_error(py::module_::import("makemore.errors").attr(name), to_text(error.what()));
   };
   try {
     std::rethrow_exception(std::move(exception));
@@ -117,7 +124,7 @@ PYBIND11_MODULE(_core, m) {
       .def("providers", &ort::Library::providers);
 
   py::class_<StateTensor>(m, "StateTensor")
-      .def_readonly("name", &StateTensor::name)
+      .def_property_readonly("name", [](const StateTensor& state) { return to_text(state.name); })
       .def_readonly("shape", &StateTensor::shape)
       .def_property_readonly("dtype", [](const StateTensor& state) {
         return state.element_type == ort::kFloat ? "float32" : "int64";
@@ -133,7 +140,12 @@ PYBIND11_MODULE(_core, m) {
            py::arg("library"), py::arg("path"), py::kw_only(), py::arg("cuda") = false)
       .def_property_readonly("vocab_size", &OnnxModel::vocab_size)
       .def_property_readonly("states", &OnnxModel::states)
-      .def("metadata", &OnnxModel::metadata, py::arg("key"));
+      .def(
+          "metadata",
+          [](const OnnxModel& model, const std::string& key) {
+            return py::bytes(model.metadata(key));
+          },
+          py::arg("key"));
 
   py::class_<Step>(m, "Step")
       .def_property_readonly("vocab_size", &Step::vocab_size)

@@ -64,7 +64,7 @@ void CpuStep::reset(std::int64_t rows) {
   rows_ = static_cast<std::size_t>(rows);
   reserve(rows_);
   for (Buffer& buffer : buffers_) {
-    std::memset(buffer.now.data(), 0, rows_ * buffer.row_bytes);
+    std::fill_n(buffer.now.begin(), rows_ * buffer.row_bytes, std::byte{0});
   }
   std::fill_n(used_.begin(), rows_, 0);
 }

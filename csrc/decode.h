@@ -31,7 +31,7 @@ struct DecodeRequest {
   std::int64_t max_length = 0;  ///< most tokens of a string, the stop token not counted
   ChooseOptions choose;
   std::uint64_t seed = 0;
-  std::int64_t batch_size = 0;  ///< rows decoded together
+  std::int64_t batch_size = 0;  ///< most rows decoded together
 };
 
 /// Strings as token ids, without start and stop, laid end to end in row order.
@@ -44,10 +44,11 @@ struct Decoded {
 
 /// Decodes strings until the stop token or `max_length`. Token 0 starts and stops.
 ///
-/// Rows that share a prefix share one row of the step until they part, and a string depends on
-/// nothing but (model, options, seed, row). Batches are spread over `steps`, one thread each, the
-/// calling thread being the first; `poll` is called on the calling thread at least every 50 ms, or
-/// once a step where that is longer, and may throw to interrupt.
+/// Rows that share a prefix share one row of the step until they part, and rows are brought into
+/// batches with those that begin alike. A string depends on nothing but (model, options, seed,
+/// row). Batches are spread over `steps`, one thread each, the calling thread being the first;
+/// `poll` is called on the calling thread at least every 50 ms, or once a step where that is
+/// longer, and may throw to interrupt.
 Decoded decode(std::span<Step* const> steps, const DecodeRequest& request,
                const std::function<void()>& poll);
 

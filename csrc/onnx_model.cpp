@@ -15,9 +15,11 @@ std::size_t element_bytes(int element_type) {
   return element_type == ort::kInt64 ? sizeof(std::int64_t) : sizeof(float);
 }
 
+constexpr std::size_t kAnyRank = 0;
+
 // What a tensor of the contract has to be: a type, a free batch axis, fixed sizes after it.
 void require(const std::string& path, const std::string& name, const ort::TensorType& type,
-             std::initializer_list<int> element_types, std::size_t least_rank) {
+             std::initializer_list<int> element_types, std::size_t rank) {
   const bool known = std::ranges::count(element_types, type.element_type) > 0;
   if (!known) {
     throw ArtifactError(path + ": " + name + " has element type " +
@@ -26,11 +28,15 @@ void require(const std::string& path, const std::string& name, const ort::Tensor
                         "demands");
   }
   const auto& shape = type.shape;
-  const bool fits = shape.size() >= least_rank && shape.front() == -1 &&
+  const bool fits = !shape.empty() && shape.front() == -1 &&
                     std::all_of(shape.begin() + 1, shape.end(), [](auto size) { return size > 0; });
   if (!fits) {
     throw ArtifactError(path + ": " + name + " has shape " + shown(shape) +
                         "; the batch axis must be free (-1), and the others fixed");
+  }
+  if (rank != kAnyRank && shape.size() != rank) {
+    throw ArtifactError(path + ": " + name + " has shape " + shown(shape) + "; it must have " +
+                        std::to_string(rank) + (rank == 1 ? " axis" : " axes"));
   }
 }
 
@@ -81,8 +87,8 @@ void OnnxModel::read_contract(const std::string& path) {
   for (std::size_t i = 2; i < inputs_.size(); ++i) {
     const auto type = type_of(ort::SessionGetInputTypeInfo, i);
     const auto next = type_of(ort::SessionGetOutputTypeInfo, i - 1);
-    require(path, inputs_[i], type, {ort::kFloat, ort::kInt64}, 1);
-    require(path, outputs_[i - 1], next, {type.element_type}, 1);
+    require(path, inputs_[i], type, {ort::kFloat, ort::kInt64}, kAnyRank);
+    require(path, outputs_[i - 1], next, {type.element_type}, kAnyRank);
     if (next.shape != type.shape) {
       throw ArtifactError(path + ": " + outputs_[i - 1] + " has shape " + shown(next.shape) +
                           ", but " + inputs_[i] + ", which it follows, has " + shown(type.shape));

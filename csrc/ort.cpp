@@ -7,6 +7,7 @@
 #include "gather_model.h"
 
 #ifdef _WIN32
+#define NOMINMAX
 #include <windows.h>
 #else
 #include <dlfcn.h>

@@ -84,9 +84,11 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def vocabulary(self) -> Vocabulary:
+        """The tokens of the model, `characters` and the one that starts and stops."""
         return Vocabulary(self.characters)
 
     def to_json(self) -> str:
+        """The JSON string that `from_json` reads."""
         return msgspec.json.encode(self).decode()
 
     @classmethod
@@ -100,7 +102,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
                     "this version of makemore reads: pip install --upgrade makemore"
                 )
             artifact = msgspec.json.decode(text, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ArtifactError(f"{source}: bad makemore metadata: {error}") from None
         artifact._check(source)
         return artifact
@@ -118,6 +120,22 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
             raise ArtifactError(
                 f"{source}: max_length is {self.max_length}, "
                 f"but a block of {self.block_size} holds {self.block_size - 1} characters"
+            )
+        for state in self.states:
+            self._check_time_axis(state, source)
+
+    def _check_time_axis(self, state: StateSpec, source: str) -> None:
+        axis = state.time_axis
+        if axis is None:
+            return
+        if not 0 <= axis < len(state.shape):
+            raise ArtifactError(
+                f"{source}: state {state.name!r} of shape {list(state.shape)} has no axis {axis}"
+            )
+        if state.shape[axis] != self.block_size:
+            raise ArtifactError(
+                f"{source}: the time axis of state {state.name!r} has {state.shape[axis]} slots, "
+                f"but block_size is {self.block_size}"
             )
 
 

@@ -23,5 +23,5 @@ class Command(click.Command):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # a reader such as `head` went away: click ends quietly
-        except (MakemoreError, OSError) as error:
+        except (MakemoreError, OSError, UnicodeEncodeError) as error:
             raise BadInput(" ".join(str(error).split())) from error

@@ -116,27 +116,22 @@ class Sampler:
         """
         if isinstance(strings, str):
             raise TypeError("score takes a list of strings, not one string")
-        # Neighbours in the alphabet share prefixes, and a shared prefix is evaluated once.
-        order = sorted(range(len(strings)), key=strings.__getitem__)
+        _require_int64(batch_size=batch_size)
         tokens: list[int] = []
         offsets = [0]
-        longest = 0
-        for i in order:
-            self._check_length(len(strings[i]), f"{strings[i]!r} has")
-            longest = max(longest, len(strings[i]))
-            tokens += [*self.vocabulary.encode(strings[i]), STOP]
+        for string in strings:
+            self._check_length(len(string), f"{string!r} has")
+            tokens += [*self.vocabulary.encode(string), STOP]
             offsets.append(len(tokens))
-        _, _, log_probs, _ = _core.decode(
+        *_, log_probs, _ = _core.decode(
             self._steps(len(strings)),
             prompts=np.array(tokens, dtype=np.int64),
             offsets=np.array(offsets, dtype=np.int64),
             rows=len(strings),
-            max_length=longest + 1,
+            max_length=max(map(len, strings), default=0) + 1,
             batch_size=batch_size,
         )
-        scores = np.empty(len(strings))
-        scores[order] = log_probs
-        return scores
+        return log_probs
 
     def _sample(
         self,
@@ -156,6 +151,7 @@ class Sampler:
         """Token ids (total,), offsets (n + 1,), log-probabilities (n,), stopped (n,), seed."""
         if max_length is None:
             max_length = self.artifact.max_length
+        _require_int64(n=n, top_k=top_k, max_length=max_length, batch_size=batch_size)
         self._check_length(max_length, "max_length is")
         if len(prefix) > max_length:
             raise OptionError(
@@ -191,8 +187,6 @@ class Sampler:
         if block_size is not None and length > block_size - 1:
             raise OptionError(
                 f"{what} {length} characters; a block of {block_size} holds {block_size - 1}"
-                if what.endswith("has")
-                else f"{what} {length}; a block of {block_size} holds {block_size - 1} characters"
             )
 
     def _steps(self, rows: int) -> list[_core.Step]:
@@ -200,3 +194,10 @@ class Sampler:
         workers = max(1, min(self.threads, rows // ROWS_PER_THREAD))
         steps = [self.new_step() for _ in range(workers)]
         return [s if isinstance(s, _core.Step) else _core.PythonStep(s) for s in steps]
+
+
+def _require_int64(**options: int) -> None:
+    """Refuses what the C++ core cannot count."""
+    for name, value in options.items():
+        if not -(2**63) <= value < 2**63:
+            raise OptionError(f"{name} is {value}; it must fit in 64 bits")
