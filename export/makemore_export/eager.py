@@ -1,0 +1,47 @@
+"""A model still in PyTorch, sampled by the same decode loop as its artifact will be."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from makemore import Sampler
+from makemore.artifact import Artifact, Golden, ModelInfo, TrainingInfo
+from makemore.torch_step import TorchStep
+
+from makemore_export.checkpoint import Progress, Run
+from makemore_export.models import Model
+from makemore_export.step_module import StepModule
+
+_PACKAGES = ("makemore", "torch", "onnx", "onnxscript")
+
+
+def describe(run: Run, progress: Progress, model: Model) -> Artifact:
+    """The metadata of a model that a run has trained so far, without golden samples."""
+    return Artifact(
+        model=ModelInfo(
+            type=run.model,
+            config=run.config,
+            parameters=sum(weight.numel() for weight in model.state_dict().values()),
+        ),
+        characters=run.characters,
+        block_size=model.block_size,
+        max_length=run.max_length,
+        states=model.states(),
+        training=TrainingInfo(
+            data=run.data,
+            losses=progress.losses,
+            steps=progress.step,
+            seed=run.seed,
+        ),
+        versions={package: version(package) for package in _PACKAGES},
+        golden=Golden(seed=0, strings=()),
+    )
+
+
+def eager_sampler(model: Model, artifact: Artifact, device: str = "cpu") -> Sampler:
+    """Samples from `model` on its device; leaves it in eval mode."""
+    module = StepModule(model)
+    size = len(artifact.vocabulary)
+    return Sampler(
+        artifact, lambda: TorchStep(module, artifact.states, size, device), device=device
+    )

@@ -1,0 +1,102 @@
+"""From a checkpoint to an artifact: export, verify, put in place; or leave no trace."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import msgspec
+from makemore.artifact import Artifact, Golden
+from makemore.errors import OptionError
+from msgspec.structs import replace
+
+from makemore_export import checkpoint
+from makemore_export.atomic import beside, replace_folder
+from makemore_export.checkpoint import Checkpoint, CheckpointError, RunFolder
+from makemore_export.eager import describe, eager_sampler
+from makemore_export.model_card import Report, model_card
+from makemore_export.onnx_export import to_onnx
+from makemore_export.step_module import StepModule
+from makemore_export.torchscript_export import to_torchscript
+from makemore_export.verification import verify
+
+MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
+FILES = frozenset({*MODEL_FILES, "README.md", "report.json"})
+"""What an artifact's folder holds, and nothing else."""
+
+_GOLDEN_SEED = 0
+_GOLDEN_SAMPLES = 32
+
+
+def read_source(source: Path) -> Checkpoint:
+    """The checkpoint at `source`, or the best of a run folder; `CheckpointError` without one."""
+    if not source.is_dir():
+        return checkpoint.load(source)
+    best = RunFolder(source).best
+    if not best.exists():
+        raise CheckpointError(f"{source}: not a run that was evaluated once: no {best.name}")
+    return checkpoint.load(best)
+
+
+def check_target(out: Path) -> None:
+    """`OptionError` unless `out` is free, empty, or holds an artifact and nothing else."""
+    if out.resolve() == Path.cwd():
+        raise OptionError(
+            f"{out}: is the working directory, which cannot be replaced; name another"
+        )
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise OptionError(f"{out}: is a file; an artifact is a folder")
+    names = {path.name for path in out.iterdir()}
+    if names - FILES or (names and "model.onnx" not in names):
+        raise OptionError(
+            f"{out}: holds {min(names - FILES or names)!r}, so it is not an artifact to replace"
+        )
+
+
+def export(source: Checkpoint, out: Path) -> Report:
+    """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
+
+    At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
+    not do what the model does; `OptionError` if `out` holds anything else.
+    """
+    check_target(out)
+    target = out.resolve()
+    model = source.run.new_model()
+    model.load_state_dict(source.weights)
+    model.eval()
+    artifact = describe(source.run, source.progress, model)
+    golden = eager_sampler(model, artifact).sample(_GOLDEN_SAMPLES, seed=_GOLDEN_SEED)
+    artifact = replace(artifact, golden=Golden(seed=_GOLDEN_SEED, strings=tuple(golden)))
+    prepared = beside(target)
+    shutil.rmtree(prepared, ignore_errors=True)
+    prepared.mkdir(parents=True)
+    try:
+        report = _fill(prepared, StepModule(model), artifact, source)
+        check_target(out)  # it may have changed meanwhile
+        replace_folder(prepared, target)
+    finally:
+        shutil.rmtree(prepared, ignore_errors=True)
+    return report
+
+
+def _fill(folder: Path, step: StepModule, artifact: Artifact, source: Checkpoint) -> Report:
+    digests, verifications = {}, []
+    for name, convert in MODEL_FILES.items():
+        data = convert(step, artifact)
+        (folder / name).write_bytes(data)
+        digests[name] = hashlib.sha256(data).hexdigest()
+        verifications.append(verify(folder / name, step.model, artifact))
+    report = Report(
+        finished=source.progress.finished,
+        losses=source.progress.losses,
+        verification=tuple(verifications),
+        sha256=digests,
+    )
+    text = msgspec.json.format(msgspec.json.encode(report), indent=2)
+    (folder / "report.json").write_bytes(text + b"\n")
+    card = model_card(artifact, report)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return report

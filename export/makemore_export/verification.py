@@ -1,0 +1,95 @@
+"""Proof that an exported file is the model: compared through the runtime that will use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import makemore
+import msgspec
+import numpy as np
+import torch
+from makemore.artifact import Artifact
+from makemore.errors import MakemoreError
+from makemore.step import Step
+from numpy.typing import NDArray
+
+from makemore_export.models import Model
+
+TOLERANCE = 1e-4
+"""Largest difference of a logit that is not a mismatch."""
+
+BATCH_SIZES = (1, 2, 7, 64)
+_POSITIONS = 16  # tried where the model knows no last one
+_SEED = 0
+
+
+class ExportError(MakemoreError, RuntimeError):
+    """An exported file does not do what the model does."""
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """`logits` were compared, `largest_difference` found; `golden` samples came out the same."""
+
+    file: str
+    batch_sizes: tuple[int, ...]
+    positions: int
+    logits: int
+    largest_difference: float
+    golden: int
+
+
+def verify(file: Path, model: Model, artifact: Artifact) -> Verification:
+    """Loads `file` with `makemore.load` and compares it with `model`, on the CPU and in eval mode.
+
+    Every position, several batch sizes, random tokens after the start; then the golden samples.
+    `ExportError` on the first mismatch.
+    """
+    sampler = makemore.load(file, threads=1)
+    vocab_size = len(artifact.vocabulary)
+    positions = model.block_size or _POSITIONS
+    rng = np.random.default_rng(_SEED)
+    worst = 0.0
+    for rows in BATCH_SIZES:
+        tokens = rng.integers(vocab_size, size=(rows, positions))
+        tokens[:, 0] = 0
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(tokens)).numpy()  # (B, T, V)
+        difference = _differences(sampler.new_step(), tokens, expected)
+        if not difference.max() <= TOLERANCE:
+            row, position, token = np.unravel_index(difference.argmax(), difference.shape)
+            raise ExportError(
+                f"{file.name}: logit {token} at position {position} of row {row} of {rows} is off "
+                f"by {difference.max():g}; the limit is {TOLERANCE:g}"
+            )
+        worst = max(worst, float(difference.max()))
+    golden = artifact.golden
+    again = sampler.sample(len(golden.strings), seed=golden.seed)
+    for i, (found, wanted) in enumerate(zip(again, golden.strings, strict=True)):
+        if found != wanted:
+            raise ExportError(
+                f"{file.name}: sample {i} of seed {golden.seed} is {found!r}, not {wanted!r}"
+            )
+    return Verification(
+        file=file.name,
+        batch_sizes=BATCH_SIZES,
+        positions=positions,
+        logits=sum(BATCH_SIZES) * positions * vocab_size,
+        largest_difference=worst,
+        golden=len(golden.strings),
+    )
+
+
+def _differences(
+    step: Step, tokens: NDArray[np.int64], expected: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """How far the logits of `step` are from those expected, (B, T, V); equal infinities: 0."""
+    rows, positions = tokens.shape
+    step.reset(rows)
+    differences = np.zeros(expected.shape)
+    for position in range(positions):
+        logits = step.run(tokens[:, position].copy(), np.full(rows, position))
+        wanted = expected[:, position]
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(logits.astype(np.float64) - wanted)
+        differences[:, position] = np.where(logits == wanted, 0, apart)
+    return np.nan_to_num(differences, nan=np.inf)

@@ -1,0 +1,61 @@
+"""Runs small enough to train within a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from makemore.vocabulary import Vocabulary
+from makemore_export.checkpoint import Checkpoint, Run, RunFolder
+from makemore_export.data import Strings, Text
+from makemore_export.plan import plan
+from makemore_export.training import initial_model, train
+
+LINES = tuple(a + b + c for a in "abcd" for b in "eiou" for c in ("", "n", "ra", "lle"))
+SIZES = {"n_layer": 1, "n_embd": 8, "n_head": 2, "max_steps": 20, "batch_size": 8}
+
+
+def planned(model: str = "transformer", seed: int = 1, **options: object) -> tuple[Run, dict]:
+    text = Text(
+        lines=LINES,
+        numbers=tuple(range(1, len(LINES) + 1)),
+        name="syllables",
+        sha256="0" * 64,
+        blank=0,
+        duplicates=0,
+        crlf=0,
+        bom=False,
+    )
+    sizes = SIZES if model == "transformer" else {}
+    return plan(
+        text,
+        model=model,
+        percents=(80.0, 10.0, 10.0),
+        keep_duplicates=False,
+        seed=seed,
+        options={**sizes, **options},
+    )
+
+
+def records(folder: Path, model: str = "transformer", **options: object):
+    """The model, and the generator that trains it in `folder`, from its latest checkpoint on."""
+    run, parts = planned(model, **options)
+    vocabulary = Vocabulary(run.characters)
+    strings = {part: Strings(lines, vocabulary) for part, lines in parts.items()}
+    network = initial_model(run)
+    run_folder = RunFolder(folder)
+    return network, train(network, run, strings, run_folder, run_folder.latest())
+
+
+def trained(folder: Path, model: str = "transformer", **options: object) -> Checkpoint:
+    _, steps = records(folder, model, **options)
+    for _ in steps:
+        pass
+    return RunFolder(folder).latest()
+
+
+def same(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether runs ended alike, to the last bit of their weights."""
+    assert msgspec.json.encode(one.run) == msgspec.json.encode(other.run)
+    assert one.progress.losses == other.progress.losses
+    return all(bool((one.weights[name] == other.weights[name]).all()) for name in one.weights)

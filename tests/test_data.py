@@ -1,0 +1,138 @@
+"""The text file, its split and its tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from makemore.errors import DataError
+from makemore.vocabulary import Vocabulary
+from makemore_export.data import BUILTIN, PADDING, Strings, parse_split, read_text, split
+
+
+def written(folder: Path, data: bytes) -> Path:
+    path = folder / "text.txt"
+    path.write_bytes(data)
+    return path
+
+
+def test_text_is_stripped_and_what_was_met_is_counted(tmp_path):
+    data = "\ufeffemma \r\n\r\n\tava\nemma\r\r\nzoë\n".encode()
+    text = read_text(written(tmp_path, data))
+    assert text.lines == ("emma", "ava", "emma", "zoë")
+    assert text.numbers == (1, 3, 4, 6)
+    assert (text.blank, text.duplicates, text.crlf, text.bom) == (2, 1, 3, True)
+    assert (text.name, text.sha256) == ("text.txt", hashlib.sha256(data).hexdigest())
+
+
+def test_only_line_ends_of_files_end_a_line(tmp_path):
+    text = read_text(written(tmp_path, "a\u2028b\x0cc\x85d\ne".encode()))
+    assert text.lines == ("a\u2028b\x0cc\x85d", "e")
+
+
+def test_text_is_decoded_as_told(tmp_path):
+    assert read_text(written(tmp_path, b"zo\xeb\n"), "latin-1").lines == ("zoë",)
+    assert read_text(written(tmp_path, "zoë\r\nava".encode("utf-16")), "utf-16").lines == (
+        "zoë",
+        "ava",
+    )
+
+
+def test_the_shipped_text_is_names_without_repeats():
+    text = read_text()
+    assert (text.name, len(text.lines)) == (BUILTIN, 29693)
+    assert (text.blank, text.duplicates, text.crlf, text.bom) == (0, 0, 0, False)
+    assert set("".join(text.lines)) == set("abcdefghijklmnopqrstuvwxyz")
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "message"),
+    [
+        (b"", "utf-8", "no line holds anything, of 0"),
+        (b" \n\r\n\t\n", "utf-8", "no line holds anything, of 3"),
+        (b"emma\n\x00\x01", "utf-8", "character 5 is NUL"),
+        (b"emma\nzo\xeb\n", "utf-8", "byte 7 is not utf-8.*--encoding"),
+        (b"emma", "klingon", "'klingon' is not an encoding of text"),
+        (b"emma", "hex", "'hex' is not an encoding of text"),
+    ],
+)
+def test_an_unusable_text_is_refused_with_the_reason(tmp_path, data, encoding, message):
+    with pytest.raises(DataError, match=message):
+        read_text(written(tmp_path, data), encoding)
+
+
+def test_a_text_that_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(DataError, match="No such file"):
+        read_text(tmp_path / "missing.txt")
+    with pytest.raises(DataError, match="Is a directory"):
+        read_text(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "percents"),
+    [
+        ("80/10/10", (80, 10, 10)),
+        ("100/0/0", (100, 0, 0)),
+        ("100", (100, 0, 0)),
+        ("90/10", (90, 10, 0)),
+    ],
+)
+def test_split_is_parsed(text, percents):
+    assert parse_split(text) == percents
+
+
+@pytest.mark.parametrize("text", ["", "80", "80/10/5/5", "0/100", "110/-10", "a/b", "nan/10/10"])
+def test_a_split_that_is_not_percentages_of_a_whole_is_refused(text):
+    with pytest.raises(DataError, match="must be percentages"):
+        parse_split(text)
+
+
+def test_no_line_is_in_two_parts():
+    lines = [f"name{i % 60}" for i in range(100)]
+    parts = split(lines, (80, 10, 10), seed=3)
+    assert {part: len(lines) for part, lines in parts.items()} == {"train": 48, "dev": 6, "test": 6}
+    assert sorted(chain(*parts.values())) == sorted(set(lines))
+
+
+def test_kept_duplicates_are_all_there():
+    lines = ["a", "a", "b", "b", "b"]
+    assert sorted(split(lines, (100, 0, 0), seed=3, keep_duplicates=True)["train"]) == lines
+
+
+def test_split_depends_on_the_seed_alone():
+    lines = [str(i) for i in range(50)]
+    assert split(lines, (80, 10, 10), seed=1) == split(lines, (80, 10, 10), seed=1)
+    assert split(lines, (80, 10, 10), seed=1) != split(lines, (80, 10, 10), seed=2)
+
+
+def test_a_part_without_lines_is_refused():
+    with pytest.raises(DataError, match="10% of 3 lines leaves none for test"):
+        split(["a", "b", "c"], (80, 10, 10), seed=1)
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=9), min_size=1, max_size=20), st.data())
+def test_a_batch_is_the_padded_strings(lines, data):
+    vocabulary = Vocabulary.of(lines)
+    rows = data.draw(st.lists(st.integers(0, len(lines) - 1), min_size=1, max_size=5))
+    inputs, targets = Strings(lines, vocabulary).batch(torch.tensor(rows))
+    time = max(len(lines[row]) for row in rows) + 1
+    for i, row in enumerate(rows):
+        ids, padding = vocabulary.encode(lines[row]), time - len(lines[row]) - 1
+        assert inputs[i].tolist() == [0, *ids, *[0] * padding]
+        assert targets[i].tolist() == [*ids, 0, *[PADDING] * padding]
+
+
+def test_batches_hold_every_string_once(monkeypatch):
+    monkeypatch.setattr("makemore_export.data._TOKENS_PER_BATCH", 12)
+    lines = ["abc", "a", "bb", "ccc", "a", "cab"]
+    vocabulary = Vocabulary.of(lines)
+    found = []
+    for _, targets in Strings(lines, vocabulary).batches():
+        assert targets.numel() <= 12
+        found += [row[row > 0].tolist() for row in targets]
+    assert sorted(found) == sorted(vocabulary.encode(line) for line in lines)

@@ -1,0 +1,191 @@
+"""`mm-train` and `mm-export`, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import makemore
+import pytest
+from click.testing import CliRunner
+from makemore_export import export as exporting
+from makemore_export.checkpoint import RunFolder
+from makemore_export.export_command import main as mm_export
+from makemore_export.train_command import main as mm_train
+from makemore_export.verification import ExportError
+from small_runs import LINES
+
+SMALL = shlex.split("--n-layer 1 --n-embd 8 --n-head 2 --max-steps 3 --batch-size 8 --device cpu")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_with_a_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("\n".join((*LINES, "", LINES[0])))
+
+
+def run(command, *words):
+    """The result of a command, whose error, if any, was an expected one."""
+    result = CliRunner().invoke(command, words)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def refusal(command, *words):
+    """The one line on stderr with which a command refuses."""
+    result = run(command, *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    return result.stderr.splitlines()[-1]
+
+
+def test_train_tells_how_it_goes_and_what_to_do_next(tmp_path):
+    result = run(mm_train, "text.txt", "-o", "run", *SMALL)
+    assert (result.exit_code, result.stdout) == (0, "mm-export run -o ARTIFACT\n")
+    head, model, first, samples, *_ = result.stderr.splitlines()
+    assert head == (
+        "text.txt: 64 lines; 1 blank lines dropped; 1 duplicates dropped; "
+        "train 51, dev 7, test 6; 11 characters"
+    )
+    assert model.startswith("transformer: ")
+    assert first.startswith("step      3  train 2.")
+    assert samples.count(", ") == 7
+    assert RunFolder(tmp_path / "run").latest().progress.finished
+
+
+def test_train_gives_json(tmp_path):
+    result = json.loads(
+        run(mm_train, "text.txt", "-o", "run", "--model", "bigram", "--json").stdout
+    )
+    assert (result["model"], result["steps"]) == ("bigram", 0)
+    assert set(result["losses"]) == {"train", "dev", "test"}
+    assert (tmp_path / result["checkpoint"]).exists()
+
+
+def test_train_goes_on_with_the_options_of_the_run_only():
+    run(mm_train, "text.txt", "-o", "run", *SMALL, "--seed", "5", "--split", "90/10")
+    assert run(mm_train, "text.txt", "-o", "run", "--resume").exit_code == 0
+    assert "holds a run already" in refusal(mm_train, "text.txt", "-o", "run", *SMALL)
+    assert "seed 5, now 6" in refusal(mm_train, "text.txt", "-o", "run", "--resume", "--seed", "6")
+    other_text = refusal(mm_train, "-o", "run", "--resume")
+    assert "run: holds the run of another text: text.txt" in other_text
+    assert "holds no run to resume" in refusal(mm_train, "text.txt", "-o", "new", "--resume")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["missing.txt"], "missing.txt: cannot read the text: No such file"),
+        (["."], ".: cannot read the text: Is a directory"),
+        (["empty.txt"], "empty.txt: no line holds anything"),
+        (["binary.txt"], "binary.txt: character 0 is NUL"),
+        (["latin.txt"], "latin.txt: byte 2 is not utf-8"),
+        (["text.txt", "--block-size", "5"], "line 4 has 5 characters; a block of 5 holds 4"),
+        (["long.txt"], "line 2 has 1024 characters; a block of 1024 holds 1023"),
+        (["text.txt", "--split", "80/30"], "must be percentages"),
+        (["text.txt", "--n-head", "3"], "n_embd 64 is not a multiple of n_head 3"),
+        (
+            ["text.txt", "--model", "bigram", "--dropout", "0"],
+            "--dropout does not apply to model bigram",
+        ),
+        (["text.txt", "--smoothing", "0"], "--smoothing does not apply to model transformer"),
+        (["text.txt", "--max-steps", "0"], "0 is not in the range"),
+        (["text.txt", "--learning-rate", "nan"], "learning_rate"),
+        (["text.txt", "--model", "lstn"], "'lstn' is not one of"),
+    ],
+)
+def test_a_bad_input_is_one_line_and_exit_code_2(tmp_path, words, message):
+    (tmp_path / "empty.txt").write_text(" \n")
+    (tmp_path / "binary.txt").write_bytes(b"\0\1")
+    (tmp_path / "latin.txt").write_bytes(b"zo\xeb")
+    (tmp_path / "long.txt").write_text("short\n" + "x" * 1024)
+    assert message in refusal(mm_train, *words, "-o", "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_export_trains_exports_verifies_and_samples(tmp_path):
+    result = run(mm_export, "text.txt", "-o", "names", *SMALL, "--samples", "5")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("model.onnx: ")
+    assert "to sample: mm-sample names" in lines
+    sampler = makemore.load(tmp_path / "names")
+    assert lines[-5:] == sampler.sample(5, seed=1)
+    assert sampler.artifact.training.data.name == "text.txt"
+
+
+def test_export_takes_a_run_and_a_checkpoint():
+    run(mm_train, "text.txt", "-o", "run", "--model", "bigram")
+    for source in ("run", "run/best.safetensors"):
+        result = json.loads(
+            run(mm_export, source, "-o", "names", "--json", "--samples", "2").stdout
+        )
+        assert result["artifact"] == "names"
+        assert len(result["samples"]) == 2
+        assert result["report"]["finished"]
+    assert "--seed is for training" in refusal(mm_export, "run", "-o", "names", "--seed", "1")
+
+
+def test_export_uses_a_finished_run_of_the_same_options_again(tmp_path):
+    words = ["text.txt", "-o", "names", "--model", "bigram"]
+    run(mm_export, *words)
+    written = RunFolder(tmp_path / "names.run").best.stat().st_mtime_ns
+    run(mm_export, *words)
+    assert RunFolder(tmp_path / "names.run").best.stat().st_mtime_ns == written
+    assert "smoothing 1.0, now 2.0" in refusal(mm_export, *words, "--smoothing", "2")
+
+
+def test_export_refuses_a_target_before_it_trains(tmp_path):
+    (tmp_path / "names").mkdir()
+    (tmp_path / "names" / "thesis.txt").touch()
+    assert "holds 'thesis.txt'" in refusal(mm_export, "text.txt", "-o", "names", *SMALL)
+    assert not (tmp_path / "names.run").exists()
+
+
+def test_export_does_not_replace_the_working_directory():
+    run(mm_train, "text.txt", "-o", "run", "--model", "bigram")
+    assert "is the working directory" in refusal(mm_export, "run", "-o", ".")
+
+
+def test_export_of_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(b"x")
+    assert "not a readable checkpoint" in refusal(mm_export, "x.safetensors", "-o", "names")
+
+
+def test_a_mismatch_is_exit_code_1(tmp_path, monkeypatch):
+    def wrong(*_):
+        raise ExportError("model.onnx: logit 1 is off")
+
+    monkeypatch.setattr(exporting, "verify", wrong)
+    result = run(mm_export, "text.txt", "-o", "names", "--model", "bigram")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+        1,
+        "Error: model.onnx: logit 1 is off",
+    )
+    assert not (tmp_path / "names").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    code = "from makemore_export.train_command import main; main()"
+    words = ["text.txt", "-o", "run", *SMALL[:-4], "--max-steps", "100000", "--device", "cpu"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, env=environment, text=True
+    )
+    assert process.stderr is not None
+    with process, process.stderr as stderr:
+        assert stderr.readline().startswith("text.txt:")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        rest = stderr.read()
+    assert process.returncode == 130
+    assert "to go on: mm-train text.txt -o run --resume" in rest
+    latest = RunFolder(tmp_path / "run").latest()
+    assert latest.progress.step > 0
+    assert not latest.progress.finished

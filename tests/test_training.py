@@ -1,0 +1,138 @@
+"""Training: what it minimises, and that stopping it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import islice
+
+import pytest
+import torch
+from makemore.errors import DataError, OptionError
+from makemore.vocabulary import Vocabulary
+from makemore_export import training
+from makemore_export.checkpoint import RunFolder, load
+from makemore_export.data import Strings
+from makemore_export.evaluation import mean_nll
+from makemore_export.training import Evaluation
+from small_runs import LINES, planned, records, same, trained
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setattr(training, "EVALUATE_EVERY", 5)
+    yield
+    torch.set_num_threads(threads)
+
+
+@torch.inference_mode()
+def test_loss_is_the_mean_over_all_characters_and_stops():
+    run, _ = planned()
+    torch.manual_seed(1)
+    model = run.new_model()
+    for weight in model.parameters():
+        weight.normal_(std=0.5)
+    vocabulary = Vocabulary(run.characters)
+    total = 0.0
+    for line in LINES:
+        ids = vocabulary.encode(line)
+        logits = model(torch.tensor([[0, *ids]]))[0].double()  # (L + 1, V)
+        total -= sum(logits.log_softmax(1)[range(len(ids) + 1), [*ids, 0]].tolist())
+    expected = total / sum(len(line) + 1 for line in LINES)
+    assert mean_nll(model, Strings(LINES, vocabulary)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_training_learns(tmp_path):
+    losses = trained(tmp_path, max_steps=150, learning_rate=1e-2).progress.losses
+    unigram = trained(tmp_path / "bigram", "bigram").progress.losses
+    assert set(losses) == {"train", "dev", "test"}
+    assert losses["train"] < unigram["train"] < math.log(len(planned()[0].characters) + 1)
+
+
+def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path):
+    whole = trained(tmp_path / "whole", dropout=0.1)
+    for stop_after in (3, 4, 9):  # one more step each time than an evaluation's multiple
+        _, steps = records(tmp_path / "parts", dropout=0.1)
+        list(islice(steps, stop_after))
+        steps.close()
+    torch.manual_seed(99)  # what others draw in between does not matter
+    assert same(whole, trained(tmp_path / "parts", dropout=0.1))
+    texts = [(tmp_path / name / "log.jsonl").read_text() for name in ("whole", "parts")]
+    logs = [[{**json.loads(line), "seconds": 0} for line in text.splitlines()] for text in texts]
+    assert logs[0] == logs[1]
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    first = trained(tmp_path)
+    model, steps = records(tmp_path)
+    assert list(steps) == []
+    assert all(torch.equal(first.weights[name], w) for name, w in model.state_dict().items())
+
+
+def test_another_seed_trains_another_model(tmp_path):
+    assert same(trained(tmp_path / "a"), trained(tmp_path / "b"))
+    one, other = trained(tmp_path / "c", seed=2), load(RunFolder(tmp_path / "a").best)
+    assert not torch.equal(one.weights["head.weight"], other.weights["head.weight"])
+
+
+def test_training_leaves_the_generators_of_torch_alone(tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    trained(tmp_path, dropout=0.1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_model_ends_with_the_best_weights_and_their_losses(tmp_path):
+    model, steps = records(tmp_path, max_steps=150, learning_rate=0.05)
+    evaluations = [record for record in steps if isinstance(record, Evaluation)]
+    *on_the_way, last = evaluations
+    run, parts = planned()
+    dev = Strings(parts["dev"], Vocabulary(run.characters))
+    assert last.finished
+    assert last.losses["dev"] == mean_nll(model, dev) == min(e.losses["dev"] for e in on_the_way)
+    assert last.losses["dev"] < on_the_way[-1].losses["dev"]
+
+
+def test_without_dev_the_train_loss_judges(tmp_path):
+    run, _ = planned()
+    strings = Strings(LINES, Vocabulary(run.characters))
+    model = training.initial_model(run)
+    records = training.train(model, run, {"train": strings}, RunFolder(tmp_path))
+    *_, last = records
+    assert set(last.losses) == {"train"}
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+    with pytest.raises(OptionError, match=r"diverged.*lower --learning-rate 1e\+30"):
+        trained(tmp_path, learning_rate=1e30)
+
+
+def test_an_infinite_loss_of_counts_is_told_as_null(tmp_path):
+    losses = trained(tmp_path, "bigram", smoothing=0.0, seed=3).progress.losses
+    assert losses["train"] is not None
+    log = json.loads((tmp_path / "log.jsonl").read_text())
+    assert log["losses"] == losses
+
+
+def test_an_option_of_another_model_is_refused():
+    with pytest.raises(OptionError, match="--n-layer does not apply to model bigram"):
+        planned("bigram", n_layer=2)
+    with pytest.raises(OptionError, match="--smoothing does not apply to model transformer"):
+        planned(smoothing=1.0)
+    with pytest.raises(OptionError, match="--max-steps does not apply to model bigram"):
+        planned("bigram", max_steps=2)
+
+
+def test_heads_must_share_the_width_evenly():
+    with pytest.raises(OptionError, match="n_embd 8 is not a multiple of n_head 3"):
+        planned(n_head=3)
+
+
+def test_a_line_longer_than_the_block_is_refused_by_number():
+    number = next(i for i, line in enumerate(LINES, start=1) if len(line) > 4)
+    with pytest.raises(DataError, match=f"line {number} has 5 characters; a block of 5 holds 4"):
+        planned(block_size=5)
+    assert planned(block_size=6)[0].max_length == 5
