@@ -49,10 +49,13 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """How it was trained. `losses`: nats per character, the stop counted, by part of the split."""
+    """How it was trained.
+
+    `losses`: nats per character, the stop counted, by part of the split; None where infinite.
+    """
 
     data: DataInfo
-    losses: dict[str, float]
+    losses: dict[str, float | None]
     steps: int
     seed: int
 

@@ -81,7 +81,10 @@ def describe_artifact(path: Path, sampler: Sampler) -> dict[str, Any]:
             for state in artifact.states
         },
         "data": msgspec.to_builtins(data),
-        "nats per character": artifact.training.losses,
+        "nats per character": {
+            part: "infinite" if loss is None else loss
+            for part, loss in artifact.training.losses.items()
+        },
         "training steps": artifact.training.steps,
         "training seed": artifact.training.seed,
         "versions": artifact.versions,
