@@ -79,7 +79,6 @@ void Chooser::prepare(std::span<const float> logits) {
   double sum = 0;
   for (std::size_t id = 0; id < weights_.size(); ++id) {
     cumulative_[id] = sum += weights_[id];
-    if (weights_[id] > 0) last_ = id;
   }
 }
 
@@ -107,10 +106,10 @@ void Chooser::truncate(std::span<const float> logits) {
 }
 
 std::int64_t Chooser::pick(double coin) const {
+  // The sum is at least 1, the weight of the likeliest, and a coin at most 1 - 2^-53, so that even
+  // when rounded the product stays below the sum: some token is always found.
   const double target = coin * cumulative_.back();
-  const auto at = std::ranges::upper_bound(cumulative_, target) - cumulative_.begin();
-  // Rounding may lift coin * sum to sum itself; the last token is then the one meant.
-  return static_cast<std::int64_t>(std::min(static_cast<std::size_t>(at), last_));
+  return std::ranges::upper_bound(cumulative_, target) - cumulative_.begin();
 }
 
 double log_sum_exp(std::span<const float> logits) {

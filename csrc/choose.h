@@ -39,7 +39,6 @@ class Chooser {
   std::vector<double> weights_;     // (V,) unnormalised probabilities, 0 for tokens left out
   std::vector<double> cumulative_;  // (V,) running sum of weights_
   std::vector<std::size_t> order_;  // ids by falling logit, ties by id
-  std::size_t last_ = 0;            // highest id with a positive weight
 };
 
 /// log(sum(exp(logits))) in double: what to subtract from a logit for its log-probability. Throws

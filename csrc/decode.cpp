@@ -17,6 +17,9 @@ namespace {
 
 using Rows = std::vector<std::int64_t>;
 
+/// Rows that are brought into order at once: enough to share, and few beside what they make.
+constexpr std::int64_t kSlice = 65'536;
+
 void require(bool good, const char* name, std::int64_t value, const std::string& limit) {
   if (!good) throw OptionError(std::string(name) + " is " + std::to_string(value) + "; " + limit);
 }
@@ -36,6 +39,8 @@ void validate(const DecodeRequest& request, std::int64_t vocab_size) {
   if (!offsets.empty() && !one_each) throw OptionError("offsets must part the prompts of n rows");
 }
 
+std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
+
 /// What became of a batch.
 struct Result {
   Rows rows;
@@ -53,31 +58,65 @@ std::optional<Result> decode_or_sort(Step& step, const DecodeRequest& request, R
   return Result{rows, batch.strings()};
 }
 
-/// Strings of several batches in the order of their rows.
-Decoded join(std::span<Result> results, std::size_t rows) {
-  Decoded all{{}, Rows(rows), std::vector<double>(rows), std::vector<std::uint8_t>(rows)};
-  const auto index = [](std::int64_t row) { return static_cast<std::size_t>(row); };
+/// Appends the strings of batches, which together hold the rows from `first` on, in row order.
+void append(Decoded& all, std::int64_t first, std::span<const Result> results) {
+  struct Place {
+    const Decoded* strings;
+    std::size_t index, begin;  // of the string, and of its tokens
+  };
+  std::vector<Place> places;
+  for (const Result& result : results) places.resize(places.size() + result.rows.size());
   for (const Result& result : results) {
+    std::size_t begin = 0;
     for (std::size_t i = 0; i < result.rows.size(); ++i) {
-      const std::size_t row = index(result.rows[i]);
-      all.lengths[row] = result.strings.lengths[i];
-      all.log_probs[row] = result.strings.log_probs[i];
-      all.finished[row] = result.strings.finished[i];
+      places[static_cast<std::size_t>(result.rows[i] - first)] = {&result.strings, i, begin};
+      begin += static_cast<std::size_t>(result.strings.lengths[i]);
     }
   }
-  Rows ends(rows);
-  std::partial_sum(all.lengths.begin(), all.lengths.end(), ends.begin());
-  all.tokens.resize(rows == 0 ? 0 : index(ends.back()));
-  for (Result& result : results) {
-    auto from = result.strings.tokens.begin();
-    for (std::size_t i = 0; i < result.rows.size(); ++i) {
-      const std::int64_t length = result.strings.lengths[i];
-      std::copy_n(from, length, all.tokens.begin() + (ends[index(result.rows[i])] - length));
-      from += length;
-    }
-    result = {};
+  for (const auto& [strings, i, begin] : places) {
+    const auto tokens = strings->tokens.begin() + static_cast<std::ptrdiff_t>(begin);
+    all.tokens.insert(all.tokens.end(), tokens, tokens + strings->lengths[i]);
+    all.lengths.push_back(strings->lengths[i]);
+    all.log_probs.push_back(strings->log_probs[i]);
+    all.finished.push_back(strings->finished[i]);
   }
-  return all;
+}
+
+/// Decodes `rows` in batches of at most `size`, spread over the steps.
+std::vector<Result> decode_batches(std::span<Step* const> steps, const DecodeRequest& request,
+                                   const Rows& rows, std::size_t size, Watch& watch) {
+  std::vector<Result> results(divide_up(rows.size(), size));
+  std::atomic<std::size_t> taken = 0;
+  const auto work = [&](Step& step) {
+    try {
+      for (std::size_t i = taken++; i < results.size(); i = taken++) {
+        const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(i * size);
+        const std::size_t count = std::min(size, rows.size() - i * size);
+        Rows some(begin, begin + static_cast<std::ptrdiff_t>(count));
+        results[i] = *decode_or_sort(step, request, some, size, watch);
+      }
+    } catch (const Watch::Stopped&) {  // the worker that failed tells why
+    } catch (...) {
+      watch.stop();
+      throw;
+    }
+  };
+  // A future of std::async waits for its thread when it goes, also when one of us throws.
+  std::vector<std::future<void>> others;
+  try {
+    for (Step* step : steps.subspan(1, std::min(steps.size(), results.size()) - 1)) {
+      others.push_back(std::async(std::launch::async, work, std::ref(*step)));
+    }
+    work(*steps.front());
+    for (std::future<void>& other : others) {
+      while (other.wait_for(Watch::kInterval) != std::future_status::ready) watch.poll();
+      other.get();
+    }
+  } catch (...) {
+    watch.stop();
+    throw;
+  }
+  return results;
 }
 
 }  // namespace
@@ -86,49 +125,22 @@ Decoded decode(std::span<Step* const> steps, const DecodeRequest& request,
                const std::function<void()>& poll) {
   if (steps.empty()) throw OptionError("decode needs at least one step");
   validate(request, steps.front()->vocab_size());
-  const auto count = static_cast<std::size_t>(request.rows);
-  Rows rows(count);
-  std::iota(rows.begin(), rows.end(), std::int64_t{0});
   Watch watch(poll);
-  const auto decode_rows = [&](Step& step, Rows& some, std::size_t most_groups) {
-    return decode_or_sort(step, request, some, most_groups, watch);
-  };
-
-  // Rows of a batch share what they have in common, so those that begin alike go together. How
-  // they begin is cheap to see: few prefixes are alive at first, however many the rows.
-  const std::size_t share = count / steps.size() + (count % steps.size() > 0 ? 1 : 0);
-  const auto size = std::clamp<std::size_t>(share, 1, static_cast<std::size_t>(request.batch_size));
-  if (auto whole = decode_rows(*steps.front(), rows, count <= size ? count : size)) {
-    return join({&*whole, 1}, count);
-  }
-
-  std::vector<Result> results((count + size - 1) / size);
-  std::atomic<std::size_t> taken = 0;
-  const auto work = [&](Step& step) {
-    try {
-      for (std::size_t i = taken++; i < results.size(); i = taken++) {
-        const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(i * size);
-        Rows some(begin, begin + static_cast<std::ptrdiff_t>(std::min(size, count - i * size)));
-        results[i] = *decode_rows(step, some, size);
-      }
-    } catch (const Watch::Stopped&) {  // the worker that failed tells why
-    } catch (...) {
-      watch.stop();
-      throw;
+  Decoded all;
+  for (std::int64_t begin = 0; begin < request.rows; begin += kSlice) {
+    Rows rows(static_cast<std::size_t>(std::min(kSlice, request.rows - begin)));
+    std::iota(rows.begin(), rows.end(), begin);
+    const std::size_t share = divide_up(rows.size(), steps.size());
+    const auto size = std::min(share, static_cast<std::size_t>(request.batch_size));
+    // Rows of a batch share what they have in common, so those that begin alike go together. How
+    // they begin is cheap to see: few prefixes are alive at first, however many the rows.
+    if (auto whole = decode_or_sort(*steps.front(), request, rows, size, watch)) {
+      append(all, begin, {&*whole, 1});
+    } else {
+      append(all, begin, decode_batches(steps, request, rows, size, watch));
     }
-  };
-  steps = steps.first(std::min(steps.size(), results.size()));
-  // A future of std::async waits for its thread when it goes, also when one of us throws.
-  std::vector<std::future<void>> others;
-  for (Step* step : steps.subspan(1)) {
-    others.push_back(std::async(std::launch::async, work, std::ref(*step)));
   }
-  work(*steps.front());
-  for (std::future<void>& other : others) {
-    while (other.wait_for(Watch::kInterval) != std::future_status::ready) watch.poll();
-    other.get();
-  }
-  return join(results, count);
+  return all;
 }
 
 }  // namespace makemore

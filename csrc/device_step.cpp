@@ -1,6 +1,8 @@
 #include "device_step.h"
 
+#include <algorithm>
 #include <array>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -101,9 +103,12 @@ void DeviceStep::select(std::span<const std::int64_t> parents) {
                         std::to_string(rows_) + " rows");
     }
   }
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(rows_));
+  std::iota(indices.begin(), indices.end(), std::int64_t{0});
+  if (std::ranges::equal(parents, indices)) return;  // no row moves
+  indices.assign(parents.begin(), parents.end());
   const ort::Library& library = model_->library();
   const std::array<std::int64_t, 1> shape{std::ssize(parents)};
-  std::vector<std::int64_t> indices(parents.begin(), parents.end());
   const Value index = library.tensor(std::span(indices), shape, ort::kInt64);
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const bool is_float = model_->states()[i].element_type == ort::kFloat;

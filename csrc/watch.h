@@ -30,12 +30,7 @@ class Watch {
   /// On the calling thread.
   void poll() {
     polled_ = Clock::now();
-    try {
-      poll_();
-    } catch (...) {
-      stop();
-      throw;
-    }
+    poll_();
   }
 
  private:

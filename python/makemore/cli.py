@@ -79,7 +79,9 @@ def sample(
         seed=seed,
         batch_size=batch_size,
     )
-    with Progress(console=Console(stderr=True), transient=True, disable=n <= CHUNK) as progress:
+    console = Console(stderr=True)
+    quiet = n <= CHUNK or not console.is_terminal
+    with Progress(console=console, transient=True, disable=quiet) as progress:
         task = progress.add_task("sampling", total=n)
         # Also for n <= 0: the sampler says what is wrong with it.
         for done in range(0, max(n, 1), CHUNK):
@@ -131,7 +133,8 @@ def score(
     """Scores the lines of TEXT (stdin by default) with ARTIFACT.
 
     Prints the natural-log probability of each line, its stop included, and on stderr the mean over
-    all characters. Blank lines and white space at the ends are left out, as in training.
+    all characters. Blank lines and white space at the ends are left out, as in training. In JSON,
+    the log-probability of an impossible line, minus infinity, is null.
     """
     sampler = load(artifact, device=device, threads=threads)
     strings = read_strings(text, encoding)
@@ -166,6 +169,8 @@ def read_strings(path: Path, encoding: str) -> list[str]:
         raise OptionError(f"encoding {encoding!r} is unknown") from None
     except UnicodeDecodeError as error:
         raise OptionError(f"{path} is not {encoding} at byte {error.start}") from None
+    except UnicodeError as error:
+        raise OptionError(f"{path} cannot be read as {encoding}: {error}") from None
     # Not str.splitlines, which also breaks at characters that a line may hold.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     strings = [line.strip() for line in lines if line.strip()]

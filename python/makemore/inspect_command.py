@@ -107,7 +107,7 @@ def show(report: dict[str, Any]) -> None:
 
 def _shown(value: Any) -> list[str]:
     if isinstance(value, dict):
-        return [f"{key}: {_shown(item)[0]}" for key, item in value.items()] or ["none"]
+        return [f"{key}: {', '.join(_shown(item))}" for key, item in value.items()] or ["none"]
     if isinstance(value, list):
         return [", ".join(map(str, value))]
     if isinstance(value, int):

@@ -25,18 +25,19 @@ def load(
 
     device: "cpu", "cuda", or "auto", which takes CUDA where it can be had and says in
       `Sampler.device` what it took.
-    threads: batches decoded at once; None takes every core that this process may use.
+    threads: batches decoded at once; None takes every core that this process may use, and one for a
+      `model.ts`, whose own operations PyTorch spreads over the cores.
 
     Raises `ArtifactError` for a file that is no artifact or too new, `OrtError` where ONNX Runtime
     or the device cannot be had, `OptionError` for an unknown device.
     """
     if device not in ("cpu", "cuda", "auto"):
         raise OptionError(f"device is {device!r}; it must be 'cpu', 'cuda' or 'auto'")
-    if threads is None:
-        threads = usable_cores()
     file = _model_file(Path(path))
     if file.suffix == ".ts":
-        return _load_torchscript(file, device)
+        return _load_torchscript(file, device, 1 if threads is None else threads)
+    if threads is None:
+        threads = usable_cores()
     if device == "auto":
         with contextlib.suppress(OrtError):
             return _load_onnx(file, "cuda", threads)
@@ -83,7 +84,7 @@ def _check_contract(file: Path, artifact: Artifact, model: _core.OnnxModel) -> N
         )
 
 
-def _load_torchscript(file: Path, device: Device) -> Sampler:
+def _load_torchscript(file: Path, device: Device, threads: int) -> Sampler:
     try:
         with zipfile.ZipFile(file) as archive:
             name = f"extra/{METADATA_KEY}.json"
@@ -96,9 +97,11 @@ def _load_torchscript(file: Path, device: Device) -> Sampler:
 
     module, device = load_module(file, device)
     size = len(artifact.vocabulary)
-    return Sampler(
-        artifact, lambda: TorchStep(module, artifact.states, size, device), device=device
-    )
+
+    def new_step() -> Step:
+        return TorchStep(module, artifact.states, size, device)
+
+    return Sampler(artifact, new_step, device=device, threads=threads)
 
 
 def usable_cores() -> int:

@@ -162,6 +162,8 @@ class Sampler:
         for name, value in (("seed", seed), ("first_row", first_row)):
             if not 0 <= value < 2**64:
                 raise OptionError(f"{name} is {value}; it must be >= 0 and < 2**64")
+        if first_row + n > 2**64:
+            raise OptionError(f"first_row is {first_row}; with {n} rows it passes 2**64")
         ids, lengths, log_probs, stopped = _core.decode(
             self._steps(n),
             prompts=np.array(self.vocabulary.encode(prefix), dtype=np.int64),

@@ -1,0 +1,175 @@
+// The steps over real models in a real ONNX Runtime. The artifacts are those of
+// tests/tiny_artifacts.py; Python checks their golden samples, here the steps are compared.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+
+#include "cpu_step.h"
+#include "decode.h"
+#include "device_step.h"
+#include "gather_model.h"
+
+using namespace makemore;
+
+namespace {
+
+using Axes = std::vector<std::optional<std::int64_t>>;
+
+struct Tiny {
+  const char* name;
+  Axes time_axes;
+};
+const std::vector<Tiny> kModels{{"bigram", {}},
+                                {"sparse", {}},
+                                {"history", {std::nullopt, std::nullopt}},
+                                {"cache", {1}},
+                                {"cache", {std::nullopt}}};  // a promise that need not be used
+
+std::shared_ptr<const ort::Library> library() {
+  static const auto opened = std::make_shared<const ort::Library>(ORT_LIBRARY);
+  return opened;
+}
+
+std::shared_ptr<const OnnxModel> open(const std::string& name) {
+  const std::string path = std::string(ARTIFACTS "/") + name + "/model.onnx";
+  return std::make_shared<const OnnxModel>(library(), path, ort::Device::kCpu);
+}
+
+Decoded sample(const std::vector<Step*>& steps, std::int64_t batch_size) {
+  DecodeRequest request;
+  request.rows = 300;
+  request.max_length = 7;
+  request.seed = 5;
+  request.batch_size = batch_size;
+  return decode(steps, request, [] {});
+}
+
+}  // namespace
+
+TEST_CASE("the library says its version and that it runs on the CPU") {
+  CHECK(library()->version().substr(0, 2) == "1.");
+  CHECK(std::ranges::count(library()->providers(), "CPUExecutionProvider") == 1);
+}
+
+TEST_CASE("a model tells its states and its metadata") {
+  const auto history = open("history");
+  CHECK(history->vocab_size() == 4);
+  REQUIRE(history->states().size() == 2);
+  CHECK(history->states()[0].name == "trace");
+  CHECK(history->states()[0].shape == std::vector<std::int64_t>{3});
+  CHECK(history->states()[0].row_bytes == 3 * sizeof(float));
+  CHECK(history->states()[1].element_type == ort::kInt64);
+  CHECK(history->states()[1].row_bytes == sizeof(std::int64_t));
+  CHECK(history->metadata("makemore").front() == '{');
+  CHECK(history->metadata("nothing").empty());
+}
+
+TEST_CASE("every step gives the same strings, whatever the batch size and the workers") {
+  for (const Tiny& tiny : kModels) {
+    CAPTURE(tiny.name);
+    const auto model = open(tiny.name);
+    CpuStep alone(model, tiny.time_axes), other(model, tiny.time_axes);
+    DeviceStep device(model), second_device(model);
+    const Decoded expected = sample({&alone}, 1);
+    for (const std::vector<Step*>& steps :
+         {std::vector<Step*>{&alone}, {&alone, &other}, {&device}, {&device, &second_device}}) {
+      for (const std::int64_t batch_size : {1, 3, 64, 1000}) {
+        const Decoded made = sample(steps, batch_size);
+        CHECK(made.tokens == expected.tokens);
+        CHECK(made.lengths == expected.lengths);
+        CHECK(made.log_probs == expected.log_probs);
+        CHECK(made.finished == expected.finished);
+      }
+    }
+  }
+}
+
+TEST_CASE("the bigram gives the logits of its table") {
+  CpuStep step(open("bigram"), Axes{});
+  step.reset(2);
+  const std::array<std::int64_t, 2> tokens{0, 3}, positions{0, 7};
+  const auto logits = step.run(tokens, positions);
+  REQUIRE(logits.size() == 8);
+  CHECK(logits[1] == doctest::Approx(std::log(0.4)));
+  CHECK(logits[4] == doctest::Approx(std::log(0.45)));
+}
+
+TEST_CASE("a step takes no rows, and more or fewer than before") {
+  for (const Tiny& tiny : kModels) {
+    const auto model = open(tiny.name);
+    CpuStep cpu(model, tiny.time_axes);
+    DeviceStep device(model);
+    for (Step* step : {static_cast<Step*>(&cpu), static_cast<Step*>(&device)}) {
+      step->reset(0);
+      CHECK(step->run({}, {}).empty());
+      step->select({});
+      step->reset(1);
+      const std::array<std::int64_t, 3> zeros{0, 0, 0};
+      CHECK(step->run(std::span(zeros).first(1), std::span(zeros).first(1)).size() ==
+            static_cast<std::size_t>(model->vocab_size()));
+      step->select(zeros);
+      const std::array<std::int64_t, 3> ones{1, 1, 1};
+      const auto logits = step->run(ones, ones);
+      const auto row = logits.first(logits.size() / 3);
+      CHECK(std::ranges::equal(row, logits.last(row.size())));
+      step->select({});
+      CHECK(step->run({}, {}).empty());
+    }
+  }
+}
+
+TEST_CASE("rows, tokens and parents that do not fit are refused") {
+  const auto model = open("history");
+  CpuStep cpu(model, Axes{std::nullopt, std::nullopt});
+  DeviceStep device(model);
+  const std::array<std::int64_t, 2> zeros{0, 0}, beyond{0, 2}, before{0, -1}, crossed{1, 0};
+  for (Step* step : {static_cast<Step*>(&cpu), static_cast<Step*>(&device)}) {
+    CHECK_THROWS_AS(step->reset(-1), OptionError);
+    step->reset(2);
+    CHECK_THROWS_AS(step->run(std::span(zeros).first(1), zeros), OptionError);
+    CHECK_THROWS_AS(step->run(zeros, std::span(zeros).first(1)), OptionError);
+    CHECK_THROWS_AS(step->select(beyond), OptionError);
+    CHECK_THROWS_AS(step->select(before), OptionError);
+  }
+  CHECK_THROWS_AS(cpu.select(crossed), OptionError);
+}
+
+TEST_CASE("a step that fails says so and can be used again") {
+  CpuStep step(open("bigram"), Axes{});
+  const std::array<std::int64_t, 1> zero{0}, beyond{99};
+  step.reset(1);
+  CHECK_THROWS_AS(step.run(beyond, zero), OrtError);
+  step.reset(1);
+  CHECK(step.run(zero, zero).size() == 4);
+}
+
+TEST_CASE("time axes that the model does not have are refused") {
+  const auto model = open("cache");
+  CHECK_THROWS_AS(CpuStep(model, Axes{}), ArtifactError);
+  CHECK_THROWS_AS(CpuStep(model, Axes{3}), ArtifactError);
+  CHECK_THROWS_AS(CpuStep(model, Axes{-1}), ArtifactError);
+  CHECK_THROWS_AS(CpuStep(model, Axes{1, 1}), ArtifactError);
+}
+
+TEST_CASE("a file that is no step is refused") {
+  const std::string path = "not_a_step.onnx";
+  const auto refuse = [&](const std::string& bytes) {
+    std::ofstream(path, std::ios::binary) << bytes;
+    CHECK_THROWS_AS(OnnxModel(library(), path, ort::Device::kCpu), ArtifactError);
+    std::remove(path.c_str());
+  };
+  refuse("");
+  refuse("hello");
+  refuse(ort::gather_model(ort::kFloat));
+  CHECK_THROWS_AS(OnnxModel(library(), "nowhere.onnx", ort::Device::kCpu), ArtifactError);
+}
+
+TEST_CASE("cuda is refused by a library that has no CUDA provider") {
+  if (std::ranges::count(library()->providers(), "CUDAExecutionProvider") > 0) return;
+  CHECK_THROWS_AS(OnnxModel(library(), ARTIFACTS "/bigram/model.onnx", ort::Device::kCuda),
+                  OrtError);
+}

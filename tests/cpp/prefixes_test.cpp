@@ -1,0 +1,18 @@
+#include "prefixes.h"
+
+#include <doctest/doctest.h>
+
+using namespace makemore;
+
+TEST_CASE("prefixes share what they have in common and are read back from the front") {
+  Prefixes prefixes;
+  const auto a = prefixes.add(Prefixes::kEmpty, 1);
+  const auto ab = prefixes.add(a, 2);
+  const auto ac = prefixes.add(a, 3);
+  std::vector<std::int64_t> out;
+  CHECK(prefixes.append_to(out, ab) == 2);
+  CHECK(prefixes.append_to(out, Prefixes::kEmpty) == 0);
+  CHECK(prefixes.append_to(out, ac) == 2);
+  CHECK(prefixes.append_to(out, a) == 1);
+  CHECK(out == std::vector<std::int64_t>{1, 2, 1, 3, 1});
+}

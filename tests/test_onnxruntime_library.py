@@ -1,0 +1,69 @@
+"""The ONNX Runtime that is found, or none, or a wrong one; each in a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from makemore import _core
+from tiny_artifacts import FOLDER
+
+BIGRAM = FOLDER / "bigram" / "model.onnx"
+
+
+def load_with(folder, before=""):
+    """What `load` says in a process that finds the packages of `folder` first."""
+    code = f"""
+import sys
+{before}
+import makemore
+for device in ("cpu", "auto"):
+    try:
+        makemore.load({str(BIGRAM)!r}, device=device)
+    except makemore.OrtError as error:
+        print(error)
+"""
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    first, second = done.stdout.splitlines()
+    assert first == second
+    return first
+
+
+def test_without_onnxruntime_the_error_names_both_extras(tmp_path):
+    said = load_with(tmp_path, before="sys.modules['onnxruntime'] = None")
+    assert said.startswith("no onnxruntime is installed: pip install 'makemore[cpu]'")
+    assert "makemore[cuda]" in said
+
+
+def fake_onnxruntime(folder, library=None):
+    """A package of the name onnxruntime, with a copy of `library` as its shared library."""
+    capi = folder / "onnxruntime" / "capi"
+    capi.mkdir(parents=True)
+    (folder / "onnxruntime" / "__init__.py").write_text("raise SystemExit('imported')")
+    if library is not None:
+        name = {"win32": "onnxruntime.dll", "darwin": "libonnxruntime.1.31.1.dylib"}
+        shutil.copy(library, capi / name.get(sys.platform, "libonnxruntime.so.1.31.1"))
+    return folder
+
+
+def test_an_onnxruntime_without_a_shared_library_is_refused_with_the_cure(tmp_path):
+    said = load_with(fake_onnxruntime(tmp_path))
+    assert "holds no shared library (1.20 or newer does): pip install --upgrade onnxruntime" in said
+
+
+def test_a_library_that_is_no_library_is_refused(tmp_path):
+    assert "cannot open" in load_with(fake_onnxruntime(tmp_path, __file__))
+
+
+def test_a_library_of_something_else_is_refused(tmp_path):
+    said = load_with(fake_onnxruntime(tmp_path, Path(_core.__file__)))
+    assert said.endswith("is not ONNX Runtime: it has no OrtGetApiBase")

@@ -1,0 +1,24 @@
+"""Artifacts that exist keep working: every schema loads, every golden sample replays."""
+
+from pathlib import Path
+
+import makemore
+import pytest
+
+ARTIFACTS = sorted(Path(__file__).parent.glob("artifacts/schema-*/*"))
+
+
+@pytest.mark.parametrize(
+    "folder", ARTIFACTS, ids=lambda folder: f"{folder.parent.name}-{folder.name}"
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_artifact_of_any_schema_replays_its_golden_samples(folder, threads):
+    sampler = makemore.load(folder, threads=threads)
+    golden = sampler.artifact.golden
+    assert len(golden.strings) > 0
+    assert tuple(sampler.sample(len(golden.strings), seed=golden.seed)) == golden.strings
+
+
+def test_there_is_an_artifact_of_every_schema_so_far():
+    schemas = {folder.parent.name for folder in ARTIFACTS}
+    assert schemas == {f"schema-{i}" for i in range(1, makemore.artifact.SCHEMA + 1)}

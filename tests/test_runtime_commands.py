@@ -1,0 +1,265 @@
+import json
+import os
+import subprocess
+import sys
+
+import makemore
+import pytest
+import tiny_models
+from click.testing import CliRunner
+from makemore.cli import sample, score
+from makemore.inspect_command import inspect
+from tiny_artifacts import FOLDER, build
+
+BIGRAM = str(FOLDER / "bigram")
+SPARSE = str(FOLDER / "sparse")
+
+
+def run(command, *arguments, stdin=None, code=0):
+    """A command's stdout and stderr; bad input must say why in one line."""
+    result = CliRunner().invoke(command, [str(a) for a in arguments], input=stdin)
+    assert result.exit_code == code, result.output
+    if code == 2:
+        assert result.stdout == ""
+        assert result.stderr.startswith("Error: ")
+        assert result.stderr.count("\n") == 1
+    return result.stdout, result.stderr
+
+
+def test_sample_prints_the_strings_of_the_library_one_a_line_and_nothing_else():
+    out, err = run(sample, BIGRAM, "-n", 30, "--seed", 7)
+    assert out == "".join(f"{text}\n" for text in makemore.load(BIGRAM).sample(30, seed=7))
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", 0.3),
+        ("top_k", 2),
+        ("top_p", 0.5),
+        ("min_p", 0.9),
+        ("prefix", "ab"),
+        ("exclude", "c"),
+        ("max_length", 2),
+        ("seed", 2**64 - 1),
+        ("first_row", 3),
+        ("batch_size", 1),
+    ],
+)
+def test_sample_passes_an_option_on(name, value):
+    options = {"seed": 7, name: value}
+    flags = [f"--{option.replace('_', '-')}={given}" for option, given in options.items()]
+    out, _ = run(sample, BIGRAM, "-n", 40, "--threads", 2, "--device", "auto", *flags)
+    assert out.splitlines() == makemore.load(BIGRAM).sample(40, **options)
+    changes_nothing = out == run(sample, BIGRAM, "-n", 40, "--seed", 7)[0]
+    assert changes_nothing == (name == "batch_size")
+
+
+def test_sample_without_a_seed_says_which_it_took():
+    out, err = run(sample, BIGRAM, "-n", 30)
+    word, seed = err.split()
+    assert word == "seed"
+    assert run(sample, BIGRAM, "-n", 30, "--seed", seed) == (out, "")
+
+
+def test_sample_in_json_is_one_object_a_line_with_all_results():
+    out, _ = run(sample, SPARSE, "-n", 20, "--seed", 7, "--json")
+    expected = makemore.load(SPARSE).sample_ids(20, seed=7)
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {**made._asdict(), "ids": made.ids.tolist()} for made in expected
+    ]
+
+
+def test_more_strings_than_one_chunk_are_the_same_strings(monkeypatch):
+    monkeypatch.setattr("makemore.cli.CHUNK", 16)
+    out, _ = run(sample, BIGRAM, "-n", 50, "--seed", 7, "--first-row", 5)
+    assert out.splitlines() == makemore.load(BIGRAM).sample(50, seed=7, first_row=5)
+
+
+def test_no_strings_are_no_lines():
+    assert run(sample, BIGRAM, "-n", 0, "--seed", 1) == ("", "")
+
+
+def test_score_prints_a_line_a_string_and_the_mean_on_stderr(tmp_path):
+    (tmp_path / "text").write_bytes(b"abc\r\n\n  ba \n")
+    out, err = run(score, BIGRAM, tmp_path / "text")
+    abc, ba = makemore.load(BIGRAM).score(["abc", "ba"])
+    assert out == f"{abc:.6f}\tabc\n{ba:.6f}\tba\n"
+    assert err == f"2 strings, 7 characters with stops: {-(abc + ba) / 7:.4f} nats per character\n"
+
+
+def test_score_reads_stdin():
+    assert run(score, BIGRAM, stdin="abc\n")[0].endswith("\tabc\n")
+    assert run(score, BIGRAM, "-", stdin="abc\n") == run(score, BIGRAM, stdin="abc")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_score_reads_any_encoding_and_drops_a_byte_order_mark(tmp_path, encoding):
+    (tmp_path / "text").write_bytes("中😀\na\u0301".encode(encoding))
+    out, _ = run(score, SPARSE, tmp_path / "text", "--encoding", encoding)
+    assert [line.split("\t")[1] for line in out.splitlines()] == ["中😀", "a\u0301"]
+
+
+def test_a_byte_order_mark_is_dropped_from_plain_utf8():
+    out, _ = run(score, BIGRAM, stdin=b"\xef\xbb\xbfabc\n")
+    assert out.endswith("\tabc\n")
+
+
+def test_a_line_breaks_at_a_newline_only(tmp_path):
+    # U+2028 is a character like any other; str.splitlines would break there.
+    (tmp_path / "text").write_text("ab\u2028c", encoding="utf-8")
+    assert "'\\u2028'" in run(score, BIGRAM, tmp_path / "text", code=2)[1]
+
+
+def test_score_in_json_is_one_object_with_all_results():
+    report = json.loads(run(score, BIGRAM, "--json", stdin="abc\nba\n")[0])
+    abc, ba = makemore.load(BIGRAM).score(["abc", "ba"])
+    assert report == {
+        "scores": [{"text": "abc", "log_prob": abc}, {"text": "ba", "log_prob": ba}],
+        "characters": 7,
+        "nll_per_character": pytest.approx(-(abc + ba) / 7),
+    }
+
+
+def test_inspect_shows_an_artifact_and_replays_its_golden_samples(tiny):
+    report = json.loads(run(inspect, FOLDER / tiny.name, "--json")[0])
+    assert report["model"] == tiny.name
+    assert report["characters"] == "".join(tiny.characters)
+    assert report["states"].keys() == {state.name for state in tiny.states}
+    assert report["golden samples"] == {"replayed": 20, "of": 20}
+    text, err = run(inspect, FOLDER / tiny.name)
+    assert err == ""
+    assert all(key in text for key in report)
+
+
+def test_inspect_exits_1_where_golden_samples_differ(tmp_path):
+    model = build(tiny_models.BIGRAM)
+    text = model.metadata_props[0].value
+    model.metadata_props[0].value = text.replace('"seed":1,"strings"', '"seed":2,"strings"')
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    report = json.loads(run(inspect, tmp_path, "--json", code=1)[0])
+    assert report["golden samples"]["replayed"] < 20
+
+
+def test_inspect_without_an_artifact_shows_the_onnxruntime_that_is_found():
+    from makemore.onnxruntime_library import find_library, open_library
+
+    report = json.loads(run(inspect, "--json")[0])
+    assert report["onnxruntime"] == open_library().version
+    assert report["onnxruntime library"] == str(find_library())
+    assert "CPUExecutionProvider" in report["onnxruntime providers"]
+    assert all(key in run(inspect)[0] for key in report)
+
+
+def test_inspect_without_onnxruntime_says_so_and_exits_1(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    out, _ = run(inspect, code=1)
+    assert "no onnxruntime is installed: pip install 'makemore[cpu]'" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none"], "none: no such file"),
+        ([os.devnull], "an artifact is a folder, a .onnx or a .ts file"),
+        ([str(FOLDER)], "no such file"),
+        ([BIGRAM, "-n", "-1"], "n is -1; it must be >= 0"),
+        ([BIGRAM, "--batch-size", str(2**70)], "batch_size is"),
+        ([BIGRAM, "--temperature", "-1"], "temperature is -1; it must be a finite number >= 0"),
+        ([BIGRAM, "--temperature", "nan"], "temperature is nan"),
+        ([BIGRAM, "--temperature", "inf"], "temperature is inf"),
+        ([BIGRAM, "--top-k", "-1"], "top_k is -1"),
+        ([BIGRAM, "--top-k", str(2**70)], "top_k is"),
+        ([BIGRAM, "--top-p", "0"], "top_p is 0; it must be > 0 and <= 1"),
+        ([BIGRAM, "--min-p", "2"], "min_p is 2"),
+        ([BIGRAM, "--prefix", "x"], "character 'x' (number 1 of 'x')"),
+        ([BIGRAM, "--prefix", "a\nb"], r"character '\n'"),
+        ([BIGRAM, "--exclude", "x"], "character 'x'"),
+        ([BIGRAM, "--max-length", "0"], "max_length is 0"),
+        ([BIGRAM, "--seed", "-1"], "seed is -1"),
+        ([BIGRAM, "--first-row", "-1"], "first_row is -1"),
+        ([BIGRAM, "--batch-size", "0"], "batch_size is 0"),
+        ([BIGRAM, "--threads", "0"], "threads is 0"),
+        ([str(FOLDER / "cache"), "--max-length", "8"], "a block of 8 holds 7"),
+        ([SPARSE, "--exclude", "a中😀"], "no token is left to choose"),
+    ],
+)
+def test_bad_input_to_sample_is_one_line_and_exit_code_2(arguments, message):
+    assert message in run(sample, *arguments, code=2)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "message"),
+    [
+        (["none"], "a", "none: no such file"),
+        ([BIGRAM, "no-such-text"], "", "no-such-text"),
+        ([BIGRAM, str(FOLDER)], "", "artifacts"),
+        ([BIGRAM], "", "holds no line to score"),
+        ([BIGRAM], "\n \n", "holds no line to score"),
+        ([BIGRAM], b"ab\xff", "is not utf-8 at byte 2"),
+        ([BIGRAM, "--encoding", "ascii"], "é", "is not ascii at byte 0"),
+        ([BIGRAM, "--encoding", "klingon"], "a", "encoding 'klingon' is unknown"),
+        ([BIGRAM, "--encoding", "base64"], "a", "encoding 'base64' is unknown"),
+        ([BIGRAM, "--encoding", "undefined"], "a", "cannot be read as undefined"),
+        ([BIGRAM], "abx", "character 'x' (number 3 of 'abx')"),
+        ([str(FOLDER / "cache")], "a" * 8, "has 8 characters; a block of 8 holds 7"),
+        ([BIGRAM, "--batch-size", "0"], "a", "batch_size is 0"),
+        ([BIGRAM, "--threads", "-3"], "a", "threads is -3"),
+    ],
+)
+def test_bad_input_to_score_is_one_line_and_exit_code_2(arguments, stdin, message):
+    assert message in run(score, *arguments, stdin=stdin, code=2)[1]
+
+
+@pytest.mark.parametrize("command", [sample, score, inspect])
+def test_a_broken_file_is_one_line_and_exit_code_2(tmp_path, command):
+    (tmp_path / "model.onnx").write_bytes(b"hello")
+    assert "cannot load" in run(command, tmp_path, stdin="a", code=2)[1]
+
+
+@pytest.mark.parametrize("command", [sample, score])
+def test_an_unknown_device_is_a_usage_error(command):
+    result = CliRunner().invoke(command, [BIGRAM, "--device", "tpu"])
+    assert result.exit_code == 2
+    assert "'tpu' is not one of 'cpu', 'cuda', 'auto'" in result.stderr
+
+
+@pytest.mark.parametrize("command", [sample, score, inspect])
+def test_every_option_is_explained_in_the_help(command):
+    result = CliRunner().invoke(command, ["--help"])
+    assert result.exit_code == 0
+    for parameter in command.params:
+        if parameter.param_type_name == "option":
+            assert parameter.opts[0] in result.stdout
+
+
+def piped(command, *arguments, **environment):
+    """A command in a process of its own, as its console script runs it."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from makemore.cli import {command}; {command}()", *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_traceback():
+    with piped("sample", BIGRAM, "-n", "200000", "--seed", "1") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_strings_that_stdout_cannot_encode_are_one_line_and_exit_code_2():
+    with piped("sample", SPARSE, "--seed", "1", PYTHONIOENCODING="latin-1") as process:
+        out, err = process.communicate()
+    assert (process.returncode, out) == (2, b"")
+    assert err.startswith(b"Error: 'latin-1' codec can't encode")
+    assert err.count(b"\n") == 1
+
+
+def test_strings_are_written_as_utf8_where_stdout_is_utf8():
+    with piped("sample", SPARSE, "--seed", "1", PYTHONIOENCODING="utf-8") as process:
+        out, _ = process.communicate()
+    assert out.decode("utf-8").splitlines() == makemore.load(SPARSE).sample(20, seed=1)

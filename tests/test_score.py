@@ -1,0 +1,77 @@
+import math
+from itertools import product
+
+import makemore
+import numpy as np
+import oracle
+import pytest
+from makemore import OptionError
+from tiny_artifacts import FOLDER
+
+
+def strings_of(tiny, longest=3):
+    return ["".join(c) for n in range(longest + 1) for c in product(tiny.characters, repeat=n)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 1000])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_scores_are_those_of_the_oracle(tiny, threads, batch_size):
+    sampler = makemore.load(FOLDER / tiny.name, threads=threads)
+    strings = strings_of(tiny, 4)[::-1]
+    expected = [oracle.score(tiny.logits, tiny.encode(string)) for string in strings]
+    scores = sampler.score(strings, batch_size=batch_size)
+    assert scores.dtype == np.float64
+    assert scores.tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_scores_come_in_the_order_of_the_strings_repeats_and_all(sampler, tiny):
+    strings = strings_of(tiny)
+    alone = {string: float(sampler.score([string])[0]) for string in strings}
+    shuffled = np.random.default_rng(1).choice(strings, 300).tolist()
+    assert sampler.score(shuffled).tolist() == [alone[string] for string in shuffled]
+
+
+def test_the_probabilities_of_all_strings_of_a_bigram_that_is_cut_sum_to_1(bigram):
+    """Those that stop, and for those of the longest length the mass that goes on."""
+    longest = 6
+    stopped = np.exp(bigram.score(strings_of(bigram.vocabulary, longest))).sum()
+    free = bigram.sample_ids(20_000, seed=1, max_length=longest + 1)
+    cut = np.mean([s.finish_reason == "length" for s in free])
+    assert stopped < 1
+    assert stopped + cut == pytest.approx(1, abs=0.02)
+
+
+def test_an_impossible_string_has_probability_0():
+    sparse = makemore.load(FOLDER / "sparse")
+    assert sparse.score(["😀a", "😀"]).tolist() == [-math.inf, pytest.approx(math.log(0.25))]
+
+
+def test_no_strings_have_no_scores(sampler):
+    assert sampler.score([]).shape == (0,)
+
+
+def test_the_empty_string_is_scored_by_its_stop(bigram):
+    assert bigram.score([""]) == pytest.approx(math.log(0.1))
+
+
+def test_a_string_may_fill_the_block_and_not_more():
+    cache = makemore.load(FOLDER / "cache")
+    assert math.isfinite(cache.score(["abcabca"])[0])
+    with pytest.raises(OptionError, match="'abcabcab' has 8 characters; a block of 8 holds 7"):
+        cache.score(["a", "abcabcab"])
+
+
+def test_a_character_the_model_never_saw_is_refused(bigram):
+    with pytest.raises(OptionError, match="character 'é'"):
+        bigram.score(["abc", "é"])
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2**70])
+def test_a_batch_size_that_cannot_be_is_refused(bigram, batch_size):
+    with pytest.raises(OptionError, match=f"batch_size is {batch_size}"):
+        bigram.score(["abc"], batch_size=batch_size)
+
+
+def test_one_string_instead_of_a_list_is_refused(bigram):
+    with pytest.raises(TypeError, match="a list of strings"):
+        bigram.score("abc")
