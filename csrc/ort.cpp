@@ -35,6 +35,12 @@ void* find_symbol(const std::filesystem::path& path, const char* name) {
 }
 #endif
 
+/// Some messages end their line, some do not.
+std::string without_line_end(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
 }  // namespace
 
 Library::Library(const std::filesystem::path& path) {
@@ -71,7 +77,7 @@ Library::Library(const std::filesystem::path& path) {
 
 std::string Library::take(OrtStatus* status) const {
   const auto owned = own(ReleaseStatus, status);
-  return call(GetErrorMessage, status);
+  return without_line_end(call(GetErrorMessage, status));
 }
 
 OrtAllocator* Library::default_allocator() const {
@@ -122,7 +128,7 @@ void Library::append_cuda(OrtSessionOptions* options) const {
           raw);
   } catch (const OrtError& error) {
     const std::lock_guard lock(log_->mutex);
-    throw OrtError(std::string(error.what()) + "; " + log_->last_error);
+    throw OrtError(std::string(error.what()) + "; " + without_line_end(log_->last_error));
   }
 }
 
