@@ -121,7 +121,9 @@ PYBIND11_MODULE(_core, m) {
   py::class_<ort::Library, std::shared_ptr<ort::Library>>(m, "Library")
       .def(py::init<const std::filesystem::path&>(), py::arg("path"))
       .def_property_readonly("version", &ort::Library::version)
-      .def("providers", &ort::Library::providers);
+      .def("providers", &ort::Library::providers)
+      .def("require_cuda",
+           [](const ort::Library& library) { library.session_options(ort::Device::kCuda); });
 
   py::class_<StateTensor>(m, "StateTensor")
       .def_property_readonly("name", [](const StateTensor& state) { return to_text(state.name); })

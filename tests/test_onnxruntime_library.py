@@ -60,6 +60,16 @@ def test_an_onnxruntime_without_a_shared_library_is_refused_with_the_cure(tmp_pa
     assert "holds no shared library (1.20 or newer does): pip install --upgrade onnxruntime" in said
 
 
+def test_several_libraries_at_once_are_refused_by_name(tmp_path):
+    folder = fake_onnxruntime(tmp_path, __file__)
+    other = "onnxruntime.dll" if sys.platform != "win32" else "libonnxruntime.so.1.26.0"
+    (folder / "onnxruntime" / "capi" / other).write_bytes(b"")
+    said = load_with(folder)
+    assert said.startswith("several ONNX Runtimes lie in ")
+    assert other in said
+    assert said.endswith("pip uninstall them all, install one")
+
+
 def test_a_library_that_is_no_library_is_refused(tmp_path):
     assert "cannot open" in load_with(fake_onnxruntime(tmp_path, __file__))
 

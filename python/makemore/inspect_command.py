@@ -11,10 +11,11 @@ from typing import Any
 import click
 import msgspec
 
+from makemore._core import Library
 from makemore.command import Command
 from makemore.errors import OrtError
 from makemore.loading import load, usable_cores
-from makemore.onnxruntime_library import find_library, open_library
+from makemore.onnxruntime_library import find_library, installed_packages, open_library
 from makemore.sampler import Sampler
 
 
@@ -45,7 +46,9 @@ def describe_environment() -> dict[str, Any]:
         "makemore": _version("makemore"),
         "python": f"{platform.python_version()} ({sys.executable})",
         "machine": f"{platform.system()} {platform.machine()}, {_cpu_name()}",
+        "cpu features": _cpu_features(),
         "cores": usable_cores(),
+        "onnxruntime packages": installed_packages(),
     }
     try:
         path = find_library()
@@ -54,8 +57,10 @@ def describe_environment() -> dict[str, Any]:
         report["onnxruntime error"] = str(error)
     else:
         report["onnxruntime"] = library.version
+        report["onnxruntime self-test"] = "passed"  # opening it runs a model
         report["onnxruntime library"] = str(path)
         report["onnxruntime providers"] = library.providers()
+        report["cuda"] = _cuda(library)
     packages = ("numpy", "torch", "onnx", "onnxscript", "safetensors")
     return report | {package: _version(package) for package in packages}
 
@@ -124,10 +129,25 @@ def _version(package: str) -> str:
         return "not installed"
 
 
+def _cuda(library: Library) -> str:
+    try:
+        library.require_cuda()
+    except OrtError as error:
+        return str(error)
+    return "available"
+
+
 def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown processor"
+    return _cpuinfo("model name") or platform.processor() or "unknown processor"
+
+
+def _cpu_features() -> list[str]:
+    """Vector extensions, as Linux names them; other systems do not tell."""
+    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    return [flag for flag in flags if flag.startswith(("avx", "fma", "f16c", "asimd", "sve"))]
+
+
+def _cpuinfo(key: str) -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

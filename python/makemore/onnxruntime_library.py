@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +16,17 @@ from makemore.errors import OrtError
 _LIBRARY_NAME = re.compile(
     r"libonnxruntime\.so(\.\d+)*|libonnxruntime(\.\d+)*\.dylib|onnxruntime\.dll"
 )
+_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
+"""Distributions that install the package `onnxruntime`, each over the files of the others."""
+
+
+def installed_packages() -> list[str]:
+    """Those of the distributions of ONNX Runtime that are installed, with their versions."""
+    found = []
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    return found
 
 
 def find_library() -> Path:
@@ -26,15 +39,20 @@ def find_library() -> Path:
         raise OrtError(
             "no onnxruntime is installed: pip install 'makemore[cpu]', or 'makemore[cuda]' for GPUs"
         )
-    folders = [Path(location, "capi") for location in spec.submodule_search_locations]
-    for folder in folders:
-        for path in sorted(folder.glob("*onnxruntime*")):
-            if _LIBRARY_NAME.fullmatch(path.name):
-                return path.resolve()
-    raise OrtError(
-        f"onnxruntime in {folders[0].parent} holds no shared library (1.20 or newer does): "
-        "pip install --upgrade onnxruntime"
-    )
+    folder = Path(spec.submodule_search_locations[0], "capi")
+    paths = [path for path in folder.glob("*onnxruntime*") if _LIBRARY_NAME.fullmatch(path.name)]
+    libraries = {path.resolve() for path in paths}
+    if not libraries:
+        raise OrtError(
+            f"onnxruntime in {folder.parent} holds no shared library (1.20 or newer does): "
+            "pip install --upgrade onnxruntime"
+        )
+    if len(libraries) > 1:
+        raise OrtError(
+            f"several ONNX Runtimes lie in {folder}: {', '.join(sorted(p.name for p in libraries))}"
+            f" ({', '.join(installed_packages())} installed): pip uninstall them all, install one"
+        )
+    return libraries.pop()
 
 
 @functools.cache
