@@ -40,8 +40,9 @@ step "clang"
 run_tests x86_64 -DCMAKE_CXX_COMPILER=clang++
 
 step "aarch64, emulated"
-# ONNX Runtime reads /proc/cpuinfo as it is opened, and crashes or aborts where, as under qemu, that
-# is not of an ARM processor or lists too few. qemu looks for each file below this folder first.
+# ONNX Runtime reads /proc/cpuinfo as it is opened. 1.31 crashes where that is of no ARM processor,
+# as under qemu; 1.23 and 1.26 abort where it lists fewer processors than the machine has. qemu
+# looks for each file below this folder first.
 sysroot="$folder/sysroot"
 mkdir -p "$sysroot/proc"
 ln -sfn /usr/aarch64-linux-gnu/lib "$sysroot/lib"
