@@ -87,6 +87,7 @@ def test_threads_that_sample_at_once_from_one_sampler_do_not_disturb_each_other(
 ENDLESS = """
 import signal, threading
 import makemore
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 sampler = makemore.load({artifact!r}, threads=2)
 {before}
 try:

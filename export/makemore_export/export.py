@@ -7,8 +7,12 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import torch
+from makemore import Sample
+from makemore._core import coin
 from makemore.artifact import Artifact, Golden
 from makemore.errors import OptionError
+from makemore.vocabulary import STOP
 from msgspec.structs import replace
 
 from makemore_export import checkpoint
@@ -16,6 +20,7 @@ from makemore_export.atomic import beside, replace_folder
 from makemore_export.checkpoint import Checkpoint, CheckpointError, RunFolder
 from makemore_export.eager import describe, eager_sampler
 from makemore_export.model_card import Report, model_card
+from makemore_export.models import Model
 from makemore_export.onnx_export import to_onnx
 from makemore_export.step_module import StepModule
 from makemore_export.torchscript_export import to_torchscript
@@ -25,7 +30,7 @@ MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
 FILES = frozenset({*MODEL_FILES, "README.md", "report.json"})
 """What an artifact's folder holds, and nothing else."""
 
-_GOLDEN_SEED = 0
+_GOLDEN_SEEDS = 8
 _GOLDEN_SAMPLES = 32
 
 
@@ -68,8 +73,7 @@ def export(source: Checkpoint, out: Path) -> Report:
     model.load_state_dict(source.weights)
     model.eval()
     artifact = describe(source.run, source.progress, model)
-    golden = eager_sampler(model, artifact).sample(_GOLDEN_SAMPLES, seed=_GOLDEN_SEED)
-    artifact = replace(artifact, golden=Golden(seed=_GOLDEN_SEED, strings=tuple(golden)))
+    artifact = replace(artifact, golden=_golden(model, artifact))
     prepared = beside(target)
     shutil.rmtree(prepared, ignore_errors=True)
     prepared.mkdir(parents=True)
@@ -80,6 +84,27 @@ def export(source: Checkpoint, out: Path) -> Report:
     finally:
         shutil.rmtree(prepared, ignore_errors=True)
     return report
+
+
+def _golden(model: Model, artifact: Artifact) -> Golden:
+    """Samples that every engine should give again, though no two agree on the last bits of a logit:
+    of a few seeds, the one whose coins keep farthest from where another token would be chosen.
+    """
+    sampler = eager_sampler(model, artifact)
+    tried = [sampler.sample_ids(_GOLDEN_SAMPLES, seed=seed) for seed in range(_GOLDEN_SEEDS)]
+    best = max(tried, key=lambda samples: min(_margin(model, sample) for sample in samples))
+    return Golden(seed=best[0].seed, strings=tuple(sample.text for sample in best))
+
+
+@torch.inference_mode()
+def _margin(model: Model, sample: Sample) -> float:
+    """Least distance of the coins of a sample to the steps of the CDFs they were thrown at."""
+    said = [STOP, *sample.ids.tolist()]
+    thrown = len(said) if sample.finish_reason == "stop" else len(said) - 1
+    logits = model(torch.tensor([said[:thrown]]))[0]  # (thrown, V)
+    steps = logits.double().softmax(-1).cumsum(-1)
+    coins = [coin(sample.seed, sample.row, position) for position in range(thrown)]
+    return float((steps - torch.tensor(coins, dtype=torch.float64)[:, None]).abs().min())
 
 
 def _fill(folder: Path, step: StepModule, artifact: Artifact, source: Checkpoint) -> Report:

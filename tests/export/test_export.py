@@ -138,6 +138,20 @@ def test_golden_samples_that_differ_are_a_mismatch(tmp_path):
         verify(tmp_path / "artifact" / "model.onnx", restored(source), wrong)
 
 
+def test_no_golden_sample_hangs_on_the_last_bits_of_a_logit(exported):
+    folder, _ = exported
+    sampler = makemore.load(folder)
+    golden, step = sampler.artifact.golden, sampler.new_step()
+    for row, string in enumerate(golden.strings):
+        step.reset(1)
+        said = [0, *sampler.vocabulary.encode(string)]
+        for position, token in enumerate(said):
+            logits = step.run(np.array([token]), np.array([position]))[0].astype(float)
+            cdf = np.cumsum(np.exp(logits - logits.max()))
+            coin = makemore._core.coin(golden.seed, row, position)
+            assert np.abs(cdf / cdf[-1] - coin).min() > 1e-6
+
+
 def test_impossible_characters_stay_impossible(tmp_path):
     source = trained(tmp_path / "run", "bigram", smoothing=0.0)
     export(source, tmp_path / "artifact")
