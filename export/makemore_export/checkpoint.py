@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import safetensors.torch
 from makemore.artifact import DataInfo
 from makemore.errors import MakemoreError
-from msgspec import Meta
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from makemore_export.atomic import beside, write_file
 from makemore_export.models import MODELS, Model
+from makemore_export.recipe import Recipe
 
 SCHEMA = 1
 _KEY = "makemore"
@@ -24,14 +24,6 @@ _WEIGHTS, _OPTIMIZER = "model.", "optimizer."
 
 class CheckpointError(MakemoreError, ValueError):
     """The file is not a checkpoint that this version can read, or one of another run."""
-
-
-class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a model with gradients is trained; `learning_rate` is the peak."""
-
-    max_steps: Annotated[int, Meta(ge=1)] = 7000
-    batch_size: Annotated[int, Meta(ge=1)] = 64
-    learning_rate: Annotated[float, Meta(gt=0)] = 4e-3
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +58,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     `losses` are nats per character by part of the split, None for an infinite one: the latest in a
     last checkpoint; in a best one its own, over whole parts once the run is `finished`.
-    `log_bytes` is the length of the log that belongs to this state.
+    `log_bytes` is the length of the log that belongs to this state. `fitted` is what the model chose
+    for itself on the dev split, by name.
     """
 
     step: int = 0
@@ -74,6 +67,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     best_loss: float | None = None
     log_bytes: int = 0
     finished: bool = False
+    fitted: dict[str, Any] = {}
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ def describe(run: Run, progress: Progress, model: Model) -> Artifact:
     return Artifact(
         model=ModelInfo(
             type=run.model,
-            config=run.config,
+            config=run.config | progress.fitted,
             parameters=sum(weight.numel() for weight in model.state_dict().values()),
         ),
         characters=run.characters,

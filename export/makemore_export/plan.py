@@ -10,9 +10,10 @@ from makemore.artifact import DataInfo
 from makemore.errors import DataError, OptionError
 from makemore.vocabulary import Vocabulary
 
-from makemore_export.checkpoint import Recipe, Run
+from makemore_export.checkpoint import Run
 from makemore_export.data import Text, split
 from makemore_export.models import MODELS, CountingModel
+from makemore_export.recipe import Recipe
 
 MAX_LENGTH = 1023
 """Longest line taken, and longest string sampled, where nothing else limits them."""

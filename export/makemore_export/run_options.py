@@ -10,10 +10,11 @@ import msgspec
 from makemore.errors import DataError
 from msgspec.structs import fields
 
-from makemore_export.checkpoint import Recipe, Run
+from makemore_export.checkpoint import Run
 from makemore_export.data import Text, parse_split
 from makemore_export.models import MODELS
 from makemore_export.plan import flag, plan
+from makemore_export.recipe import Recipe
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _MODEL, _SPLIT, _SEED = "transformer", "80/10/10", 1

@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from torch.optim import AdamW
 
 from makemore_export import checkpoint
-from makemore_export.checkpoint import Checkpoint, Progress, Recipe, Run, RunFolder
+from makemore_export.checkpoint import Checkpoint, Progress, Run, RunFolder
 from makemore_export.data import PADDING, Strings
 from makemore_export.evaluation import mean_nll
 from makemore_export.models import CountingModel, Model
+from makemore_export.recipe import Recipe
 
 EVALUATE_EVERY = 250
 """Steps from one evaluation, and last checkpoint, to the next."""
@@ -82,7 +83,8 @@ def train(
     began = time.monotonic()
     folder.open(progress.log_bytes)
     if isinstance(model, CountingModel):
-        model.count(parts["train"].batches())
+        fitted = model.fit(parts["train"], parts.get("dev"))
+        progress = replace(progress, fitted=fitted)
     else:
         progress = yield from _descend(model, run, parts, folder, start)
         model.load_state_dict(checkpoint.load(folder.best).weights)

@@ -93,7 +93,7 @@ def test_bigram_without_smoothing_has_the_loss_of_the_counts():
     lines = read_text().lines
     strings = Strings(lines, Vocabulary.of(lines))
     model = Bigram(BigramConfig(smoothing=0), 27)
-    model.count(strings.batches())
+    model.fit(strings, None)
     pairs = Counter(pair for line in lines for pair in pairwise(f".{line}."))
     firsts = Counter()
     for (first, _), count in pairs.items():
@@ -106,12 +106,12 @@ def test_bigram_smooths_and_is_uniform_after_a_character_never_seen():
     vocabulary = Vocabulary("abc")
     strings = Strings(["ab", "a"], vocabulary)
     smooth = Bigram(BigramConfig(smoothing=1), 4)
-    smooth.count(strings.batches())
+    smooth.fit(strings, None)
     expected = np.array([[1, 3, 1, 1], [2, 1, 2, 1], [2, 1, 1, 1], [1, 1, 1, 1]], dtype=float)
     expected /= expected.sum(1, keepdims=True)
     np.testing.assert_allclose(smooth.logits.exp(), expected, rtol=1e-6)
     sharp = Bigram(BigramConfig(smoothing=0), 4)
-    sharp.count(strings.batches())
+    sharp.fit(strings, None)
     assert sharp.logits[0].tolist() == [-math.inf, 0, -math.inf, -math.inf]
     np.testing.assert_allclose(sharp.logits[3].exp(), [0.25] * 4)
     assert mean_nll(sharp, Strings(["b"], vocabulary)) == math.inf

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import torch
@@ -11,6 +10,7 @@ from makemore.artifact import StateSpec
 from msgspec import Meta
 from torch import Tensor
 
+from makemore_export.data import Strings
 from makemore_export.models.model import CountingModel
 
 
@@ -32,16 +32,17 @@ class Bigram(CountingModel):
         self.config = config
         self.register_buffer("logits", torch.zeros(vocab_size, vocab_size))
 
-    def count(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:  # noqa: ARG002
         vocab_size = len(self.logits)
         counts = torch.zeros(vocab_size**2, dtype=torch.int64, device=self.logits.device)
-        for inputs, targets in batches:
+        for inputs, targets in train.batches():
             real = targets >= 0
             pairs = inputs[real] * vocab_size + targets[real]
             counts += torch.bincount(pairs, minlength=vocab_size**2)
         weights = counts.view(vocab_size, vocab_size).cpu().double() + self.config.smoothing
         weights[weights.sum(1) == 0] = 1
         self.logits.copy_((weights / weights.sum(1, keepdim=True)).log())
+        return {}
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.logits[tokens]  # (B, T, V)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import msgspec
 from makemore.artifact import StateSpec
 from torch import Tensor, nn
+
+from makemore_export.data import Strings
+from makemore_export.recipe import Recipe
 
 
 class Model(nn.Module, ABC):
@@ -20,6 +22,9 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type[msgspec.Struct]]
     """Sizes and options of the model: frozen, its fields are the options of `mm-train`."""
+
+    recipe: ClassVar[Recipe] = Recipe()
+    """How it is trained unless told otherwise."""
 
     config: Any
     block_size: int | None
@@ -40,10 +45,14 @@ class Model(nn.Module, ABC):
         Returns logits float32 (B, V), then the next state in the order of `states`.
         """
 
+    def penalty(self) -> Tensor | float:
+        """What training adds to the mean loss, a scalar."""
+        return 0.0
+
 
 class CountingModel(Model):
     """A model that is fitted in one pass over the data, without gradients."""
 
     @abstractmethod
-    def count(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Fits to the inputs and targets of `batches`, int64 (B, T); targets < 0 are padding."""
+    def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
+        """Counts `train`; returns the options that it chose for itself on `dev`, by name."""
