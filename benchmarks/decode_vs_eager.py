@@ -10,7 +10,6 @@ be the same model first.
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -20,12 +19,9 @@ import click
 import makemore
 import numpy as np
 import torch
+from figures import environment, show
 from lecture import LectureTransformer, generate
-from makemore.inspect_command import describe_environment
 from makemore_export import checkpoint
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 ROUNDS = 7
 STRINGS = {1: (16, 256), 32: (64, 2_048), 256: (256, 4_096), 1024: (1_024, 65_536)}
@@ -82,7 +78,7 @@ def main(run: Path, artifact: Path, out: Path | None) -> None:
 def check_same(lecture: LectureTransformer, sampler: makemore.Sampler) -> None:
     """The log-probability of each eager sample is the same by the lecture's forward and by ours."""
     strings = generate(lecture, 200, sampler.artifact.max_length)
-    texts = ["".join(sampler.artifact.characters[i - 1] for i in ids) for ids in strings]
+    texts = ["".join(sampler.artifact.tokens[i - 1] for i in ids) for ids in strings]
     scores = sampler.score(texts)
     for ids, score in zip(strings, scores, strict=True):
         with torch.no_grad():
@@ -101,25 +97,6 @@ def in_turn(*contenders: tuple[Callable[[], None], int]) -> list[list[float]]:
             if round_number > 0:
                 found.append(strings / (time.perf_counter() - began))
     return rates
-
-
-def show(rows: list[dict[str, float]]) -> None:
-    """The figures as a Markdown table on stdout."""
-    table = Table(*rows[0], box=box.MARKDOWN)
-    for row in rows:
-        whole = (isinstance(value, int) or value >= 100 for value in row.values())
-        cells = zip(row.values(), whole, strict=True)
-        table.add_row(
-            *(f"{value:,.0f}" if is_whole else f"{value:.1f}" for value, is_whole in cells)
-        )
-    Console().print(table)
-
-
-def environment() -> dict[str, object]:
-    """What the figures depend on."""
-    found = describe_environment()
-    kept = {name: found[name] for name in ("makemore", "machine", "cores", "onnxruntime", "torch")}
-    return {"date": time.strftime("%Y-%m-%d"), "python": platform.python_version(), **kept}
 
 
 if __name__ == "__main__":

@@ -207,13 +207,19 @@ def test_metadata_that_cannot_be_parsed_is_refused(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"schema":1', '"schema":0', "schema is 0; the first is 1"),
+        ('"schema":2', '"schema":0', "schema is 0; the first is 1"),
         ('"max_length":20', '"max_length":0', "max_length is 0; at least 1 is needed"),
         ('"max_length":20', '"max_length":"20"', r"Expected `int`, got `str` - at `\$.max_length`"),
         ('"block_size":null', '"block_size":20', "a block of 20 holds 19 characters"),
-        ('"a","b","c"', "", "characters must be single characters, at least one"),
-        ('"a","b","c"', '"a","b","cd"', "characters must be single characters"),
-        ('"a","b","c"', '"a","b","a"', "characters holds a character twice"),
+        ('"a","b","c"', "", "tokens is empty; at least 1 is needed"),
+        ('"a","b","c"', '"a","b","cd"', r"tokens\[2\] is 'cd'; it must be 1 code point"),
+        ('"a","b","c"', '"a","b","a"', "tokens holds 'a' 2 times; 1 is the limit"),
+        ('"character"', '"syllable"', r"Invalid enum value 'syllable' - at `\$.level`"),
+        ('"character"', '"word"', "the vocabulary has 5 tokens, the model gives 4 logits"),
+        ('"level":"character","tokens":["a"', '"level":"word","tokens":["a b"', "must be a word"),
+        ('"level":"character","tokens":["a"', '"level":"word","tokens":["  a"', "must be a word"),
+        ('"level":"character","tokens":["a"', '"level":"word","tokens":[" "', "must be a word"),
+        ('"level":"character","tokens":["a"', '"level":"word","tokens":["a\\n"', "must be a word"),
         ('"a","b","c"', '"a","b"', "the vocabulary has 3 tokens, the model gives 4 logits"),
         ('"a","b","c"', '"a","b","\\ud800"', "bad makemore metadata"),
         ('"a","b","c"', b'"a","b","\xff"', "bad makemore metadata"),
@@ -239,6 +245,19 @@ def test_metadata_that_contradicts_itself_or_the_model_is_refused(tmp_path, old,
 )
 def test_states_that_the_model_does_not_have_are_refused(tmp_path, old, new, message):
     refuse(rewrite(tiny_models.CACHE, tmp_path, old, new), message)
+
+
+def test_metadata_of_schema_1_is_read_as_that_of_the_newest(tmp_path, tiny):
+    new = tiny_artifacts.build(tiny).metadata_props[0].value
+    old = new.replace('"schema":2', '"schema":1').replace('"level":"character",', "")
+    old = old.replace('"tokens":', '"characters":')
+    assert Artifact.from_json(old, "a test") == Artifact.from_json(new, "a test")
+    assert Artifact.from_json(old, "a test").schema == SCHEMA
+    broken = old.replace('"characters":["a', '"characters":[1,"a')
+    refuse(
+        save(tmp_path, tiny_artifacts.build(tiny), broken),
+        r"Expected `str`, got `int` - at `\$.characters\[0\]`",
+    )
 
 
 def test_an_unknown_device_is_refused():

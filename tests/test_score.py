@@ -5,6 +5,7 @@ import makemore
 import numpy as np
 import oracle
 import pytest
+import tiny_models
 from makemore import OptionError
 from tiny_artifacts import FOLDER
 
@@ -34,7 +35,7 @@ def test_scores_come_in_the_order_of_the_strings_repeats_and_all(sampler, tiny):
 def test_the_probabilities_of_all_strings_of_a_bigram_that_is_cut_sum_to_1(bigram):
     """Those that stop, and for those of the longest length the mass that goes on."""
     longest = 6
-    stopped = np.exp(bigram.score(strings_of(bigram.vocabulary, longest))).sum()
+    stopped = np.exp(bigram.score(strings_of(tiny_models.BIGRAM, longest))).sum()
     free = bigram.sample_ids(20_000, seed=1, max_length=longest + 1)
     cut = np.mean([s.finish_reason == "length" for s in free])
     assert stopped < 1

@@ -41,7 +41,7 @@ def test_a_composed_character_is_another_than_its_parts():
 
 def test_characters_are_sorted_and_numbered_from_1():
     vocabulary = Vocabulary.of(["bca", "cab"])
-    assert vocabulary.characters == ("a", "b", "c")
+    assert vocabulary.tokens == ("a", "b", "c")
     assert vocabulary.encode("cab") == [3, 1, 2]
     assert len(vocabulary) == 4
 

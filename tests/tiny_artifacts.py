@@ -1,7 +1,7 @@
 """Writes the models of `tiny_models.py` as artifacts: `python tests/tiny_artifacts.py`.
 
 What it writes, `tests/artifacts/`, is committed: the tests of the runtime, in C++ too, need no
-exporter, and an artifact of schema 1 is kept for as long as schema 1 is read.
+exporter.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from makemore.artifact import (
     StateSpec,
     TrainingInfo,
 )
+from makemore.vocabulary import Level
 from tiny_models import TinyModel
 
 FOLDER = Path(__file__).parent / "artifacts"
@@ -127,8 +128,9 @@ def parse(graph: str, **initializers: np.ndarray) -> onnx.ModelProto:
 
 
 def metadata(
-    characters: tuple[str, ...],
+    tokens: tuple[str, ...],
     *,
+    level: Level = "character",
     name: str = "tiny",
     max_length: int = 20,
     block_size: int | None = None,
@@ -138,7 +140,8 @@ def metadata(
     data = DataInfo(name="none", sha256="", lines=0, blank=0, duplicates=0, split={})
     return Artifact(
         model=ModelInfo(type=name, config={}, parameters=0),
-        characters=characters,
+        level=level,
+        tokens=tokens,
         block_size=block_size,
         max_length=max_length,
         states=states,

@@ -10,16 +10,18 @@ import msgspec
 import safetensors.torch
 from makemore.artifact import DataInfo
 from makemore.errors import MakemoreError
+from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from makemore_export.atomic import beside, write_file
-from makemore_export.models import MODELS, Model
+from makemore_export.models import MODELS, Model, new_model
+from makemore_export.novelty import Novelty
 from makemore_export.recipe import Recipe
 
 SCHEMA = 1
 _KEY = "makemore"
-_WEIGHTS, _OPTIMIZER = "model.", "optimizer."
+_WEIGHTS, _OPTIMIZER, _AVERAGE = "model.", "optimizer.", "average."
 
 
 class CheckpointError(MakemoreError, ValueError):
@@ -29,13 +31,14 @@ class CheckpointError(MakemoreError, ValueError):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What is trained on what: the same from the first step to the last.
 
-    `recipe` is None for a model that counts; `max_length` is the longest string to sample; `split`
-    is the percentages of train, dev, test.
+    `recipe` is None for a model that counts; `max_length` is the longest string to sample, in
+    tokens; `split` is the percentages of train, dev, test.
     """
 
     model: str
     config: dict[str, Any]
-    characters: tuple[str, ...]
+    level: Level
+    tokens: tuple[str, ...]
     max_length: int
     data: DataInfo
     split: tuple[float, float, float]
@@ -43,40 +46,55 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     recipe: Recipe | None
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What encodes the strings."""
+        return VOCABULARIES[self.level](self.tokens)
+
     def new_model(self) -> Model:
         """The model with its sizes, not yet trained; `CheckpointError` for one unknown here."""
         if self.model not in MODELS:
             raise CheckpointError(
                 f"model {self.model!r} is unknown here; known: {', '.join(MODELS)}"
             )
-        cls = MODELS[self.model]
-        return cls(msgspec.convert(self.config, cls.Config), len(self.characters) + 1)
+        return new_model(self.model, self.config, len(self.vocabulary))
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a run has come.
 
-    `losses` are nats per character by part of the split, None for an infinite one: the latest in a
+    `losses` are nats per token by part of the split, None for an infinite one: the latest in a
     last checkpoint; in a best one its own, over whole parts once the run is `finished`.
-    `log_bytes` is the length of the log that belongs to this state. `fitted` is what the model chose
-    for itself on the dev split, by name.
+    `waited` counts the evaluations since the best one; `seconds` have gone into the run; `nats`
+    over `tokens` is the mean loss of the steps since the last evaluation. `log_bytes` is the length
+    of the log that belongs to this state. `fitted` is what the model chose for itself on the dev
+    split, by name. `novelty` is that of the samples of a finished run.
     """
 
     step: int = 0
     losses: dict[str, float | None] = {}
     best_loss: float | None = None
+    waited: int = 0
+    seconds: float = 0.0
+    nats: float = 0.0
+    tokens: int = 0
     log_bytes: int = 0
     finished: bool = False
     fitted: dict[str, Any] = {}
+    novelty: Novelty | None = None
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """`weights` is the model's state dict; `optimizer` is empty in a best checkpoint."""
+    """`weights` is the model's state dict; of a best checkpoint, nothing else is there.
+
+    `average` has the moving averages of the parameters, if the recipe keeps any.
+    """
 
     run: Run
     progress: Progress
     weights: dict[str, Tensor]
     optimizer: dict[str, Tensor] = {}
+    average: dict[str, Tensor] = {}
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +108,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     header = _Header(schema=SCHEMA, run=checkpoint.run, progress=checkpoint.progress)
     tensors = {_WEIGHTS + name: tensor for name, tensor in checkpoint.weights.items()}
     tensors |= {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
+    tensors |= {_AVERAGE + name: tensor for name, tensor in checkpoint.average.items()}
     metadata = {_KEY: msgspec.json.encode(header).decode()}
     write_file(path, safetensors.torch.save(tensors, metadata))
 
@@ -117,6 +136,7 @@ def load(path: Path) -> Checkpoint:
         progress=header.progress,
         weights=_with_prefix(tensors, _WEIGHTS),
         optimizer=_with_prefix(tensors, _OPTIMIZER),
+        average=_with_prefix(tensors, _AVERAGE),
     )
 
 

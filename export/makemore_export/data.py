@@ -24,6 +24,7 @@ PADDING = -1
 """The target at a position past the end of a string."""
 
 _TOKENS_PER_BATCH = 1 << 15
+_LOGITS_PER_BATCH = 1 << 24
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,11 +148,15 @@ class Strings:
     """
 
     def __init__(self, lines: Sequence[str], vocabulary: Vocabulary, device: str = "cpu") -> None:
+        self.vocab_size = len(vocabulary)
         flat = [STOP]
+        counts = []
         for line in lines:
-            flat += [*vocabulary.encode(line), STOP]
-        lengths = torch.tensor([len(line) for line in lines])
-        self.tokens = torch.tensor(flat, device=device)  # (characters + N + 1,)
+            ids = vocabulary.encode(line)
+            flat += [*ids, STOP]
+            counts.append(len(ids))
+        lengths = torch.tensor(counts)
+        self.tokens = torch.tensor(flat, device=device)  # (sum of lengths + N + 1,)
         self.lengths = lengths.to(device)  # (N,)
         self.starts = (torch.cumsum(lengths + 1, 0) - lengths - 1).to(device)  # (N,)
 
@@ -178,6 +183,7 @@ class Strings:
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All strings once, shortest first, so that little is padding."""
         order = self.lengths.argsort(stable=True)
-        rows = max(1, _TOKENS_PER_BATCH // (int(self.lengths.max()) + 1))
+        tokens = min(_TOKENS_PER_BATCH, _LOGITS_PER_BATCH // self.vocab_size)
+        rows = max(1, tokens // (int(self.lengths.max()) + 1))
         for begin in range(0, len(order), rows):
             yield self.batch(order[begin : begin + rows])

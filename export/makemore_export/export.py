@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -92,16 +93,18 @@ def _golden(model: Model, artifact: Artifact) -> Golden:
     """
     sampler = eager_sampler(model, artifact)
     tried = [sampler.sample_ids(_GOLDEN_SAMPLES, seed=seed) for seed in range(_GOLDEN_SEEDS)]
-    best = max(tried, key=lambda samples: min(_margin(model, sample) for sample in samples))
+    mask = sampler.vocabulary.mask()
+    best = max(tried, key=lambda samples: min(_margin(model, mask, sample) for sample in samples))
     return Golden(seed=best[0].seed, strings=tuple(sample.text for sample in best))
 
 
 @torch.inference_mode()
-def _margin(model: Model, sample: Sample) -> float:
+def _margin(model: Model, mask: Sequence[int], sample: Sample) -> float:
     """Least distance of the coins of a sample to the steps of the CDFs they were thrown at."""
     said = [STOP, *sample.ids.tolist()]
     thrown = len(said) if sample.finish_reason == "stop" else len(said) - 1
     logits = model(torch.tensor([said[:thrown]]))[0]  # (thrown, V)
+    logits[:, mask] = -torch.inf
     steps = logits.double().softmax(-1).cumsum(-1)
     coins = [coin(sample.seed, sample.row, position) for position in range(thrown)]
     return float((steps - torch.tensor(coins, dtype=torch.float64)[:, None]).abs().min())
@@ -117,6 +120,7 @@ def _fill(folder: Path, step: StepModule, artifact: Artifact, source: Checkpoint
     report = Report(
         finished=source.progress.finished,
         losses=source.progress.losses,
+        novelty=source.progress.novelty,
         verification=tuple(verifications),
         sha256=digests,
     )

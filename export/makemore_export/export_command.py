@@ -15,7 +15,7 @@ from makemore.errors import OptionError
 
 from makemore_export.checkpoint import Checkpoint, RunFolder
 from makemore_export.export import FILES, check_target, export, read_source
-from makemore_export.model_card import Report
+from makemore_export.model_card import Report, quality
 from makemore_export.run_options import run_options
 from makemore_export.train_command import run_training
 from makemore_export.verification import ExportError
@@ -67,6 +67,12 @@ def main(source: Path | None, out: Path, *, samples: int, as_json: bool, **optio
             f"{verification.largest_difference:.1e} of PyTorch, "
             f"{verification.golden} samples replayed"
         )
+    for part, loss in report.losses.items():
+        nats, perplexity, bits = quality(loss)
+        per = f"per {trained.run.level}"
+        click.echo(f"{part}: {nats} nats {per}, {bits} bits {per}, perplexity {perplexity}")
+    if report.novelty:
+        click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
     click.echo("".join(f"\n{string}" for string in strings))

@@ -7,18 +7,21 @@ from collections.abc import Mapping
 import msgspec
 from makemore.artifact import Artifact
 
+from makemore_export.evaluation import bits, perplexity
+from makemore_export.novelty import Novelty
 from makemore_export.verification import Verification
 
 _SAMPLES = 10
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The `report.json`. `losses` are nats per character by part, None where infinite; those of an
-    unfinished run are over some of the lines. `sha256` is by file.
+    """The `report.json`. `losses` are nats per token by part, None where infinite; those of an
+    unfinished run are over some of the lines, and its `novelty` is None. `sha256` is by file.
     """
 
     finished: bool
     losses: dict[str, float | None]
+    novelty: Novelty | None
     verification: tuple[Verification, ...]
     sha256: dict[str, str]
 
@@ -31,17 +34,16 @@ def model_card(artifact: Artifact, report: Report) -> str:
     facts = {
         "model": f"{model.type}: {_listed(model.config)}",
         "weights": f"{model.parameters:,}",
-        "characters": f"{len(artifact.characters)}",
-        "longest string": f"{artifact.max_length} characters",
+        f"{artifact.level}s": f"{len(artifact.tokens):,}",
+        "longest string": f"{artifact.max_length:,} {artifact.level}s",
         "data": f"{data.name}, {data.lines:,} lines used ({data.blank:,} blank and "
         f"{data.duplicates:,} duplicate ones in the file)",
         "SHA-256 of the data": f"`{data.sha256}`",
         "split": _listed({part: f"{lines:,}" for part, lines in data.split.items()}),
         "training": f"{training.steps:,} steps, seed {training.seed}",
     }
-    losses = {
-        part: "infinite" if loss is None else f"{loss:.4f}" for part, loss in report.losses.items()
-    }
+    losses = {part: " | ".join(quality(loss)) for part, loss in report.losses.items()}
+    novelty = f"Of {report.novelty.samples:,} samples: {report.novelty}." if report.novelty else ""
     checks = {
         check.file: f"{check.logits:,} | {check.largest_difference:.1e} | {check.golden}"
         for check in report.verification
@@ -58,11 +60,13 @@ print(makemore.load("path of this folder").sample(5))
 | --- | --- |
 {_rows(facts)}
 
-Mean negative log-likelihood in nats per character, stops counted, over {over}:
+Mean negative log-likelihood, stops counted, over {over}:
 
-| part | loss |
-| --- | --- |
+| part | nats per {artifact.level} | perplexity | bits per {artifact.level} |
+| --- | --- | --- | --- |
 {_rows(losses)}
+
+{novelty}
 
 Samples, seed {artifact.golden.seed}:
 
@@ -76,6 +80,13 @@ Each file was loaded again and compared with the model in PyTorch at every posit
 | --- | --- | --- | --- |
 {_rows(checks)}
 """
+
+
+def quality(nll: float | None) -> tuple[str, str, str]:
+    """A mean NLL, None where infinite, as nats, perplexity and bits."""
+    if nll is None:
+        return ("infinite",) * 3
+    return f"{nll:.4f}", f"{perplexity(nll):.3f}", f"{bits(nll):.4f}"
 
 
 def _listed(values: Mapping[str, object]) -> str:

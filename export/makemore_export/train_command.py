@@ -5,27 +5,30 @@ from __future__ import annotations
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
 import torch
 from makemore.command import Command
 from makemore.errors import OptionError
-from makemore.vocabulary import Vocabulary
+from msgspec.structs import replace
 
-from makemore_export import checkpoint
+from makemore_export import checkpoint, distributed
 from makemore_export.checkpoint import Checkpoint, Progress, Run, RunFolder
 from makemore_export.data import Strings, Text, read_text
 from makemore_export.eager import describe, eager_sampler
+from makemore_export.find_lr import suggestion, sweep, write_plot, write_trials
 from makemore_export.models import Model
+from makemore_export.novelty import measure
 from makemore_export.plan import differences
 from makemore_export.run_options import planned, run_options
-from makemore_export.screen import Screen
-from makemore_export.training import Evaluation, initial_model, train
+from makemore_export.screen import Screen, evaluation_line, start_line, summary
+from makemore_export.tensorboard import Scalars
+from makemore_export.training import Evaluation, Start, Step, initial_model, train
 
 _SAMPLES = 8  # shown at each evaluation
 _INTERRUPTED = 130  # the shell's exit code for Ctrl-C
@@ -40,6 +43,13 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     losses: dict[str, float | None]
 
 
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The `--json` result of `--find-lr`: its suggestion, and where the sweep and its plot are."""
+
+    learning_rate: float
+    files: list[str]
+
+
 @click.command(cls=Command)
 @click.argument("text", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -47,12 +57,27 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
 )
 @run_options
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder, with its options.")
+@click.option(
+    "--find-lr", is_flag=True, help="Try all learning rates in a short sweep, and suggest one."
+)
+@click.option("--tensorboard", is_flag=True, help="Write the losses for TensorBoard, too.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
-def main(text: Path | None, out: Path, *, resume: bool, as_json: bool, **options: Any) -> None:
+def main(
+    text: Path | None,
+    out: Path,
+    *,
+    resume: bool,
+    find_lr: bool,
+    tensorboard: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Trains a model on TEXT, one thing per line; without TEXT, on the US names of 2018.
 
     The run folder holds last.safetensors (to resume), best.safetensors (for mm-export) and
     log.jsonl. Ctrl-C saves the last checkpoint and exits with 130; a bad input exits with 2.
+
+    On several CPUs or GPUs: torchrun --nproc-per-node 2 -m makemore_export.train_command ...
     """
     folder = RunFolder(out)
     start = folder.latest()
@@ -60,15 +85,40 @@ def main(text: Path | None, out: Path, *, resume: bool, as_json: bool, **options
         raise OptionError(f"{out}: holds a run already; go on with --resume, or name a new folder")
     if resume and not start:
         raise OptionError(f"{out}: holds no run to resume")
-    again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out), "--resume"])
-    best = run_training(text, folder, start, options, old=start.run if start else None, again=again)
-    result = Trained(
-        checkpoint=str(folder.best),
-        model=best.run.model,
-        steps=best.progress.step,
-        losses=best.progress.losses,
-    )
-    click.echo(msgspec.json.encode(result) if as_json else f"mm-export {out} -o ARTIFACT")
+    options["device"] = _device(options["device"])
+    with distributed.joined(options["device"]):
+        if find_lr:
+            _find_lr(text, out, options, as_json=as_json)
+            return
+        words = ["mm-train", *([str(text)] if text else []), "-o", str(out), "--resume"]
+        best = run_training(
+            text,
+            folder,
+            start,
+            options,
+            old=start.run if start else None,
+            again=shlex.join(words),
+            tensorboard=tensorboard,
+        )
+        if distributed.rank() == 0:
+            result = Trained(
+                checkpoint=str(folder.best),
+                model=best.run.model,
+                steps=best.progress.step,
+                losses=best.progress.losses,
+            )
+            click.echo(msgspec.json.encode(result) if as_json else f"mm-export {out} -o ARTIFACT")
+
+
+class _Job(NamedTuple):
+    """What the options come to."""
+
+    text: Text
+    run: Run
+    lines: dict[str, list[str]]
+    parts: dict[str, Strings]
+    model: Model
+    device: str
 
 
 def run_training(
@@ -79,6 +129,7 @@ def run_training(
     *,
     old: Run | None,
     again: str,
+    tensorboard: bool = False,
 ) -> Checkpoint:
     """Trains to the end, from `start` or afresh, with progress on stderr; returns the best.
 
@@ -86,6 +137,78 @@ def run_training(
     again: the command that goes on after Ctrl-C, to show.
     `OptionError` where the text or an option is not that of `start`.
     """
+    job = _job(text, folder, start, options, old)
+    run, first = job.run, distributed.rank() == 0
+    records = train(job.model, run, job.parts, folder, start)
+    step = start.progress.step if start else 0
+    scalars = Scalars(folder.path / "tensorboard", step + 1) if tensorboard and first else None
+    with (
+        Screen(run.recipe.max_steps if run.recipe else 0, silent=not first) as screen,
+        _interrupts() as interrupted,
+        scalars or nullcontext(),
+    ):
+        screen.show(summary(job.text, run, job.model, job.device))
+        for record in records:
+            screen.advance(record.step)
+            if scalars and not isinstance(record, Step):
+                scalars.add(record)
+            if isinstance(record, Start):
+                screen.show(start_line(record))
+            elif isinstance(record, Evaluation) and record.model != run.model:
+                screen.show(f"{record.model}: {evaluation_line(record)}")  # a part of a blend
+            elif isinstance(record, Evaluation) and first:
+                screen.show(evaluation_line(record))
+                between = "\n  " if run.level == "word" else ", "
+                screen.show("  " + between.join(_samples(record, job)))
+            if distributed.anywhere(interrupted()):
+                records.close()
+                screen.show(f"interrupted; to go on: {again}")
+                raise click.exceptions.Exit(_INTERRUPTED)
+    best = checkpoint.load(folder.best)
+    return best if best.progress.novelty or not first else _with_novelty(best, job, folder)
+
+
+def _with_novelty(best: Checkpoint, job: _Job, folder: RunFolder) -> Checkpoint:
+    """Adds what the text alone can tell: how much of what the model makes is in it."""
+    sampler = eager_sampler(job.model, describe(job.run, best.progress, job.model), job.device)
+    progress = replace(best.progress, novelty=measure(sampler, job.lines, job.run.seed))
+    best = replace(best, progress=progress)
+    checkpoint.save(folder.best, best)
+    return best
+
+
+def _find_lr(text: Path | None, out: Path, options: Mapping[str, Any], *, as_json: bool) -> None:
+    """Sweeps the learning rate on new weights; nothing of the run is kept but the sweep."""
+    if distributed.size() > 1:
+        raise OptionError(f"--find-lr is for one process, not for {distributed.size()}")
+    job = _job(text, RunFolder(out), None, options, None)
+    if job.run.recipe is None:
+        raise OptionError(f"--find-lr does not apply to model {job.run.model}: it has no one rate")
+    trials = list(sweep(job.model, job.run, job.parts["train"]))
+    best = suggestion(trials)
+    out.mkdir(parents=True, exist_ok=True)
+    files = [out / "find_lr.jsonl", out / "find_lr.png"]
+    write_trials(files[0], trials)
+    try:
+        write_plot(files[1], trials, best)
+    except ImportError:
+        files.pop()
+        click.echo("for a plot of the sweep: pip install 'makemore[plots]'", err=True)
+    highest = trials[-1].learning_rate
+    click.echo(
+        f"rates up to {highest:.2g} in {len(trials)} steps: {', '.join(map(str, files))}", err=True
+    )
+    found = Found(learning_rate=best, files=[str(file) for file in files])
+    click.echo(msgspec.json.encode(found) if as_json else f"--learning-rate {best:.2g}")
+
+
+def _job(
+    text: Path | None,
+    folder: RunFolder,
+    start: Checkpoint | None,
+    options: Mapping[str, Any],
+    old: Run | None,
+) -> _Job:
     given = {name: value for name, value in options.items() if value is not None}
     device = _device(given.pop("device"))
     if threads := given.pop("threads", None):
@@ -96,25 +219,12 @@ def run_training(
             f"{folder.path}: holds the run of another text: {start.run.data.name}, SHA-256 "
             f"{start.run.data.sha256}; that of {contents.name} is {contents.sha256}"
         )
-    run, parts = planned(contents, given, old)
+    run, lines = planned(contents, given, old)
     if start and (other := differences(start.run, run)):
         raise OptionError(f"{folder.path}: holds another run: {'; '.join(other)}")
-    vocabulary = Vocabulary(run.characters)
-    strings = {part: Strings(lines, vocabulary, device) for part, lines in parts.items()}
-    model = initial_model(run, device)
-    records = train(model, run, strings, folder, start)
-    with Screen(run.recipe.max_steps if run.recipe else 0) as screen, _interrupts() as interrupted:
-        screen.show(_summary(contents, run, model, device))
-        for record in records:
-            screen.advance(record.step)
-            if isinstance(record, Evaluation):
-                screen.show(_shown(record))
-                screen.show("  " + ", ".join(_samples(record, run, model, device)))
-            if interrupted():
-                records.close()
-                screen.show(f"interrupted; to go on: {again}")
-                raise click.exceptions.Exit(_INTERRUPTED)
-    return checkpoint.load(folder.best)
+    vocabulary = run.vocabulary
+    strings = {part: Strings(of_part, vocabulary, device) for part, of_part in lines.items()}
+    return _Job(contents, run, lines, strings, initial_model(run, device), device)
 
 
 def _device(name: str) -> str:
@@ -143,35 +253,11 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _summary(text: Text, run: Run, model: Model, device: str) -> str:
-    dropped = [
-        f"{count:,} {what}"
-        for count, what in (
-            (text.blank, "blank lines dropped"),
-            (text.duplicates, "duplicates kept" if run.keep_duplicates else "duplicates dropped"),
-            (text.crlf, "Windows line ends"),
-            (int(text.bom), "byte order mark dropped"),
-        )
-        if count
-    ]
-    parts = ", ".join(f"{part} {lines:,}" for part, lines in run.data.split.items())
-    weights = sum(weight.numel() for weight in model.state_dict().values())
-    return (
-        f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {parts}; "
-        f"{len(run.characters)} characters\n{run.model}: {weights:,} weights, on {device}"
-    )
-
-
-def _shown(record: Evaluation) -> str:
-    losses = "  ".join(
-        f"{part} {'infinite' if loss is None else f'{loss:.4f}'}"
-        for part, loss in record.losses.items()
-    )
-    mark = "best weights, all lines" if record.finished else "best so far" if record.best else ""
-    return f"step {record.step:6,}  {losses}  {record.seconds:6.1f} s  {mark}".rstrip()
-
-
-def _samples(record: Evaluation, run: Run, model: Model, device: str) -> list[str]:
+def _samples(record: Evaluation, job: _Job) -> list[str]:
     progress = Progress(step=record.step, losses=record.losses)
-    sampler = eager_sampler(model, describe(run, progress, model), device)
-    return sampler.sample(_SAMPLES, seed=run.seed)
+    artifact = describe(job.run, progress, job.model)
+    return eager_sampler(job.model, artifact, job.device).sample(_SAMPLES, seed=job.run.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,58 +4,76 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Generator, Mapping
+from functools import partial
+from typing import TypeAlias
 
 import msgspec
-import numpy as np
 import torch
 from makemore.errors import OptionError
 from msgspec.structs import replace
-from torch import Tensor
-from torch.nn import functional as F
-from torch.optim import AdamW
 
-from makemore_export import checkpoint
+from makemore_export import checkpoint, distributed
 from makemore_export.checkpoint import Checkpoint, Progress, Run, RunFolder
-from makemore_export.data import PADDING, Strings
-from makemore_export.evaluation import mean_nll
-from makemore_export.models import CountingModel, Model
+from makemore_export.data import Strings
+from makemore_export.descent import Descent, rate, seeded
+from makemore_export.evaluation import log_likelihoods, mean_nll
+from makemore_export.models import Blend, CountingModel, Model
+from makemore_export.models.blend import mixture_weights
 from makemore_export.recipe import Recipe
 
 EVALUATE_EVERY = 250
 """Steps from one evaluation, and last checkpoint, to the next."""
 
 _SUBSET = 2000  # strings of a part in an evaluation on the way
-_WARM_UP = 200
-_WEIGHT_DECAY = 0.1
-_BETAS = (0.9, 0.99)
 
 
-class Step(msgspec.Struct, frozen=True):
-    """One step of the optimizer was taken."""
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the optimizer was taken by the model of that name."""
 
+    model: str
     step: int
 
 
-class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the log: mean losses in nats per character by part, None where infinite.
+class Start(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="start"):
+    """The first line of the log of a model with gradients: how it is initialised.
 
-    On the way over up to 2,000 strings of train and dev; the last record of a run, `finished`, has
-    the best weights' losses over all strings of all parts.
+    `loss` is that of the untrained model, in nats per token, over up to 2,000 strings of train; a
+    model that expects all V tokens alike has ln V.
     """
 
+    model: str
+    step: int = 0
+    loss: float
+    vocab_size: int
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
+    """A line of the log: mean losses in nats per token by part, None where infinite.
+
+    On the way over up to 2,000 strings of train and dev, with `running_loss`, the mean loss of the
+    steps since the last evaluation, and `learning_rate`, that of the latest step. The last record
+    of a run, `finished`, has the best weights' losses over all strings of all parts. `seconds` have
+    gone into the run so far.
+    """
+
+    model: str
     step: int
     losses: dict[str, float | None]
+    running_loss: float | None = None
+    learning_rate: float | None = None
     best: bool
     finished: bool
     seconds: float
 
 
+Record: TypeAlias = Start | Evaluation
+"""A line of `log.jsonl`: `msgspec.json.decode(line, type=Record)`."""
+
+
 def initial_model(run: Run, device: str = "cpu") -> Model:
     """The run's model with the weights that its seed gives, the same on every device."""
-    with _seeded(run.seed, 0, torch.device("cpu")):
+    with seeded(torch.device("cpu"), run.seed, 0):
         model = run.new_model()
     return model.to(device)
 
@@ -66,34 +84,78 @@ def train(
     parts: Mapping[str, Strings],
     folder: RunFolder,
     start: Checkpoint | None = None,
-) -> Generator[Step | Evaluation, None, None]:
+) -> Generator[Step | Record, None, None]:
     """Trains `model` in place; it ends with the weights of the lowest dev loss (train, if no dev).
 
     parts: the strings of train and perhaps of dev and test, on the device of the model.
     start: the run's `RunFolder.latest()`, to go on from it; what follows is bit for bit what an
       uninterrupted run would have done, where the arithmetic of the machine repeats itself.
 
-    Every random draw of a step is a function of seed and step. Closing the generator saves the last
-    checkpoint first. `OptionError` if the loss stops being a number.
+    Every random draw of a step is a function of seed and step. While a record is looked at, the
+    model has the weights that the record tells of. Closing the generator saves the last checkpoint
+    first. `OptionError` if the loss stops being a number, or for an option that this machine or
+    device cannot do.
     """
     progress = start.progress if start else Progress()
     if start and progress.finished:
         model.load_state_dict(start.weights)
         return
-    began = time.monotonic()
-    folder.open(progress.log_bytes)
+    began = time.monotonic() - progress.seconds
+    if distributed.rank() == 0:
+        folder.open(progress.log_bytes)
     if isinstance(model, CountingModel):
         fitted = model.fit(parts["train"], parts.get("dev"))
         progress = replace(progress, fitted=fitted)
+    elif isinstance(model, Blend):
+        progress = yield from _blend(model, run, parts, folder)
     else:
-        progress = yield from _descend(model, run, parts, folder, start)
+        progress = yield from _descend(model, run, parts, folder, start, began)
         model.load_state_dict(checkpoint.load(folder.best).weights)
-    losses = {part: mean_nll(model, strings) for part, strings in parts.items()}
-    record = _evaluation(progress.step, losses, began, best=True, finished=True)
+    yield distributed.shared(partial(_finish, model, run, parts, folder, progress, began))
+
+
+def _blend(
+    blend: Blend, run: Run, parts: Mapping[str, Strings], folder: RunFolder
+) -> Generator[Step | Record, None, Progress]:
+    """Trains each model of a blend in a run folder of its own, then weighs them on dev."""
+    if distributed.rank() == 0:  # so that there is a run to resume
+        checkpoint.save(folder.last, Checkpoint(run=run, progress=Progress(), weights={}))
+    steps = 0
+    for i, (model, part) in enumerate(zip(blend.models(), blend.config.parts, strict=True)):
+        part_run = replace(run, **msgspec.structs.asdict(part), seed=run.seed + i)
+        model.load_state_dict(initial_model(part_run).state_dict())
+        part_folder = RunFolder(folder.path / "parts" / f"{i}-{part.model}")
+        yield from train(model, part_run, parts, part_folder, part_folder.latest())
+        steps += checkpoint.load(part_folder.best).progress.step
+    if "dev" in parts:
+        log_probs = [log_likelihoods(model, parts["dev"]) for model in blend.models()]
+        blend.weights.copy_(mixture_weights(torch.stack(log_probs)))
+    weights = [round(weight, 4) for weight in blend.weights.tolist()]
+    return Progress(step=steps, fitted={"weights": weights})
+
+
+def _finish(
+    model: Model,
+    run: Run,
+    parts: Mapping[str, Strings],
+    folder: RunFolder,
+    progress: Progress,
+    began: float,
+) -> Evaluation:
+    losses = {part: _told(mean_nll(model, strings)) for part, strings in parts.items()}
+    seconds = _since(began)
+    record = Evaluation(
+        model=run.model,
+        step=progress.step,
+        losses=losses,
+        best=True,
+        finished=True,
+        seconds=seconds,
+    )
     size = folder.append(record)
-    progress = replace(progress, losses=record.losses, log_bytes=size, finished=True)
+    progress = replace(progress, losses=losses, seconds=seconds, log_bytes=size, finished=True)
     checkpoint.save(folder.best, Checkpoint(run=run, progress=progress, weights=model.state_dict()))
-    yield record
+    return record
 
 
 def _descend(
@@ -102,108 +164,113 @@ def _descend(
     parts: Mapping[str, Strings],
     folder: RunFolder,
     start: Checkpoint | None,
-) -> Generator[Step | Evaluation, None, Progress]:
-    descent = _Descent(model, run, parts["train"], start)
-    progress = start.progress if start else Progress()
-    if not start:
-        descent.save(folder, progress)
-    subsets = {part: strings.first(_SUBSET) for part, strings in parts.items() if part != "test"}
-    judge = "dev" if "dev" in parts else "train"
-    began = time.monotonic()
+    began: float,
+) -> Generator[Step | Record, None, Progress]:
+    recipe = run.recipe or Recipe()
+    descent = Descent(model, run, parts["train"], start)
+    watch = _Watch(run, descent, parts, folder, began)
+    if start:
+        progress = start.progress
+    else:
+        first, progress = distributed.shared(watch.start)
+        yield first
     try:
-        for step in range(progress.step + 1, descent.recipe.max_steps + 1):
-            descent.step(step)
+        while progress.step < recipe.max_steps and not _stale(progress, recipe):
+            step = progress.step + 1
+            descent.step(step, rate(step, recipe))
             progress = replace(progress, step=step)
-            if step % EVALUATE_EVERY and step != descent.recipe.max_steps:
-                yield Step(step)
+            if step % EVALUATE_EVERY and step != recipe.max_steps:
+                yield Step(model=run.model, step=step)
                 continue
-            losses = {part: mean_nll(model, strings) for part, strings in subsets.items()}
-            _check(losses, step, descent.recipe)
-            best = progress.best_loss is None or losses[judge] < progress.best_loss
-            record = _evaluation(step, losses, began, best=best)
-            size = folder.append(record)
-            progress = replace(progress, losses=record.losses, log_bytes=size)
-            if best:
-                progress = replace(progress, best_loss=losses[judge])
-                weights = Checkpoint(run=run, progress=progress, weights=model.state_dict())
-                checkpoint.save(folder.best, weights)
-            descent.save(folder, progress)
-            yield record
+            running_loss = descent.mean_loss()
+            record, progress = distributed.shared(partial(watch.evaluate, progress, running_loss))
+            with descent.averaged():
+                yield record
     except GeneratorExit:
-        descent.save(folder, progress)
+        if distributed.rank() == 0:
+            watch.save(progress)
         raise
     return progress
 
 
-class _Descent:
-    """A model under AdamW (Loshchilov & Hutter, 2019, "Decoupled Weight Decay Regularization").
+class _Watch:
+    """Judges a descent on the way, and keeps its log and checkpoints."""
 
-    The rate rises linearly, then falls to 0 along a cosine (Loshchilov & Hutter, 2017, "SGDR",
-    section 3, without restarts).
-    """
-
-    def __init__(self, model: Model, run: Run, strings: Strings, start: Checkpoint | None) -> None:
-        self.model = model
+    def __init__(
+        self,
+        run: Run,
+        descent: Descent,
+        parts: Mapping[str, Strings],
+        folder: RunFolder,
+        began: float,
+    ) -> None:
         self.run = run
-        self.strings = strings
-        self.recipe = run.recipe or Recipe()
-        self.named = dict(model.named_parameters())
-        decayed = [p for p in self.named.values() if p.dim() > 1]
-        free = [p for p in self.named.values() if p.dim() <= 1]
-        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
-        self.optimizer = AdamW(groups, betas=_BETAS, weight_decay=_WEIGHT_DECAY, fused=True)
-        if start:
-            model.load_state_dict(start.weights)
-            self._restore(start.optimizer)
+        self.descent = descent
+        self.folder = folder
+        self.began = began
+        self.subsets = {part: parts[part].first(_SUBSET) for part in parts if part != "test"}
+        self.judge = "dev" if "dev" in parts else "train"
 
-    def step(self, step: int) -> None:
-        """Step number `step`, from 1."""
-        tokens = self.strings.tokens
-        self.model.train()  # evaluation and sampling leave it in eval mode
-        with _seeded(self.run.seed, step, tokens.device):
-            size = (self.recipe.batch_size,)
-            rows = torch.randint(len(self.strings), size, device=tokens.device)
-            inputs, targets = self.strings.batch(rows)
-            logits = self.model(inputs)  # (B, T, V)
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        for group in self.optimizer.param_groups:
-            group["lr"] = _rate(step, self.recipe)
-        self.optimizer.step()
+    def start(self) -> tuple[Start, Progress]:
+        loss = mean_nll(self.descent.model, self.subsets["train"])
+        size = len(self.run.vocabulary)
+        record = Start(model=self.run.model, loss=loss, vocab_size=size)
+        progress = Progress(log_bytes=self.folder.append(record))
+        self.save(progress)
+        return record, progress
 
-    def save(self, folder: RunFolder, progress: Progress) -> None:
-        optimizer = {
-            f"{name}.{key}": value
-            for name, parameter in self.named.items()
-            for key, value in self.optimizer.state[parameter].items()
-        }
-        weights = self.model.state_dict()
-        state = Checkpoint(run=self.run, progress=progress, weights=weights, optimizer=optimizer)
-        checkpoint.save(folder.last, state)
+    def evaluate(self, progress: Progress, running_loss: float) -> tuple[Evaluation, Progress]:
+        """What the weights so far are worth; the averaged ones, if the recipe keeps any."""
+        run, step, recipe = self.run, progress.step, self.descent.recipe
+        with self.descent.averaged():
+            losses = {part: mean_nll(self.descent.model, s) for part, s in self.subsets.items()}
+            _check(losses, step, recipe)
+            best = progress.best_loss is None or losses[self.judge] < progress.best_loss
+            record = Evaluation(
+                model=run.model,
+                step=step,
+                losses={part: _told(loss) for part, loss in losses.items()},
+                running_loss=_told(running_loss),
+                learning_rate=rate(step, recipe),
+                best=best,
+                finished=False,
+                seconds=_since(self.began),
+            )
+            size = self.folder.append(record)
+            progress = replace(
+                progress, losses=record.losses, seconds=record.seconds, log_bytes=size
+            )
+            if best:
+                progress = replace(progress, best_loss=losses[self.judge], waited=0)
+                weights = self.descent.model.state_dict()
+                kept = Checkpoint(run=run, progress=progress, weights=weights)
+                checkpoint.save(self.folder.best, kept)
+            else:
+                progress = replace(progress, waited=progress.waited + 1)
+        self.save(progress)
+        return record, progress
 
-    def _restore(self, tensors: Mapping[str, Tensor]) -> None:
-        for path, tensor in tensors.items():
-            name, _, key = path.rpartition(".")
-            parameter = self.named[name]
-            self.optimizer.state[parameter][key] = tensor.to(parameter.device)
+    def save(self, progress: Progress) -> None:
+        """Writes the last checkpoint."""
+        descent = self.descent
+        progress = replace(
+            progress,
+            seconds=_since(self.began),
+            nats=descent.nats.item(),
+            tokens=descent.tokens,
+        )
+        last = Checkpoint(
+            run=self.run,
+            progress=progress,
+            weights=descent.model.state_dict(),
+            optimizer=descent.optimizer_state(),
+            average=descent.average(),
+        )
+        checkpoint.save(self.folder.last, last)
 
 
-def _rate(step: int, recipe: Recipe) -> float:
-    warm_up = min(_WARM_UP, recipe.max_steps // 10) + 1
-    if step < warm_up:
-        return recipe.learning_rate * step / warm_up
-    done = (step - warm_up) / (recipe.max_steps + 1 - warm_up)
-    return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
-
-
-@contextmanager
-def _seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
-    """Draws inside depend on seed and step alone, and leave PyTorch's generators as they were."""
-    mixed = np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(int(mixed[0]))
-        yield
+def _stale(progress: Progress, recipe: Recipe) -> bool:
+    return 0 < recipe.patience <= progress.waited
 
 
 def _check(losses: Mapping[str, float], step: int, recipe: Recipe) -> None:
@@ -215,13 +282,9 @@ def _check(losses: Mapping[str, float], step: int, recipe: Recipe) -> None:
             )
 
 
-def _evaluation(
-    step: int, losses: Mapping[str, float], began: float, *, best: bool, finished: bool = False
-) -> Evaluation:
-    return Evaluation(
-        step=step,
-        losses={part: loss if math.isfinite(loss) else None for part, loss in losses.items()},
-        best=best,
-        finished=finished,
-        seconds=round(time.monotonic() - began, 3),
-    )
+def _told(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)

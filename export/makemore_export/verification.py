@@ -81,15 +81,15 @@ def verify(file: Path, model: Model, artifact: Artifact) -> Verification:
 
 def _differences(
     step: Step, tokens: NDArray[np.int64], expected: NDArray[np.float32]
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """How far the logits of `step` are from those expected, (B, T, V); equal infinities: 0."""
     rows, positions = tokens.shape
     step.reset(rows)
-    differences = np.zeros(expected.shape)
+    differences = np.zeros_like(expected)  # with many words the largest array of an export
     for position in range(positions):
         logits = step.run(tokens[:, position].copy(), np.full(rows, position))
         wanted = expected[:, position]
         with np.errstate(invalid="ignore"):
             apart = np.abs(logits.astype(np.float64) - wanted)
         differences[:, position] = np.where(logits == wanted, 0, apart)
-    return np.nan_to_num(differences, nan=np.inf)
+    return np.nan_to_num(differences, copy=False, nan=np.inf)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Literal
 
 import msgspec
+from msgspec import structs
 
 from makemore.errors import ArtifactError
-from makemore.vocabulary import Vocabulary
+from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
 
-SCHEMA = 1
-"""The newest artifact schema that this version writes and reads."""
+SCHEMA = 2
+"""The artifact schema that this version writes; it reads every one from 1 on."""
 
 METADATA_KEY = "makemore"
 """Key of the JSON in `metadata_props` of ONNX; with `.json` added, TorchScript's extra file."""
@@ -51,7 +53,7 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
 class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True):
     """How it was trained.
 
-    `losses`: nats per character, the stop counted, by part of the split; None where infinite.
+    `losses`: nats per token, the stop counted, by part of the split; None where infinite.
     """
 
     data: DataInfo
@@ -70,14 +72,17 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True):
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """The metadata of an artifact.
 
-    `characters`: token i > 0 is `characters[i - 1]`; token 0 starts and stops.
+    `tokens`: token i > 0 is `tokens[i - 1]`; token 0 starts and stops. At level "character" each is
+      one code point. At level "word" each is a word, a space before it or none; one token more, the
+      last, is unknown: it stands for every other word, and is never made.
     `block_size`: positions the step knows, or None where any position will do.
-    `max_length`: longest string made unless told otherwise, in characters.
+    `max_length`: longest string made unless told otherwise, in tokens.
     """
 
     schema: int = SCHEMA
     model: ModelInfo
-    characters: tuple[str, ...]
+    level: Level
+    tokens: tuple[str, ...]
     block_size: int | None
     max_length: int
     states: tuple[StateSpec, ...]
@@ -87,8 +92,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The tokens of the model, `characters` and the one that starts and stops."""
-        return Vocabulary(self.characters)
+        """What encodes and decodes strings: `tokens` and those that stand for no text."""
+        return VOCABULARIES[self.level](self.tokens)
 
     def to_json(self) -> str:
         """The JSON string that `from_json` reads."""
@@ -104,28 +109,40 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
                     f"{source}: artifact schema {schema} is newer than {SCHEMA}, the newest that "
                     "this version of makemore reads: pip install --upgrade makemore"
                 )
-            artifact = msgspec.json.decode(text, type=cls)
+            if schema < 1:
+                raise ArtifactError(f"{source}: schema is {schema}; the first is 1")
+            artifact = _from_schema_1(text) if schema == 1 else msgspec.json.decode(text, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ArtifactError(f"{source}: bad makemore metadata: {error}") from None
         artifact._check(source)
         return artifact
 
     def _check(self, source: str) -> None:
-        if self.schema < 1:
-            raise ArtifactError(f"{source}: schema is {self.schema}; the first is 1")
-        if not self.characters or any(len(character) != 1 for character in self.characters):
-            raise ArtifactError(f"{source}: characters must be single characters, at least one")
-        if len(set(self.characters)) != len(self.characters):
-            raise ArtifactError(f"{source}: characters holds a character twice")
+        self._check_tokens(source)
         if self.max_length < 1:
             raise ArtifactError(f"{source}: max_length is {self.max_length}; at least 1 is needed")
         if self.block_size is not None and self.max_length > self.block_size - 1:
             raise ArtifactError(
                 f"{source}: max_length is {self.max_length}, "
-                f"but a block of {self.block_size} holds {self.block_size - 1} characters"
+                f"but a block of {self.block_size} holds {self.block_size - 1} {self.level}s"
             )
         for state in self.states:
             self._check_time_axis(state, source)
+
+    def _check_tokens(self, source: str) -> None:
+        if not self.tokens:
+            raise ArtifactError(f"{source}: tokens is empty; at least 1 is needed")
+        for i, token in enumerate(self.tokens):
+            if self.level == "character" and len(token) != 1:
+                raise ArtifactError(f"{source}: tokens[{i}] is {token!r}; it must be 1 code point")
+            bare = token.removeprefix(" ")
+            if self.level == "word" and bare.split() != [bare]:
+                raise ArtifactError(
+                    f"{source}: tokens[{i}] is {token!r}; it must be a word, at most 1 space before"
+                )
+        token, times = Counter(self.tokens).most_common(1)[0]
+        if times > 1:
+            raise ArtifactError(f"{source}: tokens holds {token!r} {times} times; 1 is the limit")
 
     def _check_time_axis(self, state: StateSpec, source: str) -> None:
         axis = state.time_axis
@@ -144,3 +161,15 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
 class _SchemaOnly(msgspec.Struct):
     schema: int
+
+
+class _Schema1(Artifact, frozen=True, kw_only=True):
+    """Schema 1 knew no words, and called its tokens characters."""
+
+    level: Level = "character"
+    tokens: tuple[str, ...] = msgspec.field(name="characters")
+
+
+def _from_schema_1(text: str | bytes) -> Artifact:
+    old = msgspec.json.decode(text, type=_Schema1)
+    return Artifact(**{**structs.asdict(old), "schema": SCHEMA})

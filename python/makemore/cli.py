@@ -38,8 +38,8 @@ batch_size_option = click.option(
 @click.option("--top-p", default=1.0, show_default=True, help="Keep the smallest set of mass p.")
 @click.option("--min-p", default=0.0, show_default=True, help="Keep p times the likeliest and up.")
 @click.option("--prefix", default="", help="What every string begins with.")
-@click.option("--exclude", default="", help="Characters that are never made.")
-@click.option("--max-length", type=int, help="Most characters.  [default: the artifact's]")
+@click.option("--exclude", default="", help="Characters, or words, that are never made.")
+@click.option("--max-length", type=int, help="Most characters or words.  [default: the artifact's]")
 @click.option("--seed", type=int, help="Same seed, same strings.  [default: fresh entropy]")
 @click.option("--first-row", default=0, show_default=True, help="Number of the first string.")
 @batch_size_option
@@ -133,28 +133,29 @@ def score(
     """Scores the lines of TEXT (stdin by default) with ARTIFACT.
 
     Prints the natural-log probability of each line, its stop included, and on stderr the mean over
-    all characters. Blank lines and white space at the ends are left out, as in training. In JSON,
-    the log-probability of an impossible line, minus infinity, is null.
+    all characters, or words, stops counted. Blank lines and white space at the ends are left out,
+    as in training. In JSON, the log-probability of an impossible line, minus infinity, is null.
     """
     sampler = load(artifact, device=device, threads=threads)
     strings = read_strings(text, encoding)
     scores = sampler.score(strings, batch_size=batch_size)
-    characters = sum(len(string) + 1 for string in strings)
-    nll = -float(scores.sum()) / characters
+    level = sampler.artifact.level
+    tokens = sum(len(sampler.vocabulary.encode(string)) + 1 for string in strings)
+    nll = -float(scores.sum()) / tokens
     if as_json:
         result = {
             "scores": [
                 {"text": string, "log_prob": float(value)}
                 for string, value in zip(strings, scores, strict=True)
             ],
-            "characters": characters,
-            "nll_per_character": nll,
+            f"{level}s": tokens,
+            f"nll_per_{level}": nll,
         }
         click.echo(msgspec.json.encode(result))
         return
     click.echo("".join(f"{v:.6f}\t{s}\n" for s, v in zip(strings, scores, strict=True)), nl=False)
     click.echo(
-        f"{len(strings)} strings, {characters} characters with stops: {nll:.4f} nats per character",
+        f"{len(strings)} strings, {tokens} {level}s with stops: {nll:.4f} nats per {level}",
         err=True,
     )
 

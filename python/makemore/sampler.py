@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from operator import sub
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 import numpy as np
@@ -30,7 +31,7 @@ class Sample(NamedTuple):
 
     ids: (length,) int64, start and stop left out. log_prob: natural-log probability under the
     model itself, whatever the options were: of the whole string where it came to its stop, of its
-    characters alone where it was cut at `max_length` (finish_reason "length").
+    tokens alone where it was cut at `max_length` (finish_reason "length").
     """
 
     text: str
@@ -47,13 +48,13 @@ class SampleOptions(TypedDict, total=False):
     The filters work in this order: exclude, temperature, top_k, top_p, min_p.
     """
 
-    temperature: float  # 1.0; lower is safer, 0 takes the likeliest character each time
-    top_k: int  # 0; keep the k likeliest characters, 0 keeps all
-    top_p: float  # 1.0; keep the smallest set of characters whose mass is at least p
-    min_p: float  # 0.0; keep characters at least min_p times as likely as the likeliest
-    prefix: str  # ""; what every string begins with
-    exclude: str  # ""; characters that are never made
-    max_length: int | None  # None: the artifact's; most characters of a string
+    temperature: float  # 1.0; lower is safer, 0 takes the likeliest token each time
+    top_k: int  # 0; keep the k likeliest tokens, 0 keeps all
+    top_p: float  # 1.0; keep the smallest set of tokens whose mass is at least p
+    min_p: float  # 0.0; keep tokens at least min_p times as likely as the likeliest
+    prefix: str  # ""; what every string begins with: characters, or whole words
+    exclude: str  # ""; characters or words that are never made
+    max_length: int | None  # None: the artifact's; most tokens of a string
     seed: int | None  # None: fresh entropy
     first_row: int  # 0; number of the first string: (seed, row) names a string for good
     batch_size: int  # BATCH_SIZE; rows decoded together, which changes the speed only
@@ -86,7 +87,8 @@ class Sampler:
         """Makes n strings; see `SampleOptions`. A string depends on artifact, options, seed and
         row alone: neither batch size nor threads change it.
 
-        Raises `OptionError` for an option outside its range or a character the model never saw.
+        Raises `OptionError` for an option outside its range, or a character or word of `prefix` or
+        `exclude` that the model does not know.
         """
         ids, offsets, *_ = self._sample(n, **options)
         return self.vocabulary.decode(ids, offsets)
@@ -112,7 +114,8 @@ class Sampler:
     def score(self, strings: Sequence[str], *, batch_size: int = BATCH_SIZE) -> NDArray[np.float64]:
         """Natural-log probability of each whole string, its stop included: (n,) float64.
 
-        Raises `OptionError` for a character the model never saw or a string longer than its block.
+        A word that the model does not know counts with the probability of an unknown one. Raises
+        `OptionError` for a character the model never saw or a string longer than its block.
         """
         if isinstance(strings, str):
             raise TypeError("score takes a list of strings, not one string")
@@ -120,15 +123,16 @@ class Sampler:
         tokens: list[int] = []
         offsets = [0]
         for string in strings:
-            self._check_length(len(string), f"{string!r} has")
-            tokens += [*self.vocabulary.encode(string), STOP]
+            ids = self.vocabulary.encode(string)
+            self._check_length(len(ids), f"{string!r} has")
+            tokens += [*ids, STOP]
             offsets.append(len(tokens))
         *_, log_probs, _ = _core.decode(
             self._steps(len(strings)),
             prompts=np.array(tokens, dtype=np.int64),
             offsets=np.array(offsets, dtype=np.int64),
             rows=len(strings),
-            max_length=max(map(len, strings), default=0) + 1,
+            max_length=max(map(sub, offsets[1:], offsets), default=1),
             batch_size=batch_size,
         )
         return log_probs
@@ -153,9 +157,11 @@ class Sampler:
             max_length = self.artifact.max_length
         _require_int64(n=n, top_k=top_k, max_length=max_length, batch_size=batch_size)
         self._check_length(max_length, "max_length is")
-        if len(prefix) > max_length:
+        prompt = self.vocabulary.prompt(prefix)
+        if len(prompt) > max_length:
             raise OptionError(
-                f"prefix {prefix!r} has {len(prefix)} characters; max_length is {max_length}"
+                f"prefix {prefix!r} has {len(prompt)} {self.artifact.level}s; "
+                f"max_length is {max_length}"
             )
         if seed is None:
             seed = secrets.randbits(63)
@@ -166,7 +172,7 @@ class Sampler:
             raise OptionError(f"first_row is {first_row}; with {n} rows it passes 2**64")
         ids, lengths, log_probs, stopped = _core.decode(
             self._steps(n),
-            prompts=np.array(self.vocabulary.encode(prefix), dtype=np.int64),
+            prompts=np.array(prompt, dtype=np.int64),
             offsets=np.empty(0, dtype=np.int64),
             rows=n,
             first_row=first_row,
@@ -176,7 +182,7 @@ class Sampler:
                 top_k=top_k,
                 top_p=top_p,
                 min_p=min_p,
-                mask=self.vocabulary.encode(exclude),
+                mask=self.vocabulary.mask(exclude),
             ),
             seed=seed,
             batch_size=batch_size,
@@ -188,7 +194,8 @@ class Sampler:
         block_size = self.artifact.block_size
         if block_size is not None and length > block_size - 1:
             raise OptionError(
-                f"{what} {length} characters; a block of {block_size} holds {block_size - 1}"
+                f"{what} {length} {self.artifact.level}s; "
+                f"a block of {block_size} holds {block_size - 1}"
             )
 
     def _steps(self, rows: int) -> list[_core.Step]:

@@ -1,9 +1,14 @@
-"""Characters and the numbers that stand for them."""
+"""Tokens, which are characters or words, and the numbers that stand for them."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache, cached_property
 from itertools import chain, pairwise
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +18,23 @@ from makemore.errors import OptionError
 STOP = 0
 """The token that starts and stops every string."""
 
+WORDS = 5000
+"""Most words of a `WordVocabulary` unless told otherwise."""
+
+Level = Literal["character", "word"]
+
 
 class Vocabulary:
-    """The tokens of a model: token 0 starts and stops a string, token i > 0 is `characters[i - 1]`.
+    """The tokens of a model: token 0 starts and stops a string, token i > 0 is `tokens[i - 1]`.
 
-    A character is one Unicode code point.
+    Here a token is a character, one Unicode code point; those of a `WordVocabulary` are words.
     """
 
-    def __init__(self, characters: Sequence[str]) -> None:
-        self.characters = tuple(characters)
-        self._ids = {character: i for i, character in enumerate(self.characters, start=1)}
-        code_points = [0, *(ord(character) for character in self.characters)]
-        self._code_points = np.array(code_points, dtype="<u4")  # (V,)
+    level: ClassVar[Level] = "character"
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self.tokens = tuple(tokens)
+        self._ids = {token: i for i, token in enumerate(self.tokens, start=1)}
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> Vocabulary:
@@ -32,8 +42,8 @@ class Vocabulary:
         return cls(sorted(set(chain.from_iterable(strings))))
 
     def __len__(self) -> int:
-        """Number of tokens, the start and stop token counted."""
-        return len(self.characters) + 1
+        """Number of tokens V, the start and stop token counted."""
+        return len(self.tokens) + 1
 
     def encode(self, string: str) -> list[int]:
         """Ids of a string, without start and stop; `OptionError` for a character never seen."""
@@ -43,8 +53,16 @@ class Vocabulary:
             at, character = next((i, c) for i, c in enumerate(string) if c not in self._ids)
             raise OptionError(
                 f"character {character!r} (number {at + 1} of {string!r}) is not among the "
-                f"{len(self.characters)} characters this model knows: {self._shown()}"
+                f"{len(self.tokens)} characters this model knows: {self._shown()}"
             ) from None
+
+    def prompt(self, prefix: str) -> list[int]:
+        """Ids that a string may begin with; `OptionError` for what the model does not know."""
+        return self.encode(prefix)
+
+    def mask(self, exclude: str = "") -> list[int]:
+        """Ids that are never made: those of `exclude`; `OptionError` for what is not known."""
+        return self.encode(exclude)
 
     def decode(self, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> list[str]:
         """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.
@@ -54,6 +72,104 @@ class Vocabulary:
         text = self._code_points[ids].tobytes().decode("utf-32-le")
         return [text[begin:end] for begin, end in pairwise(offsets.tolist())]
 
+    @cached_property
+    def _code_points(self) -> NDArray[np.uint32]:
+        return np.array([0, *map(ord, self.tokens)], dtype="<u4")  # (V,)
+
     def _shown(self) -> str:
-        shown = "".join(self.characters[:64])
-        return repr(shown) + (" ..." if len(self.characters) > 64 else "")
+        shown = "".join(self.tokens[:64])
+        return repr(shown) + (" ..." if len(self.tokens) > 64 else "")
+
+
+class WordVocabulary(Vocabulary):
+    """Words and punctuation marks, as `words` cuts them, and a last token for all others.
+
+    That token, `unknown`, has a probability, so that any string can be scored, but is never made.
+    Strings come back with every run of white space as one space. What a model makes may be cut
+    otherwise when it is read again: nothing keeps it from a token without its space after a word.
+    """
+
+    level = "word"
+
+    @classmethod
+    def of(cls, strings: Iterable[str], size: int = WORDS) -> WordVocabulary:
+        """The up to `size` most frequent words of `strings`, in that order, equals sorted."""
+        counts = Counter(chain.from_iterable(map(words, strings)))
+        return cls(sorted(counts, key=lambda word: (-counts[word], word))[:size])
+
+    def __len__(self) -> int:
+        """Number of tokens V, the unknown and the start and stop token counted."""
+        return len(self.tokens) + 2
+
+    @property
+    def unknown(self) -> int:
+        """The token that stands for every word that is not among `tokens`."""
+        return len(self.tokens) + 1
+
+    def encode(self, string: str) -> list[int]:
+        """Ids of the words of a string, without start and stop."""
+        return [self._ids.get(word, self.unknown) for word in words(string)]
+
+    def prompt(self, prefix: str) -> list[int]:
+        """Ids of the words of `prefix`, each of them whole; `OptionError` for an unknown one."""
+        ids = self.encode(prefix)
+        if self.unknown in ids:
+            raise self._unknown(ids.index(self.unknown), prefix)
+        return ids
+
+    def mask(self, exclude: str = "") -> list[int]:
+        """Ids that are never made: unknown, and each word of `exclude`, after a space or not.
+
+        `OptionError` for a word that is known in neither form.
+        """
+        ids = [self.unknown]
+        for at, word in enumerate(words(exclude)):
+            bare = word.removeprefix(" ")
+            found = [self._ids[form] for form in (bare, f" {bare}") if form in self._ids]
+            if not found:
+                raise self._unknown(at, exclude)
+            ids += found
+        return ids
+
+    def decode(self, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> list[str]:
+        """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.
+
+        `ids` holds no start or stop; `offsets` has shape (n + 1,). Unknown is shown as U+FFFD.
+        """
+        texts = ["", *self.tokens, " \ufffd"]
+        said = [texts[i] for i in ids.tolist()]
+        rows = pairwise(offsets.tolist())
+        return ["".join(said[begin:end]).removeprefix(" ") for begin, end in rows]
+
+    def _unknown(self, at: int, string: str) -> OptionError:
+        return OptionError(
+            f"word {words(string)[at].strip()!r} (number {at + 1} of {string!r}) is not among the "
+            f"{len(self.tokens):,} words this model knows"
+        )
+
+
+VOCABULARIES: dict[Level, type[Vocabulary]] = {
+    vocabulary.level: vocabulary for vocabulary in (Vocabulary, WordVocabulary)
+}
+
+
+def words(line: str) -> list[str]:
+    """Cuts a line into words, in the manner of GPT-2 (Radford et al., 2019, section 2.2).
+
+    A word is a run of letters, digits and underscores, with apostrophes inside, or one other
+    character; what extends a character (Unicode Standard Annex #29, rule WB4: combining marks,
+    joiners, emoji modifiers) stays with it. The space before a word is part of it, and a line
+    begins after a space, so that joined words are the line again, white space run together.
+    """
+    return _pattern().findall(" " + " ".join(line.split()))
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    # The planes that hold marks; Python's \w leaves them out, and with them the vowels of Hindi.
+    code_points = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))
+    marks = (c for c in map(chr, code_points) if unicodedata.category(c).startswith("M"))
+    extend = "".join(marks) + "\u200c\u200d\U0001f3fb-\U0001f3ff"
+    word = rf"\w[\w{extend}]*(?:['’]\w[\w{extend}]*)*"
+    other = rf"[^\w\s](?:[{extend}]|(?<=\u200d)[^\w\s])*"
+    return re.compile(rf" ?(?:{word}|{other})")

@@ -5,14 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from makemore.vocabulary import Vocabulary
 from makemore_export.checkpoint import Checkpoint, Run, RunFolder
 from makemore_export.data import Strings, Text
-from makemore_export.plan import plan
+from makemore_export.plan import options_of, plan
 from makemore_export.training import initial_model, train
 
 LINES = tuple(a + b + c for a in "abcd" for b in "eiou" for c in ("", "n", "ra", "lle"))
-SIZES = {"n_layer": 1, "n_embd": 8, "n_head": 2, "max_steps": 20, "batch_size": 8}
+SIZES = {
+    "n_layer": 1,
+    "n_embd": 8,
+    "n_head": 2,
+    "n_hidden": 8,
+    "order": 3,
+    "max_steps": 20,
+    "batch_size": 8,
+}
+
+
+def sizes(model: str) -> dict[str, object]:
+    """The smallest sizes of a model, and of those in it."""
+    if model == "blend":
+        return {"parts": tuple((part, sizes(part)) for part in ("gru", "ngram"))}
+    return {name: size for name, size in SIZES.items() if name in options_of(model)}
 
 
 def planned(model: str = "transformer", seed: int = 1, **options: object) -> tuple[Run, dict]:
@@ -26,21 +40,20 @@ def planned(model: str = "transformer", seed: int = 1, **options: object) -> tup
         crlf=0,
         bom=False,
     )
-    sizes = SIZES if model == "transformer" else {}
     return plan(
         text,
         model=model,
         percents=(80.0, 10.0, 10.0),
         keep_duplicates=False,
         seed=seed,
-        options={**sizes, **options},
+        options={**sizes(model), **options},
     )
 
 
 def records(folder: Path, model: str = "transformer", **options: object):
     """The model, and the generator that trains it in `folder`, from its latest checkpoint on."""
     run, parts = planned(model, **options)
-    vocabulary = Vocabulary(run.characters)
+    vocabulary = run.vocabulary
     strings = {part: Strings(lines, vocabulary) for part, lines in parts.items()}
     network = initial_model(run)
     run_folder = RunFolder(folder)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
-import time
 
 import makemore
 import pytest
@@ -20,7 +18,9 @@ from makemore_export.train_command import main as mm_train
 from makemore_export.verification import ExportError
 from small_runs import LINES
 
-SMALL = shlex.split("--n-layer 1 --n-embd 8 --n-head 2 --max-steps 3 --batch-size 8 --device cpu")
+TRANSFORMER = ("--model", "transformer")
+_SIZES = "--n-layer 1 --n-embd 8 --n-head 2 --max-steps 3 --batch-size 8 --device cpu"
+SMALL = [*TRANSFORMER, *_SIZES.split()]
 
 
 @pytest.fixture(autouse=True)
@@ -47,13 +47,15 @@ def refusal(command, *words):
 def test_train_tells_how_it_goes_and_what_to_do_next(tmp_path):
     result = run(mm_train, "text.txt", "-o", "run", *SMALL)
     assert (result.exit_code, result.stdout) == (0, "mm-export run -o ARTIFACT\n")
-    head, model, first, samples, *_ = result.stderr.splitlines()
+    head, model, first, trained, samples, *_ = result.stderr.splitlines()
     assert head == (
         "text.txt: 64 lines; 1 blank lines dropped; 1 duplicates dropped; "
         "train 51, dev 7, test 6; 11 characters"
     )
     assert model.startswith("transformer: ")
-    assert first.startswith("step      3  train 2.")
+    assert first.startswith("first loss 2.4")
+    assert first.endswith("ln 12 = 2.4849")
+    assert trained.startswith("step      3  train 2.")
     assert samples.count(", ") == 7
     assert RunFolder(tmp_path / "run").latest().progress.finished
 
@@ -85,17 +87,34 @@ def test_train_goes_on_with_the_options_of_the_run_only():
         (["empty.txt"], "empty.txt: no line holds anything"),
         (["binary.txt"], "binary.txt: character 0 is NUL"),
         (["latin.txt"], "latin.txt: byte 2 is not utf-8"),
-        (["text.txt", "--block-size", "5"], "line 4 has 5 characters; a block of 5 holds 4"),
-        (["long.txt"], "line 2 has 1024 characters; a block of 1024 holds 1023"),
+        (
+            ["text.txt", *TRANSFORMER, "--block-size", "5"],
+            "line 4 has 5 characters; a block of 5 holds",
+        ),
+        (
+            ["long.txt", *TRANSFORMER, "--split", "100"],
+            "line 2 has 1024 characters; a block of 1024 holds 1023",
+        ),
         (["text.txt", "--split", "80/30"], "must be percentages"),
-        (["text.txt", "--n-head", "3"], "n_embd 64 is not a multiple of n_head 3"),
+        (["text.txt", *TRANSFORMER, "--n-head", "3"], "n_embd 64 is not a multiple of n_head 3"),
         (
             ["text.txt", "--model", "bigram", "--dropout", "0"],
             "--dropout does not apply to model bigram",
         ),
-        (["text.txt", "--smoothing", "0"], "--smoothing does not apply to model transformer"),
-        (["text.txt", "--max-steps", "0"], "0 is not in the range"),
-        (["text.txt", "--learning-rate", "nan"], "learning_rate"),
+        (["text.txt", "--n-head", "3"], "--n-head applies to no part of the blend (lstm, ngram)"),
+        (
+            ["text.txt", *TRANSFORMER, "--smoothing", "0"],
+            "--smoothing does not apply to model transformer",
+        ),
+        (["text.txt", "--max-steps", "0"], "--max-steps is 0: Expected `int` >= 1"),
+        (["text.txt", "--learning-rate", "nan"], "--learning-rate is nan: Expected"),
+        (["text.txt", "--optimizer", "adam"], "--optimizer is adam: Invalid enum value"),
+        (
+            ["text.txt", "--preset", "best", "--model", "lstm"],
+            "--preset best brings its own model",
+        ),
+        (["text.txt", "--part", "lstm"], "--part was given 1 times"),
+        (["text.txt", "--part", "lstn"], "'lstn' must begin with a model"),
         (["text.txt", "--model", "lstn"], "'lstn' is not one of"),
     ],
 )
@@ -137,7 +156,7 @@ def test_export_uses_a_finished_run_of_the_same_options_again(tmp_path):
     written = RunFolder(tmp_path / "names.run").best.stat().st_mtime_ns
     run(mm_export, *words)
     assert RunFolder(tmp_path / "names.run").best.stat().st_mtime_ns == written
-    assert "smoothing 1.0, now 2.0" in refusal(mm_export, *words, "--smoothing", "2")
+    assert "smoothing None, now 2.0" in refusal(mm_export, *words, "--smoothing", "2")
 
 
 def test_export_refuses_a_target_before_it_trains(tmp_path):
@@ -181,7 +200,8 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
     assert process.stderr is not None
     with process, process.stderr as stderr:
         assert stderr.readline().startswith("text.txt:")
-        time.sleep(0.5)
+        while not stderr.readline().startswith("step"):
+            pass
         process.send_signal(signal.SIGINT)
         rest = stderr.read()
     assert process.returncode == 130

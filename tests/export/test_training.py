@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import islice
+from itertools import islice, pairwise
 
+import msgspec
 import pytest
 import torch
 from makemore.errors import DataError, OptionError
-from makemore.vocabulary import Vocabulary
 from makemore_export import training
 from makemore_export.checkpoint import RunFolder, load
 from makemore_export.data import Strings
 from makemore_export.evaluation import mean_nll
-from makemore_export.training import Evaluation
+from makemore_export.training import Evaluation, Record, Start, Step
 from small_runs import LINES, planned, records, same, trained
 
 
@@ -34,7 +34,7 @@ def test_loss_is_the_mean_over_all_characters_and_stops():
     model = run.new_model()
     for weight in model.parameters():
         weight.normal_(std=0.5)
-    vocabulary = Vocabulary(run.characters)
+    vocabulary = run.vocabulary
     total = 0.0
     for line in LINES:
         ids = vocabulary.encode(line)
@@ -48,17 +48,26 @@ def test_training_learns(tmp_path):
     losses = trained(tmp_path, max_steps=150, learning_rate=1e-2).progress.losses
     unigram = trained(tmp_path / "bigram", "bigram").progress.losses
     assert set(losses) == {"train", "dev", "test"}
-    assert losses["train"] < unigram["train"] < math.log(len(planned()[0].characters) + 1)
+    assert losses["train"] < unigram["train"] < math.log(len(planned()[0].vocabulary))
 
 
-def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path):
-    whole = trained(tmp_path / "whole", dropout=0.1)
-    for stop_after in (3, 4, 9):  # one more step each time than an evaluation's multiple
-        _, steps = records(tmp_path / "parts", dropout=0.1)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dropout": 0.1},
+        {"optimizer": "sgd", "schedule": "step", "clip": 0.5},
+        {"average": 0.0},
+        {"learning_rate": 0.2, "schedule": "constant", "patience": 1, "max_steps": 40},
+    ],
+)
+def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path, options):
+    whole = trained(tmp_path / "whole", **options)
+    for stop_after in (0, 1, 4, 4, 9):  # before, at and after an evaluation
+        _, steps = records(tmp_path / "parts", **options)
         list(islice(steps, stop_after))
         steps.close()
     torch.manual_seed(99)  # what others draw in between does not matter
-    assert same(whole, trained(tmp_path / "parts", dropout=0.1))
+    assert same(whole, trained(tmp_path / "parts", **options))
     texts = [(tmp_path / name / "log.jsonl").read_text() for name in ("whole", "parts")]
     logs = [[{**json.loads(line), "seconds": 0} for line in text.splitlines()] for text in texts]
     assert logs[0] == logs[1]
@@ -90,15 +99,72 @@ def test_the_model_ends_with_the_best_weights_and_their_losses(tmp_path):
     evaluations = [record for record in steps if isinstance(record, Evaluation)]
     *on_the_way, last = evaluations
     run, parts = planned()
-    dev = Strings(parts["dev"], Vocabulary(run.characters))
+    dev = Strings(parts["dev"], run.vocabulary)
     assert last.finished
     assert last.losses["dev"] == mean_nll(model, dev) == min(e.losses["dev"] for e in on_the_way)
     assert last.losses["dev"] < on_the_way[-1].losses["dev"]
 
 
+def test_training_stops_when_patience_ends(tmp_path):
+    options = {"learning_rate": 0.2, "schedule": "constant", "max_steps": 500, "patience": 3}
+    _, steps = records(tmp_path, **options)
+    *on_the_way, _ = (record for record in steps if isinstance(record, Evaluation))
+    assert [record.best for record in on_the_way[-4:]] == [True, False, False, False]
+    best = [i for i, record in enumerate(on_the_way) if record.best]
+    assert all(after - before <= 3 for before, after in pairwise(best))
+    assert on_the_way[-1].step < 500
+
+
+def test_the_weights_evaluated_and_kept_are_the_averaged_ones(tmp_path):
+    model, steps = records(tmp_path, average=0.6, learning_rate=0.05, max_steps=11)
+    folder = RunFolder(tmp_path)
+    average = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    for record in steps:
+        if isinstance(record, Start) or (isinstance(record, Evaluation) and record.finished):
+            continue
+        is_step = isinstance(record, Step)
+        weights = model.state_dict() if is_step else load(folder.last).weights
+        decay = min(0.6, (1 + record.step) / (10 + record.step))
+        average = {name: decay * average[name] + (1 - decay) * weights[name] for name in average}
+        if not is_step:
+            torch.testing.assert_close(model.state_dict(), average, atol=1e-6, rtol=1e-5)
+            assert record.best
+            assert all(
+                torch.equal(w, model.state_dict()[name])
+                for name, w in load(folder.best).weights.items()
+            )
+            assert not torch.equal(weights["head.weight"], average["head.weight"])
+
+
+def test_the_log_is_the_records(tmp_path):
+    _, steps = records(tmp_path)
+    told = [record for record in steps if not isinstance(record, Step)]
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert [msgspec.json.decode(line, type=Record) for line in lines] == told
+    assert isinstance(told[0], Start)
+    assert {record.model for record in told} == {"transformer"}
+
+
+def test_the_first_record_is_the_loss_of_the_untrained_model(tmp_path):
+    model, steps = records(tmp_path)
+    run, parts = planned()
+    untrained = mean_nll(model, Strings(parts["train"], run.vocabulary))
+    assert next(steps) == Start(model="transformer", loss=untrained, vocab_size=12)
+    assert untrained == pytest.approx(math.log(12), abs=0.05)
+
+
+def test_the_running_loss_is_the_mean_over_the_tokens_since_the_last_evaluation(tmp_path):
+    frozen = {"learning_rate": 1e-12, "batch_size": 51, "max_steps": 10}  # all of train each step
+    _, steps = records(tmp_path, **frozen)
+    first, *rest = steps
+    for record in rest:
+        if isinstance(record, Evaluation) and not record.finished:
+            assert record.running_loss == pytest.approx(first.loss, rel=1e-6)
+
+
 def test_without_dev_the_train_loss_judges(tmp_path):
     run, _ = planned()
-    strings = Strings(LINES, Vocabulary(run.characters))
+    strings = Strings(LINES, run.vocabulary)
     model = training.initial_model(run)
     records = training.train(model, run, {"train": strings}, RunFolder(tmp_path))
     *_, last = records

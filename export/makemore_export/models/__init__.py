@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
 from makemore_export.models.bigram import Bigram
+from makemore_export.models.blend import Blend
+from makemore_export.models.bow import BoW
+from makemore_export.models.cnn import CNN
+from makemore_export.models.mlp import MLP
 from makemore_export.models.model import CountingModel, Model
+from makemore_export.models.neural_bigram import NeuralBigram
+from makemore_export.models.ngram import Ngram
+from makemore_export.models.recurrent import GRU, LSTM, RNN
 from makemore_export.models.transformer import Transformer
 
 MODELS: dict[str, type[Model]] = {
     "bigram": Bigram,
+    "ngram": Ngram,
+    "neural-bigram": NeuralBigram,
+    "mlp": MLP,
+    "bow": BoW,
+    "cnn": CNN,
+    "rnn": RNN,
+    "lstm": LSTM,
+    "gru": GRU,
     "transformer": Transformer,
+    "blend": Blend,
 }
 
-__all__ = ["MODELS", "CountingModel", "Model"]
+
+def new_model(name: str, config: Mapping[str, Any], vocab_size: int) -> Model:
+    """A model of the table, not yet trained, over `vocab_size` tokens."""
+    cls = MODELS[name]
+    return cls(msgspec.convert(config, cls.Config), vocab_size)
+
+
+__all__ = ["MODELS", "Blend", "CountingModel", "Model", "new_model"]

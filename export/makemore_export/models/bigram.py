@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 from makemore.artifact import StateSpec
-from msgspec import Meta
+from numpy.typing import NDArray
 from torch import Tensor
 
 from makemore_export.data import Strings
 from makemore_export.models.model import CountingModel
+from makemore_export.models.smoothing import Smoothing, additive
 
 
 class BigramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`smoothing` is added to every count (Laplace smoothing)."""
+    """`smoothing` is the k of `additive`."""
 
-    smoothing: Annotated[float, Meta(ge=0)] = 1.0
+    smoothing: Smoothing | None = None
 
 
 class Bigram(CountingModel):
@@ -32,17 +34,20 @@ class Bigram(CountingModel):
         self.config = config
         self.register_buffer("logits", torch.zeros(vocab_size, vocab_size))
 
-    def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:  # noqa: ARG002
-        vocab_size = len(self.logits)
-        counts = torch.zeros(vocab_size**2, dtype=torch.int64, device=self.logits.device)
-        for inputs, targets in train.batches():
-            real = targets >= 0
-            pairs = inputs[real] * vocab_size + targets[real]
-            counts += torch.bincount(pairs, minlength=vocab_size**2)
-        weights = counts.view(vocab_size, vocab_size).cpu().double() + self.config.smoothing
-        weights[weights.sum(1) == 0] = 1
-        self.logits.copy_((weights / weights.sum(1, keepdim=True)).log())
-        return {}
+    def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
+        pairs, held_out = self._pairs(train), self._pairs(dev) if dev else None
+        size = len(self.logits)
+        table, smoothing = additive(pairs, held_out, (size, size), self.config.smoothing)
+        self.logits.copy_(torch.from_numpy(table))
+        return {"smoothing": smoothing}
+
+    def _pairs(self, strings: Strings) -> NDArray[np.int64]:
+        """Each token of `strings`, stops included, as the one before times V plus itself."""
+        pairs = []
+        for inputs, targets in strings.batches():
+            keys = inputs * len(self.logits) + targets
+            pairs.append(keys[targets >= 0].cpu().numpy())
+        return np.concatenate(pairs)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.logits[tokens]  # (B, T, V)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from makemore.artifact import StateSpec
+from msgspec import Meta
 from torch import Tensor, nn
 
 from makemore_export.data import Strings
 from makemore_export.recipe import Recipe
+
+Size = Annotated[int, Meta(ge=1)]
+"""A number of layers, units or positions."""
+
+Dropout = Annotated[float, Meta(ge=0, lt=1)]
+"""The share of values that training sets to 0, at random."""
 
 
 class Model(nn.Module, ABC):
@@ -56,3 +63,11 @@ class CountingModel(Model):
     @abstractmethod
     def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
         """Counts `train`; returns the options that it chose for itself on `dev`, by name."""
+
+
+def uniform_head(width: int, vocab_size: int, *, bias: bool = True) -> nn.Linear:
+    """A last layer of zeros: an untrained model expects all tokens alike, with a loss of ln V."""
+    head = nn.Linear(width, vocab_size, bias=bias)
+    for weight in head.parameters():
+        nn.init.zeros_(weight)
+    return head

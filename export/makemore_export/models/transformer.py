@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, cast
+from typing import cast
 
 import msgspec
 import torch
 from makemore.artifact import StateSpec
 from makemore.errors import OptionError
-from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from makemore_export.models.model import Model
-
-Size = Annotated[int, Meta(ge=1)]
+from makemore_export.models.model import Dropout, Model, Size
 
 
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,7 +22,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     n_layer: Size = 4
     n_embd: Size = 64
     n_head: Size = 4
-    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    dropout: Dropout = 0.0
 
     def __post_init__(self) -> None:
         if self.n_embd % self.n_head:

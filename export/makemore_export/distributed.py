@@ -1,0 +1,79 @@
+"""Data parallel: the processes that torchrun starts train one model, each on its share of a batch.
+
+Alone, a process is the first of one, and nothing here touches `torch.distributed`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from makemore.errors import OptionError
+from torch import nn
+
+T = TypeVar("T")
+_joined = False
+
+
+@contextmanager
+def joined(device: str) -> Iterator[None]:
+    """Inside, the processes of torchrun are a group; CUDA ones take a GPU each.
+
+    `OptionError` for a device that cannot be shared out.
+    """
+    global _joined  # noqa: PLW0603
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    if device == "cuda":
+        local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local >= gpus:
+            raise OptionError(
+                f"process {local} of this machine has no GPU of its own: it has {gpus}"
+            )
+        torch.cuda.set_device(local)
+    elif device != "cpu":
+        raise OptionError(f"device {device!r} cannot be shared by processes; cpu and cuda can")
+    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
+    _joined = True
+    try:
+        yield
+    finally:
+        _joined = False
+        torch.distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """Which process this is; the first, 0, is the one that evaluates, writes and prints."""
+    return torch.distributed.get_rank() if _joined else 0
+
+
+def size() -> int:
+    """How many processes train together."""
+    return torch.distributed.get_world_size() if _joined else 1
+
+
+def shared(make: Callable[[], T]) -> T:
+    """What `make` returns on the first process, which alone calls it, on every one."""
+    if not _joined:
+        return make()
+    box = [make() if rank() == 0 else None]
+    torch.distributed.broadcast_object_list(box, device=torch.device("cpu"))
+    return box[0]  # type: ignore[return-value]
+
+
+def anywhere(flag: bool) -> bool:
+    """Whether the flag is set on any process."""
+    if not _joined:
+        return flag
+    flags = torch.tensor(int(flag))
+    torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
+    return bool(flags)
+
+
+def parallel(model: nn.Module) -> nn.Module:
+    """The model, its gradients averaged over the processes."""
+    return nn.parallel.DistributedDataParallel(model) if _joined else model

@@ -1,0 +1,148 @@
+"""Recurrent networks: what was read so far is a vector, or two, that each token changes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+import torch
+from makemore.artifact import StateSpec
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from makemore_export.models.model import Dropout, Model, Size, uniform_head
+
+
+class RecurrentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`dropout` acts on the embedding, between layers and before the head (Zaremba et al., 2014,
+    "Recurrent Neural Network Regularization").
+    """
+
+    n_layer: Size = 1
+    n_embd: Size = 64
+    n_hidden: Size = 256
+    dropout: Dropout = 0.3
+
+
+class Recurrent(Model):
+    """An embedding, layers of a recurrent cell, a linear head.
+
+    A string starts from zeros: the start token's embedding does all that a learned start could.
+    Training runs PyTorch's fused layers, a step the same weights by hand, which exports to fewer
+    nodes.
+    """
+
+    Config = RecurrentConfig
+    recipe = Recipe(max_steps=10_000, batch_size=32, learning_rate=8e-3, weight_decay=0.01)
+    block_size = None
+    layer_type: ClassVar[type[nn.RNN | nn.LSTM | nn.GRU]]
+    memories: ClassVar[tuple[str, ...]] = ("hidden",)
+    """The state tensors of a layer, its output first."""
+
+    def __init__(self, config: RecurrentConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(vocab_size, config.n_embd)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = self.layer_type(
+            config.n_embd,
+            config.n_hidden,
+            config.n_layer,
+            batch_first=True,
+            dropout=config.dropout if config.n_layer > 1 else 0.0,
+        )
+        self.head = uniform_head(config.n_hidden, vocab_size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x, _ = self.layers(self.dropout(self.embedding(tokens)))
+        logits: Tensor = self.head(self.dropout(x))  # (B, T, V)
+        return logits
+
+    def states(self) -> tuple[StateSpec, ...]:
+        return tuple(
+            StateSpec(name=f"{memory}_{layer}", dtype="float32", shape=(self.config.n_hidden,))
+            for layer in range(self.config.n_layer)
+            for memory in self.memories
+        )
+
+    def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
+        x = self.embedding(token)  # (B, C)
+        size = len(self.memories)
+        after: list[Tensor] = []
+        for layer, weights in enumerate(self.layers.all_weights):
+            memory = self.cell(x, weights, *state[layer * size : (layer + 1) * size])
+            x = memory[0]
+            after += memory
+        return (self.head(x), *after)
+
+    @staticmethod
+    @abstractmethod
+    def cell(x: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
+        """The next memory, each (B, H), of one layer that reads x (B, C).
+
+        weights: from x (G, C) and from the hidden units (G, H), then a bias (G,) of each, where G
+          counts the gates' units.
+        """
+
+
+class RNNConfig(RecurrentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A weaker model takes less dropout."""
+
+    dropout: Dropout = 0.1
+
+
+class RNN(Recurrent):
+    """Elman, "Finding Structure in Time" (1990); as a language model Mikolov et al., "Recurrent
+    neural network based language model" (2010), section 2, with tanh for the sigmoid.
+    """
+
+    Config = RNNConfig
+    layer_type = nn.RNN
+
+    @staticmethod
+    def cell(x: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
+        return (_gates(x, memory[0], weights).tanh(),)
+
+
+class LSTM(Recurrent):
+    """Graves, "Generating Sequences With Recurrent Neural Networks" (2013), section 2, equations 7
+    to 11 without peepholes, after Hochreiter & Schmidhuber (1997).
+    """
+
+    layer_type = nn.LSTM
+    memories = ("hidden", "cell")
+
+    @staticmethod
+    def cell(x: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
+        hidden, cell = memory
+        write, keep, new, show = _gates(x, hidden, weights).chunk(4, dim=1)  # each (B, H)
+        cell = keep.sigmoid() * cell + write.sigmoid() * new.tanh()
+        return show.sigmoid() * cell.tanh(), cell
+
+
+class GRU(Recurrent):
+    """Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical
+    Machine Translation" (2014), section 2.3, with the reset gate after the product, as in cuDNN.
+    """
+
+    layer_type = nn.GRU
+
+    @staticmethod
+    def cell(x: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
+        (hidden,) = memory
+        from_x, from_hidden, bias_x, bias_hidden = weights
+        read = F.linear(x, from_x, bias_x).chunk(3, dim=1)  # each (B, H)
+        kept = F.linear(hidden, from_hidden, bias_hidden).chunk(3, dim=1)
+        reset = (read[0] + kept[0]).sigmoid()
+        update = (read[1] + kept[1]).sigmoid()
+        new = (read[2] + reset * kept[2]).tanh()
+        return (new + update * (hidden - new),)
+
+
+def _gates(x: Tensor, hidden: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """What all gates read, (B, G), in one product; a runtime joins the weights once, at loading."""
+    from_x, from_hidden, bias_x, bias_hidden = weights
+    joined = torch.cat([from_x, from_hidden], dim=1)  # (G, C + H)
+    return F.linear(torch.cat([x, hidden], dim=1), joined, bias_x + bias_hidden)

@@ -1,0 +1,79 @@
+"""How much of what a model makes is new, and how much it has by heart."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import msgspec
+from makemore import Sampler
+
+SAMPLES = 1000
+
+
+class Novelty(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `samples` strings from a model: how many are lines of its text.
+
+    `in_train` are lines of train, `held_out` lines of dev or test only, and the others are new;
+    `distinct` is the number of different strings. `mean_length`, and `mean_prefix` and
+    `longest_prefix` of what a sample shares with the start of a training line, are in characters.
+    """
+
+    samples: int
+    in_train: int
+    held_out: int
+    distinct: int
+    mean_length: float
+    mean_prefix: float
+    longest_prefix: int
+
+    def __str__(self) -> str:
+        new = self.samples - self.in_train - self.held_out
+        return (
+            f"{self._share(new)} new, {self._share(self.in_train)} in train, "
+            f"{self._share(self.held_out)} in dev or test; {self._share(self.distinct)} distinct; "
+            f"the first {self.mean_prefix:.1f} of {self.mean_length:.1f} characters, at most "
+            f"{self.longest_prefix}, are those of a training line"
+        )
+
+    def _share(self, count: int) -> str:
+        return f"{count / self.samples:.1%}"
+
+
+def measure(sampler: Sampler, parts: Mapping[str, Sequence[str]], seed: int) -> Novelty:
+    """Compares `SAMPLES` strings of `sampler`, with default options, to the lines of each part."""
+    if sampler.vocabulary.level == "word":  # strings of words have single spaces
+        parts = {part: [" ".join(line.split()) for line in parts[part]] for part in parts}
+    return compare(sampler.sample(SAMPLES, seed=seed), parts)
+
+
+def compare(samples: Sequence[str], parts: Mapping[str, Sequence[str]]) -> Novelty:
+    """Compares at least one sample to the lines of train, and of dev and test where there are."""
+    train = set(parts["train"])
+    held_out = {line for part, lines in parts.items() if part != "train" for line in lines} - train
+    ordered = sorted(train)
+    prefixes = [_shared_prefix(sample, ordered) for sample in samples]
+    return Novelty(
+        samples=len(samples),
+        in_train=sum(sample in train for sample in samples),
+        held_out=sum(sample in held_out for sample in samples),
+        distinct=len(set(samples)),
+        mean_length=fmean(map(len, samples)),
+        mean_prefix=fmean(prefixes),
+        longest_prefix=max(prefixes),
+    )
+
+
+def _shared_prefix(string: str, ordered: Sequence[str]) -> int:
+    """Length of the longest prefix of `string` that starts one of the sorted strings `ordered`.
+
+    One that shares the most stands next to where `string` itself would.
+    """
+    at = bisect_left(ordered, string)
+    return max(_in_common(string, other) for other in ordered[max(at - 1, 0) : at + 1])
+
+
+def _in_common(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -1,0 +1,52 @@
+"""Losses against steps, and against learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from makemore_export.plots.figure import BLUE, COLOURS, ORANGE, new_axes
+from makemore_export.plots.lettering import drawable
+from makemore_export.training import Evaluation
+
+_STYLES = {"train": "--", "dev": "-"}
+
+
+def loss_plot(logs: Mapping[str, Sequence[Evaluation]], title: str, unit: str) -> Figure:
+    """Train and dev loss on the way, by the name of the model; the lowest are marked."""
+    figure, axes = new_axes(8, 5, title, "steps", f"loss, nats per {unit}")
+    names, style = drawable(logs)
+    for name, log, colour in zip(names, logs.values(), COLOURS, strict=False):
+        for part, line in _STYLES.items():
+            losses = [(e.step, loss) for e in log if (loss := e.losses.get(part)) is not None]
+            if not losses:
+                continue
+            steps, values = zip(*losses, strict=True)
+            axes.plot(steps, values, line, color=colour, label=f"{name}, {part}")
+            lowest = values.index(min(values))
+            axes.plot(steps[lowest], values[lowest], "o", color=colour)
+            axes.annotate(
+                f"{values[lowest]:.4f}",
+                (steps[lowest], values[lowest]),
+                xytext=(0, 5),
+                textcoords="offset points",
+                ha="center",
+            )
+    axes.legend(prop={"family": style["fontfamily"]})
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def learning_rate_plot(points: Sequence[tuple[float, float]], suggestion: float) -> Figure:
+    """A sweep: (learning rate, smoothed loss in nats per token), and the rate that it suggests."""
+    rates, losses = zip(*points, strict=True)
+    title = "Learning-rate sweep: one step at each rate"
+    figure, axes = new_axes(8, 5, title, "learning rate", "smoothed loss, nats per token")
+    axes.semilogx(rates, losses, color=BLUE)
+    axes.axvline(suggestion, color=ORANGE, linestyle="--", label=f"suggestion {suggestion:.2g}")
+    lowest, margin = min(losses), max(losses[0] - min(losses), 1e-3)
+    axes.set_ylim(lowest - 0.1 * margin, losses[0] + 0.5 * margin)  # the end may be anywhere
+    axes.legend()
+    axes.grid(alpha=0.3)
+    return figure

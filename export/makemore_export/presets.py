@@ -1,0 +1,25 @@
+"""Models with the options that a search found to be good; `benchmarks/models.py` measures them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PRESETS: dict[str, Mapping[str, Any]] = {
+    "fast": {
+        "model": "blend",
+        "parts": (
+            ("lstm", {"n_hidden": 160, "dropout": 0.2, "max_steps": 4000}),
+            ("ngram", {}),
+        ),
+    },
+    "best": {
+        "model": "blend",
+        "parts": (
+            ("lstm", {}),
+            ("lstm", {"n_hidden": 400, "dropout": 0.35}),
+            ("ngram", {}),
+        ),
+    },
+}
+"""The options of `mm-train` that each preset stands for."""

@@ -1,0 +1,63 @@
+"""The sweep of the learning rate, and what it suggests."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from makemore.errors import OptionError
+from makemore_export import find_lr
+from makemore_export.data import Strings
+from makemore_export.find_lr import Trial, suggestion, sweep
+from makemore_export.training import initial_model
+from small_runs import planned
+
+
+def trials(*losses):
+    return [Trial(learning_rate=10.0**i, loss=x, smoothed=x) for i, x in enumerate(losses)]
+
+
+def swept(**options):
+    run, parts = planned(**options)
+    return list(sweep(initial_model(run), run, Strings(parts["train"], run.vocabulary)))
+
+
+def test_the_rate_grows_by_one_factor_until_the_loss_has_diverged():
+    found = swept(optimizer="sgd", clip=0.0)
+    rates = [trial.learning_rate for trial in found]
+    factor = 1e7 ** (1 / 299)
+    assert rates == pytest.approx([1e-6 * factor**i for i in range(len(rates))])
+    best = min(trial.smoothed for trial in found)
+    assert best < found[0].loss
+    assert all(trial.smoothed <= 4 * best for trial in found)
+
+
+def test_a_sweep_that_does_not_diverge_takes_all_steps(monkeypatch):
+    monkeypatch.setattr(find_lr, "HIGHEST", 1e-3)
+    assert len(swept()) == 300
+
+
+def test_a_loss_that_is_no_number_ends_the_sweep(monkeypatch):
+    monkeypatch.setattr(find_lr, "HIGHEST", 1e30)
+    monkeypatch.setattr(find_lr, "_DIVERGED", math.inf)
+    found = swept(optimizer="sgd", clip=0.0)
+    assert len(found) < 300
+    assert all(math.isfinite(trial.smoothed) for trial in found)
+
+
+def test_the_smoothed_loss_is_a_moving_average_without_bias():
+    found = swept()[:20]
+    for n in (1, 2, 20):
+        weights = [0.9 ** (n - 1 - i) for i in range(n)]
+        mean = sum(w * t.loss for w, t in zip(weights, found, strict=False)) / sum(weights)
+        assert found[n - 1].smoothed == pytest.approx(mean)
+
+
+def test_the_suggestion_is_a_tenth_of_the_best_rate():
+    assert suggestion(trials(3.0, 2.9, 2.5, 2.4, 6.0)) == 100.0
+
+
+def test_a_loss_that_never_falls_suggests_nothing():
+    for never in (trials(), trials(3.0), trials(3.0, 3.1)):
+        with pytest.raises(OptionError, match="no learning rate from 1e-06 to 10 makes the loss"):
+            suggestion(never)
