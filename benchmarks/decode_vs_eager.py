@@ -1,6 +1,6 @@
 """Names a second: the artifact's decode loop against the lecture's eager `generate`.
 
-    mm-export -o names && python benchmarks/decode_vs_eager.py names.run names
+    mm-export --model transformer -o gpt && python benchmarks/decode_vs_eager.py gpt.run gpt
 
 Equal weights, equal work (strings until their stop or 15 characters, temperature 1, no filter), one
 thread each, in turn within one process, medians. At batch 1, one call a string. Both are checked to

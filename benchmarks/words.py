@@ -36,7 +36,7 @@ OPTIONS = {
     "n_hidden": 256,
     "dropout": 0.2,
     "batch_size": 32,
-    "max_steps": 1000,
+    "max_steps": 700,
     "learning_rate": 6e-3,
     "weight_decay": 0.01,
     "average": 0.99,

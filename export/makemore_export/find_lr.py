@@ -68,14 +68,15 @@ def suggestion(trials: Sequence[Trial]) -> float:
     return best.learning_rate / 10
 
 
-def write_trials(path: Path, trials: Sequence[Trial]) -> None:
-    """A line of JSON for each."""
-    write_file(path, b"".join(msgspec.json.encode(trial) + b"\n" for trial in trials))
-
-
-def write_plot(path: Path, trials: Sequence[Trial], best: float) -> None:
-    """A picture of the smoothed loss by rate; `ImportError` without matplotlib."""
-    from makemore_export.plots import learning_rate_plot, save_png  # noqa: PLC0415
-
+def keep(folder: Path, trials: Sequence[Trial], best: float) -> list[Path]:
+    """Writes the sweep, a line of JSON a trial, and a plot of it if there is matplotlib."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines, plot = folder / "find_lr.jsonl", folder / "find_lr.png"
+    write_file(lines, b"".join(msgspec.json.encode(trial) + b"\n" for trial in trials))
+    try:
+        from makemore_export.plots import learning_rate_plot, save_png  # noqa: PLC0415
+    except ImportError:
+        return [lines]
     points = [(trial.learning_rate, trial.smoothed) for trial in trials]
-    save_png(learning_rate_plot(points, best), path)
+    save_png(learning_rate_plot(points, best), plot)
+    return [lines, plot]

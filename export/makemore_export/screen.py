@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from makemore_export.checkpoint import Run
 from makemore_export.data import Text
 from makemore_export.models import Model
-from makemore_export.training import Evaluation, Start
+from makemore_export.records import Evaluation, Start
 
 _FIRST_LOSS_OFF = 0.05  # nats from ln V that an initialisation may be
 

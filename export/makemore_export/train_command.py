@@ -21,14 +21,15 @@ from makemore_export import checkpoint, distributed
 from makemore_export.checkpoint import Checkpoint, Progress, Run, RunFolder
 from makemore_export.data import Strings, Text, read_text
 from makemore_export.eager import describe, eager_sampler
-from makemore_export.find_lr import suggestion, sweep, write_plot, write_trials
+from makemore_export.find_lr import keep, suggestion, sweep
 from makemore_export.models import Model
 from makemore_export.novelty import measure
 from makemore_export.plan import differences
+from makemore_export.records import Evaluation, Start, Step
 from makemore_export.run_options import planned, run_options
 from makemore_export.screen import Screen, evaluation_line, start_line, summary
 from makemore_export.tensorboard import Scalars
-from makemore_export.training import Evaluation, Start, Step, initial_model, train
+from makemore_export.training import initial_model, train
 
 _SAMPLES = 8  # shown at each evaluation
 _INTERRUPTED = 130  # the shell's exit code for Ctrl-C
@@ -186,13 +187,8 @@ def _find_lr(text: Path | None, out: Path, options: Mapping[str, Any], *, as_jso
         raise OptionError(f"--find-lr does not apply to model {job.run.model}: it has no one rate")
     trials = list(sweep(job.model, job.run, job.parts["train"]))
     best = suggestion(trials)
-    out.mkdir(parents=True, exist_ok=True)
-    files = [out / "find_lr.jsonl", out / "find_lr.png"]
-    write_trials(files[0], trials)
-    try:
-        write_plot(files[1], trials, best)
-    except ImportError:
-        files.pop()
+    files = keep(out, trials, best)
+    if len(files) == 1:
         click.echo("for a plot of the sweep: pip install 'makemore[plots]'", err=True)
     highest = trials[-1].learning_rate
     click.echo(

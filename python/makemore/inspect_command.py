@@ -121,8 +121,9 @@ def _exporting(module: str) -> Any:
     try:
         return import_module(f"makemore_export.{module}")
     except ModuleNotFoundError as error:
+        package, _, _ = (error.name or "").partition(".")
         raise OptionError(
-            f"to inspect a run, {error.name} is needed: pip install 'makemore[export]'"
+            f"to inspect a run, {package} is needed: pip install 'makemore[export]'"
         ) from None
 
 

@@ -14,7 +14,8 @@ from makemore_export import distributed
 from makemore_export.checkpoint import RunFolder
 from makemore_export.data import Strings
 from makemore_export.descent import Descent
-from makemore_export.training import Evaluation, Record, initial_model
+from makemore_export.records import Evaluation, Record
+from makemore_export.training import initial_model
 from small_runs import LINES, planned
 
 WORDS = [

@@ -14,7 +14,7 @@ from makemore_export import training
 from makemore_export.checkpoint import RunFolder, load
 from makemore_export.data import Strings
 from makemore_export.evaluation import mean_nll
-from makemore_export.training import Evaluation, Record, Start, Step
+from makemore_export.records import Evaluation, Record, Start, Step
 from small_runs import LINES, planned, records, same, trained
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makemore_export.models.model import Dropout, Model, Size, uniform_head
+from makemore_export.recipe import Recipe
 
 
 class RecurrentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

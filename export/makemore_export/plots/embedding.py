@@ -52,7 +52,9 @@ def embedding_plot(vectors: NDArray[np.float64], labels: Sequence[str], title: s
     size = 20 if crowded else 350  # of the mark: behind a letter, or in the middle of a word
     axes.scatter(points[:, 0], points[:, 1], s=size, color=BLUE, alpha=0.15, linewidths=0)
     for text, (across, up) in zip(texts, points.tolist(), strict=True):
-        axes.text(across, up, text, fontsize=9 if crowded else 13, ha="center", va="center", **style)
+        axes.text(
+            across, up, text, fontsize=9 if crowded else 13, ha="center", va="center", **style
+        )
     axes.grid(alpha=0.3)
     axes.set_aspect("equal", adjustable="datalim")
     return figure

@@ -24,7 +24,7 @@ from makemore_export.plots.figure import save_png
 from makemore_export.plots.inside import activation_plot, activations, attention, attention_plot
 from makemore_export.plots.lettering import STOP_LABEL, token_labels
 from makemore_export.plots.surprise import surprise, surprise_plot
-from makemore_export.training import Evaluation, Record
+from makemore_export.records import Evaluation, Record
 
 LONGEST = 200
 """Tokens of a string in a picture."""
