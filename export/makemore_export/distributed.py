@@ -25,7 +25,7 @@ def joined(device: str) -> Iterator[None]:
     `OptionError` for a device that cannot be shared out.
     """
     global _joined  # noqa: PLW0603
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if _started() == 1:
         yield
         return
     if device == "cuda":
@@ -44,6 +44,16 @@ def joined(device: str) -> Iterator[None]:
     finally:
         _joined = False
         torch.distributed.destroy_process_group()
+
+
+def refuse(command: str) -> None:
+    """`OptionError` where torchrun has started more than one process."""
+    if _started() > 1:
+        raise OptionError(f"{command} is for one process, not for {_started()} of torchrun")
+
+
+def _started() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:

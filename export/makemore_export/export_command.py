@@ -13,11 +13,12 @@ import msgspec
 from makemore.command import Command
 from makemore.errors import OptionError
 
+from makemore_export import distributed
 from makemore_export.checkpoint import Checkpoint, RunFolder
 from makemore_export.export import FILES, check_target, export, read_source
 from makemore_export.model_card import Report, quality
 from makemore_export.run_options import run_options
-from makemore_export.train_command import run_training
+from makemore_export.run_training import run_training
 from makemore_export.verification import ExportError
 
 
@@ -49,6 +50,7 @@ def main(source: Path | None, out: Path, *, samples: int, as_json: bool, **optio
     Exit codes: 0 done, 1 an exported file does not do what the model does (OUT is left as it was),
     2 a bad input, 130 Ctrl-C while it trained.
     """
+    distributed.refuse("mm-export")
     check_target(out)
     trained = _trained(source, out, options)
     click.echo("exporting and verifying ...", err=True)

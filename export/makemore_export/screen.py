@@ -20,7 +20,7 @@ _FIRST_LOSS_OFF = 0.05  # nats from ln V that an initialisation may be
 class Screen:
     """A context in which to show lines and how many of `total` steps are done, if at all."""
 
-    def __init__(self, total: int, *, silent: bool = False) -> None:
+    def __init__(self, total: int, done: int = 0, *, silent: bool = False) -> None:
         console = Console(stderr=True)
         self._silent = silent
         self._bar = Progress(
@@ -32,7 +32,7 @@ class Screen:
             disable=silent or not console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task("training", total=total)
+        self._task = self._bar.add_task("training", total=total, completed=done)
 
     def __enter__(self) -> Screen:
         self._bar.start()
@@ -46,8 +46,9 @@ class Screen:
     ) -> None:
         self._bar.stop()
 
-    def advance(self, step: int) -> None:
-        self._bar.update(self._task, completed=step)
+    def advance(self) -> None:
+        """One step more is done."""
+        self._bar.advance(self._task)
 
     def show(self, line: str) -> None:
         if self._silent:

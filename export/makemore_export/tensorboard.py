@@ -13,15 +13,15 @@ from makemore_export.records import Evaluation, Record
 class Scalars:
     """A context in which records become scalars of event files in `folder`."""
 
-    def __init__(self, folder: Path, first_step: int) -> None:
-        """Drops what is there of `first_step` and later; `OptionError` without tensorboard."""
+    def __init__(self, folder: Path) -> None:
+        """`OptionError` without the package tensorboard."""
         try:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
         except ImportError:
             raise OptionError(
                 "--tensorboard needs the package tensorboard: pip install 'makemore[tensorboard]'"
             ) from None
-        self._writer = SummaryWriter(folder, purge_step=first_step)
+        self._writer = SummaryWriter(folder)
 
     def __enter__(self) -> Scalars:
         return self

@@ -69,6 +69,12 @@ def test_a_process_of_its_own_joins_nothing(monkeypatch):
         assert [distributed.anywhere(flag) for flag in (False, True)] == [False, True]
 
 
+def test_what_is_for_one_process_is_refused_to_more(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(OptionError, match="--find-lr is for one process, not for 2 of torchrun"):
+        distributed.refuse("--find-lr")
+
+
 def test_a_device_that_cannot_be_shared_out_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "99")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 
 import pytest
+from click.testing import CliRunner
 from makemore.errors import OptionError
 from makemore_export import find_lr
 from makemore_export.data import Strings
 from makemore_export.find_lr import Trial, suggestion, sweep
+from makemore_export.train_command import main as mm_train
 from makemore_export.training import initial_model
-from small_runs import planned
+from small_runs import LINES, planned
+
+SMALL = "text.txt -o run --model transformer --n-layer 1 --n-embd 8 --n-head 2 --device cpu"
 
 
 def trials(*losses):
@@ -61,3 +67,31 @@ def test_a_loss_that_never_falls_suggests_nothing():
     for never in (trials(), trials(3.0), trials(3.0, 3.1)):
         with pytest.raises(OptionError, match="no learning rate from 1e-06 to 10 makes the loss"):
             suggestion(never)
+
+
+def invoked(words):
+    return CliRunner().invoke(mm_train, shlex.split(words))
+
+
+def test_the_command_keeps_the_sweep_and_leaves_the_folder_for_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("\n".join(LINES))
+    found = json.loads(invoked(f"{SMALL} --find-lr --json").stdout)
+    kept = [json.loads(line) for line in (tmp_path / "run/find_lr.jsonl").read_text().splitlines()]
+    best = min(kept, key=lambda trial: trial["smoothed"])
+    assert found["learning_rate"] == pytest.approx(best["learning_rate"] / 10)
+    assert all((tmp_path / file).stat().st_size for file in found["files"])
+    assert invoked(f"{SMALL} --max-steps 2").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--model bigram", "--find-lr does not apply to model bigram"),
+        ("--model mlp --resume", "--find-lr is for new weights"),
+    ],
+)
+def test_the_command_refuses_what_has_no_rate_to_find(tmp_path, words, message):
+    result = invoked(f"-o {tmp_path / 'run'} --find-lr --device cpu {words}")
+    assert (result.exit_code, message in result.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()

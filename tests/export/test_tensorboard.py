@@ -27,7 +27,7 @@ def test_scalars_are_the_finite_numbers_of_the_records(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    with Scalars(tmp_path, 0) as scalars:
+    with Scalars(tmp_path) as scalars:
         scalars.add(START)
         scalars.add(EVALUATION)
     found = EventAccumulator(str(tmp_path)).Reload()
@@ -44,4 +44,4 @@ def test_scalars_are_the_finite_numbers_of_the_records(tmp_path):
 def test_without_tensorboard_the_cure_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(OptionError, match=r"pip install 'makemore\[tensorboard\]'"):
-        Scalars(tmp_path, 0)
+        Scalars(tmp_path)

@@ -137,7 +137,7 @@ def test_what_is_told_is_told_in_words(made):
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert f"| words | {SIZE} |" in card
     assert "nats per word" in card
-    assert "character" not in card
+    assert "per character" not in card
 
 
 def test_a_run_of_words_goes_on_as_it_began(tmp_path):

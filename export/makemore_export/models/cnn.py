@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makemore_export.models.model import Dropout, Model, Size, uniform_head
+from makemore_export.recipe import Recipe
 
 _CYCLE = 10  # layers until the dilations, 1 to 512, begin again
 
@@ -23,7 +24,7 @@ class CNNConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     n_layer: Size = 4
     n_embd: Size = 64
     n_hidden: Size = 128
-    dropout: Dropout = 0.1
+    dropout: Dropout = 0.15
 
 
 class GatedConvolution(nn.Module):
@@ -61,6 +62,7 @@ class CNN(Model):
     """
 
     Config = CNNConfig
+    recipe = Recipe(learning_rate=8e-3)
     block_size = None
 
     def __init__(self, config: CNNConfig, vocab_size: int) -> None:

@@ -22,7 +22,7 @@ class MLPConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     context: Annotated[int, Meta(ge=2)] = 8
     n_embd: Size = 32
-    n_hidden: Size = 256
+    n_hidden: Size = 400
     direct: bool = False
     dropout: Dropout = 0.1
 

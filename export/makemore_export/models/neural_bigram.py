@@ -26,7 +26,7 @@ class NeuralBigram(Model):
     """A linear layer without bias on a one-hot token, which is a row of its weight (V, V)."""
 
     Config = NeuralBigramConfig
-    recipe = Recipe(learning_rate=0.1, weight_decay=0.0)
+    recipe = Recipe(max_steps=2000, learning_rate=0.1, weight_decay=0.0)
     block_size = None
 
     def __init__(self, config: NeuralBigramConfig, vocab_size: int) -> None:
