@@ -6,25 +6,28 @@
 
 Any text of one thing per line will do. Duplicates are dropped, then the lines split 80/10/10 by
 seed 1; the model knows the 5,000 most frequent words of train. Losses are in nats per word, marks
-and stops counted, and an unknown word as likely as all unknown ones together. One thread.
+and stops counted, and an unknown word as likely as all unknown ones together. Seconds are those of
+one core.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 import time
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 import makemore
 import torch
 from figures import environment, show
 from makemore.vocabulary import WORDS, WordVocabulary
+from makemore_export import checkpoint
 from makemore_export.checkpoint import RunFolder
 from makemore_export.data import Strings, parse_split, read_text
+from makemore_export.evaluation import perplexity
 from makemore_export.export import export
 from makemore_export.plan import plan
 from makemore_export.training import initial_model, train
@@ -49,6 +52,26 @@ OPTIONS = {
 def main(text: Path, out: Path | None) -> None:
     """Trains an LSTM on the words of TEXT, exports it, and samples from the artifact."""
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        row = fit(text, Path(temporary))
+        artifact = Path(temporary, "artifact")
+        row["model MB"] = (artifact / "model.onnx").stat().st_size / 1e6
+        sampler = makemore.load(artifact, threads=1)
+    began = time.process_time()
+    made = sampler.sample_ids(SAMPLES, seed=1)
+    row["lines/s"] = SAMPLES / (time.process_time() - began)
+    row["words a line"] = sum(len(sample.ids) for sample in made) / SAMPLES
+    check(made, sampler.vocabulary)
+    lines = [sample.text for sample in made[:SHOWN]]
+    print("\n".join(lines))
+    show([row])
+    if out is not None:
+        result = {"environment": environment(), "options": OPTIONS, **row, "samples": lines}
+        out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def fit(text: Path, folder: Path) -> dict[str, Any]:
+    """The figures of a model trained on `text`; its artifact is `folder / "artifact"`."""
     run, parts = plan(
         read_text(text),
         model="lstm",
@@ -60,45 +83,26 @@ def main(text: Path, out: Path | None) -> None:
         vocab_size=WORDS,
     )
     strings = {part: Strings(lines, run.vocabulary) for part, lines in parts.items()}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = RunFolder(Path(temporary, "run"))
-        began = time.perf_counter()
-        for _ in train(initial_model(run), run, strings, folder):
-            pass
-        seconds = time.perf_counter() - began
-        trained = folder.latest()
-        assert trained is not None
-        artifact = Path(temporary, "artifact")
-        export(trained, artifact)
-        size = (artifact / "model.onnx").stat().st_size
-        sampler = makemore.load(artifact, threads=1)
-    began = time.perf_counter()
-    made = sampler.sample_ids(SAMPLES, seed=1)
-    rate = SAMPLES / (time.perf_counter() - began)
-    check(made, sampler.vocabulary)
-    print("\n".join(sample.text for sample in made[:SHOWN]))
-    test = strings["test"]
-    loss = trained.progress.losses["test"]
-    row = {
+    run_folder = RunFolder(folder / "run")
+    began = time.process_time()
+    for _ in train(initial_model(run), run, strings, run_folder):
+        pass
+    seconds = time.process_time() - began
+    trained = checkpoint.load(run_folder.best)
+    export(trained, folder / "artifact")
+    losses = trained.progress.losses
+    return {
         "text": text.name,
         "MB": text.stat().st_size / 1e6,
         "lines": run.data.lines,
         "words": sum(int(part.lengths.sum()) for part in strings.values()),
         "known": len(run.tokens),
-        "unknown in test": share_of_unknown(test, run.vocabulary),
+        "unknown in test": share_of_unknown(strings["test"], run.vocabulary),
         "train s": seconds,
-        "train nats/word": trained.progress.losses["train"],
-        "test nats/word": loss,
-        "test perplexity": math.exp(loss),
-        "model MB": size / 1e6,
-        "lines/s": rate,
-        "words a line": sum(len(sample.ids) for sample in made) / SAMPLES,
+        "train nats/word": losses["train"],
+        "test nats/word": losses["test"],
+        "test perplexity": perplexity(losses["test"]),
     }
-    show([row])
-    if out is not None:
-        lines = [sample.text for sample in made[:SHOWN]]
-        result = {"environment": environment(), "options": OPTIONS, **row, "samples": lines}
-        out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def check(made: list[makemore.Sample], vocabulary: WordVocabulary) -> None:

@@ -18,6 +18,7 @@ from makemore_export import distributed
 from makemore_export.checkpoint import Checkpoint, Run
 from makemore_export.data import PADDING, Strings
 from makemore_export.epochs import BUCKET, Epochs
+from makemore_export.flat import Flat, flatten
 from makemore_export.models import Model
 from makemore_export.recipe import Recipe
 
@@ -72,14 +73,17 @@ class Descent:
                 f"{distributed.size()} processes"
             )
         self._mean_tokens = self._epochs.batch_size * float(lengths.mean())
-        self._named = dict(model.named_parameters())
-        self._weights: list[Tensor] = list(self._named.values())
         if start:
             model.load_state_dict(start.weights)
+        named = dict(model.named_parameters())
+        decayed = flatten({name: weight for name, weight in named.items() if weight.dim() > 1})
+        free = flatten({name: weight for name, weight in named.items() if weight.dim() <= 1})
+        self._flats = [*decayed, *free]
+        self._weights = [flat.tensor for flat in self._flats]
         self._average: list[Tensor] = []
         if self.recipe.average:
             self._average = [weight.detach().clone() for weight in self._weights]
-        self._optimizer = _optimizer(self._weights, self.recipe)
+        self._optimizer = _optimizer(decayed, free, self.recipe)
         self.nats, self.tokens = torch.zeros((), device=strings.tokens.device), 0
         if start:
             self._restore(start)
@@ -89,7 +93,8 @@ class Descent:
         rows = self._epochs.rows(step)[distributed.rank() :: distributed.size()]
         device = self._strings.tokens.device
         inputs, targets = self._strings.batch(torch.from_numpy(rows).to(device))
-        self.model.train()  # evaluation and sampling leave it in eval mode
+        if not self.model.training:  # evaluation and sampling leave it in eval mode
+            self.model.train()
         bfloat16 = self.recipe.precision == "bfloat16"
         with (
             seeded(device, self._seed, step, distributed.rank()),
@@ -100,7 +105,7 @@ class Descent:
             logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="sum"
         )
         loss = nats * (distributed.size() / self._mean_tokens) + self.model.penalty()
-        self._optimizer.zero_grad()
+        self._optimizer.zero_grad(set_to_none=False)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(self._weights, self.recipe.clip)
@@ -134,15 +139,18 @@ class Descent:
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """The optimizer's tensors by `parameter.key`."""
-        return {
-            f"{name}.{key}": value
-            for name, weight in self._named.items()
-            for key, value in self._optimizer.state[weight].items()
-        }
+        state: dict[str, Tensor] = {}
+        for flat in self._flats:
+            for key, value in self._optimizer.state[flat.tensor].items():
+                state |= {f"{name}.{key}": piece for name, piece in flat.views(value).items()}
+        return state
 
     def average(self) -> dict[str, Tensor]:
         """The averaged weights by parameter; none if the recipe keeps none."""
-        return dict(zip(self._named, self._average, strict=False))
+        average: dict[str, Tensor] = {}
+        for flat, tensor in zip(self._flats, self._average, strict=False):
+            average |= flat.views(tensor)
+        return average
 
     def _move_average(self, step: int) -> None:
         if self._average:
@@ -151,25 +159,25 @@ class Descent:
                 torch._foreach_lerp_(self._average, self._weights, 1 - decay)
 
     def _restore(self, start: Checkpoint) -> None:
-        for path, tensor in start.optimizer.items():
-            name, _, key = path.rpartition(".")
-            weight = self._named[name]
-            self._optimizer.state[weight][key] = tensor.to(weight.device)
-        for name, average in self.average().items():
-            average.copy_(start.average[name])
+        for flat in self._flats:
+            for key in {path.rpartition(".")[2] for path in start.optimizer}:
+                pieces = {name: start.optimizer[f"{name}.{key}"] for name in flat.weights}
+                self._optimizer.state[flat.tensor][key] = flat.join(pieces)
+        for flat, average in zip(self._flats, self._average, strict=False):
+            average.copy_(flat.join(start.average))
         self.nats += start.progress.nats
         self.tokens = start.progress.tokens
 
 
-def _optimizer(weights: list[Tensor], recipe: Recipe) -> Optimizer:
+def _optimizer(decayed: list[Flat], free: list[Flat], recipe: Recipe) -> Optimizer:
     """AdamW (Loshchilov & Hutter, 2019, "Decoupled Weight Decay Regularization"), or SGD.
 
     SGD has Nesterov's momentum as in Sutskever et al. (2013), "On the importance of initialization
     and momentum in deep learning", section 2. Biases and gains of norms do not decay.
     """
     groups: list[dict[str, Any]] = [
-        {"params": [weight for weight in weights if weight.dim() > 1]},
-        {"params": [weight for weight in weights if weight.dim() <= 1], "weight_decay": 0.0},
+        {"params": [flat.tensor for flat in decayed]},
+        {"params": [flat.tensor for flat in free], "weight_decay": 0.0},
     ]
     decay = recipe.weight_decay
     if recipe.optimizer == "adamw":

@@ -72,10 +72,11 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         if count
     ]
     parts = ", ".join(f"{part} {lines:,}" for part, lines in run.data.split.items())
-    weights = sum(weight.numel() for weight in model.state_dict().values())
+    weights = sum(weight.numel() for weight in model.parameters())  # counted ones have none yet
+    size = f": {weights:,} weights, on {device}" if weights else ""
     return (
         f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {parts}; "
-        f"{len(run.tokens):,} {run.level}s\n{run.model}: {weights:,} weights, on {device}"
+        f"{len(run.tokens):,} {run.level}s\n{run.model}{size}"
     )
 
 

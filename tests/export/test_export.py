@@ -154,6 +154,16 @@ def test_no_golden_sample_hangs_on_the_last_bits_of_a_logit(exported):
             assert np.abs(cdf / cdf[-1] - coin).min() > 1e-6
 
 
+def test_golden_samples_are_few_where_they_are_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "_GOLDEN_TOKENS", 40)
+    export(trained(tmp_path / "run", "bigram"), tmp_path / "artifact")
+    sampler = makemore.load(tmp_path / "artifact")
+    golden = sampler.artifact.golden
+    count = len(golden.strings)
+    sizes = [len(string) + 1 for string in sampler.sample(count + 1, seed=golden.seed)]
+    assert sum(sizes[:count]) <= 40 < sum(sizes)
+
+
 def test_impossible_characters_stay_impossible(tmp_path):
     source = trained(tmp_path / "run", "bigram", smoothing=0.0)
     export(source, tmp_path / "artifact")

@@ -10,7 +10,8 @@ from makemore.artifact import StateSpec
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from makemore_export.models.model import Dropout, Model, Size, uniform_head
+from makemore_export.models.dropout import Dropout
+from makemore_export.models.model import DropoutRate, Model, Size, uniform_head
 from makemore_export.recipe import Recipe
 
 _CYCLE = 10  # layers until the dilations, 1 to 512, begin again
@@ -24,7 +25,7 @@ class CNNConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     n_layer: Size = 4
     n_embd: Size = 64
     n_hidden: Size = 128
-    dropout: Dropout = 0.15
+    dropout: DropoutRate = 0.15
 
 
 class GatedConvolution(nn.Module):
@@ -70,7 +71,7 @@ class CNN(Model):
         self.config = config
         width, layers = config.n_embd, range(config.n_layer)
         self.embedding = nn.Embedding(vocab_size, width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.convolutions = nn.ModuleList(
             GatedConvolution(width, 2 ** (layer % _CYCLE)) for layer in layers
         )

@@ -11,7 +11,8 @@ from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from makemore_export.models.model import Dropout, Model, Size, uniform_head
+from makemore_export.models.dropout import Dropout
+from makemore_export.models.model import DropoutRate, Model, Size, uniform_head
 from makemore_export.recipe import Recipe
 
 
@@ -24,7 +25,7 @@ class MLPConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     n_embd: Size = 32
     n_hidden: Size = 400
     direct: bool = False
-    dropout: Dropout = 0.1
+    dropout: DropoutRate = 0.1
 
 
 class MLP(Model):
@@ -43,7 +44,7 @@ class MLP(Model):
         self.config = config
         width = config.context * config.n_embd
         self.embedding = nn.Embedding(vocab_size, config.n_embd)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.hidden = nn.Linear(width, config.n_hidden)
         self.head = uniform_head(config.n_hidden, vocab_size)
         self.direct = uniform_head(width, vocab_size, bias=False) if config.direct else None

@@ -16,7 +16,7 @@ from makemore_export.recipe import Recipe
 Size = Annotated[int, Meta(ge=1)]
 """A number of layers, units or positions."""
 
-Dropout = Annotated[float, Meta(ge=0, lt=1)]
+DropoutRate = Annotated[float, Meta(ge=0, lt=1)]
 """The share of values that training sets to 0, at random."""
 
 

@@ -12,7 +12,8 @@ from makemore.errors import OptionError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from makemore_export.models.model import Dropout, Model, Size
+from makemore_export.models.dropout import Dropout
+from makemore_export.models.model import DropoutRate, Model, Size
 
 
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,7 +23,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     n_layer: Size = 4
     n_embd: Size = 64
     n_head: Size = 4
-    dropout: Dropout = 0.0
+    dropout: DropoutRate = 0.0
 
     def __post_init__(self) -> None:
         if self.n_embd % self.n_head:
@@ -46,7 +47,7 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width)
         self.mlp_up = nn.Linear(width, 4 * width)
         self.mlp_down = nn.Linear(4 * width, width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         heads = torch.eye(self.n_head).repeat_interleave(self.head_size, dim=1)
         self.register_buffer("heads", heads, persistent=False)  # (H, C): 1 on the columns of a head
 
@@ -100,7 +101,7 @@ class Transformer(Model):
         self.block_size = config.block_size
         self.token_embedding = nn.Embedding(vocab_size, config.n_embd)
         self.position_embedding = nn.Embedding(config.block_size, config.n_embd)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln = nn.LayerNorm(config.n_embd)
         self.head = nn.Linear(config.n_embd, vocab_size, bias=False)
