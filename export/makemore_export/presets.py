@@ -18,6 +18,7 @@ PRESETS: dict[str, Mapping[str, Any]] = {
         "parts": (
             ("lstm", {}),
             ("lstm", {"n_hidden": 400, "dropout": 0.35}),
+            ("transformer", {}),
             ("ngram", {}),
         ),
     },

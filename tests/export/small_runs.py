@@ -14,6 +14,7 @@ LINES = tuple(a + b + c for a in "abcd" for b in "eiou" for c in ("", "n", "ra",
 SIZES = {
     "n_layer": 1,
     "n_embd": 8,
+    "dropout": 0.0,
     "n_head": 2,
     "n_hidden": 8,
     "order": 3,

@@ -137,7 +137,7 @@ class GRU(Recurrent):
     """
 
     Config = GRUConfig
-    recipe = Recipe(max_steps=14_000, batch_size=32, learning_rate=3e-3, weight_decay=0.01)
+    recipe = Recipe(max_steps=14_000, batch_size=32, learning_rate=2e-3, weight_decay=0.01)
     layer_type = nn.GRU
 
     @staticmethod

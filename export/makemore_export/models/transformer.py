@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import DropoutRate, Model, Size
+from makemore_export.recipe import Recipe
 
 
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,7 +24,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     n_layer: Size = 4
     n_embd: Size = 64
     n_head: Size = 4
-    dropout: DropoutRate = 0.0
+    dropout: DropoutRate = 0.1
 
     def __post_init__(self) -> None:
         if self.n_embd % self.n_head:
@@ -93,6 +94,7 @@ class Transformer(Model):
     """
 
     Config = TransformerConfig
+    recipe = Recipe(max_steps=26_000)
     future: Tensor
 
     def __init__(self, config: TransformerConfig, vocab_size: int) -> None:
