@@ -36,7 +36,7 @@ SECONDS = 0.4
 """A round of each, about."""
 
 MODELS = {"transformer": {}, "lstm": {"n_hidden": 160}}
-BATCHES = (32, 64)
+BATCHES = (32, 64, 128)
 THREADS = (1, 2)
 
 

@@ -155,8 +155,10 @@ class Strings:
             ids = vocabulary.encode(line)
             flat += [*ids, STOP]
             counts.append(len(ids))
+        slack = [STOP] * max(counts, default=0)  # so that the longest window may begin anywhere
+        self._padded = torch.tensor(flat + slack, device=device)
         lengths = torch.tensor(counts)
-        self.tokens = torch.tensor(flat, device=device)  # (sum of lengths + N + 1,)
+        self.tokens = self._padded[: len(flat)]  # (sum of lengths + N + 1,)
         self.lengths = lengths.to(device)  # (N,)
         self.starts = (torch.cumsum(lengths + 1, 0) - lengths - 1).to(device)  # (N,)
 
@@ -174,11 +176,16 @@ class Strings:
 
         A row of inputs is 0 c1 ... cL 0 ..., one of targets c1 ... cL 0 `PADDING` ....
         """
-        lengths = self.lengths[rows, None]  # (B, 1)
-        time = torch.arange(int(lengths.max()) + 1, device=rows.device)
-        real = time <= lengths  # (B, T)
-        at = torch.where(real, self.starts[rows, None] + time, 0)
-        return self.tokens[at], torch.where(real, self.tokens[at + 1], PADDING)
+        lengths = self.lengths[rows]
+        time = torch.arange(int(lengths.max()) + 1, device=rows.device)  # (T,)
+        shape = (len(self._padded) - len(time), len(time) + 1)
+        windows = self._padded.as_strided(shape, (1, 1))
+        taken = windows[self.starts[rows]]  # (B, T + 1)
+        padding = time > lengths[:, None]  # (B, T)
+        return (
+            taken[:, :-1].masked_fill(padding, STOP),
+            taken[:, 1:].masked_fill(padding, PADDING),
+        )
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All strings once, shortest first, so that little is padding."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
 from makemore.errors import OptionError
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
 
@@ -80,6 +80,7 @@ class Descent:
         free = flatten({name: weight for name, weight in named.items() if weight.dim() <= 1})
         self._flats = [*decayed, *free]
         self._weights = [flat.tensor for flat in self._flats]
+        self._gradients = [cast("Tensor", weight.grad) for weight in self._weights]
         self._average: list[Tensor] = []
         if self.recipe.average:
             self._average = [weight.detach().clone() for weight in self._weights]
@@ -105,10 +106,10 @@ class Descent:
             logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="sum"
         )
         loss = nats * (distributed.size() / self._mean_tokens) + self.model.penalty()
-        self._optimizer.zero_grad(set_to_none=False)
+        torch._foreach_zero_(self._gradients)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip:
-            nn.utils.clip_grad_norm_(self._weights, self.recipe.clip)
+            self._clip()
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
@@ -151,6 +152,10 @@ class Descent:
         for flat, tensor in zip(self._flats, self._average, strict=False):
             average |= flat.views(tensor)
         return average
+
+    def _clip(self) -> None:
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._gradients)))
+        torch._foreach_mul_(self._gradients, (self.recipe.clip / (norm + 1e-6)).clamp(max=1))
 
     def _move_average(self, step: int) -> None:
         if self._average:

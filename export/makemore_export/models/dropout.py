@@ -30,4 +30,4 @@ class Dropout(nn.Module):
         draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         coins = draws.view(torch.int16)[: x.numel()].view(x.shape)
         kept = coins >= self.dropped - _COINS // 2
-        return x * kept * (_COINS / (_COINS - self.dropped))
+        return x * (kept * (_COINS / (_COINS - self.dropped)))

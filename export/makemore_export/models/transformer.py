@@ -41,7 +41,6 @@ class Block(nn.Module):
         width = config.n_embd
         self.n_head = config.n_head
         self.head_size = width // config.n_head
-        self.p_dropout = config.dropout
         self.ln_1 = nn.LayerNorm(width)
         self.attention = nn.Linear(width, 3 * width)  # query, key and value side by side
         self.projection = nn.Linear(width, width)
@@ -57,8 +56,7 @@ class Block(nn.Module):
         batch, time, width = x.shape
         qkv = self.attention(self.ln_1(x)).view(batch, time, 3, self.n_head, self.head_size)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
-        dropout = self.p_dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+        y = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         x = x + self.dropout(self.projection(y.transpose(1, 2).reshape(batch, time, width)))
         return x + self.mlp(x)
 
