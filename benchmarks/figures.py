@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 
-from makemore.inspect_command import describe_environment
+from makemore.doctor import describe_environment
 from rich import box
 from rich.console import Console
 from rich.table import Table

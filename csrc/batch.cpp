@@ -70,13 +70,16 @@ void Batch::part(std::size_t index, std::int64_t position, std::span<const float
     return members_.begin() + static_cast<std::ptrdiff_t>(i);
   };
   std::ranges::stable_sort(at(group.begin), at(group.end), {}, &Member::next);
-  const double normalizer = log_sum_exp(logits);
+  const double normalizer = request_.log_probs ? log_sum_exp(logits) : 0;
   for (std::size_t begin = group.begin, end; begin < group.end; begin = end) {
     const std::int64_t token = members_[begin].next;
     const auto other = std::ranges::upper_bound(at(begin), at(group.end), token, {}, &Member::next);
     end = static_cast<std::size_t>(other - members_.begin());
 
-    const double log_prob = group.log_prob + logits[static_cast<std::size_t>(token)] - normalizer;
+    const double log_prob =
+        request_.log_probs
+            ? group.log_prob + logits[static_cast<std::size_t>(token)] - normalizer
+            : 0;
     const bool stopped = token == kStop;
     const auto prefix = stopped ? group.prefix : prefixes_.add(group.prefix, token);
     if (stopped || position + 1 == request_.max_length) {

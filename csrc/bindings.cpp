@@ -5,9 +5,13 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include <algorithm>
+
 #include "coin.h"
 #include "cpu_step.h"
 #include "decode.h"
+#include "device_block_step.h"
+#include "device_decode.h"
 #include "device_step.h"
 
 namespace py = pybind11;
@@ -81,20 +85,62 @@ class PythonStep : public Step {
   std::vector<float> logits_;
 };
 
-py::tuple decode_to_numpy(const std::vector<Step*>& steps, const Ids& prompts, const Ids& offsets,
-                          DecodeRequest request) {
+void poll_signals() {
+  const py::gil_scoped_acquire gil;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+/// What `decode` makes of a request, without the GIL.
+template <class Decode>
+py::tuple decode_to_numpy(const Ids& prompts, const Ids& offsets, DecodeRequest request,
+                          const Decode& decode) {
   request.prompts = {view(prompts), view(offsets)};
   Decoded decoded;
   {
     const py::gil_scoped_release no_gil;
-    decoded = decode(steps, request, [] {
-      const py::gil_scoped_acquire gil;
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    });
+    decoded = decode(request);
   }
-  return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(decoded.lengths)),
+  std::vector<std::int64_t> ends{0};
+  for (const std::int64_t length : decoded.lengths) ends.push_back(ends.back() + length);
+  return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(ends)),
                         to_numpy(std::move(decoded.log_probs)),
                         to_numpy(std::move(decoded.finished)));
+}
+
+using CodePoints = py::array_t<std::uint32_t, py::array::c_style>;
+
+/// A string of each row: ids[offsets[i]] to ids[offsets[i + 1]], as code points.
+py::list texts(const Ids& ids, const Ids& offsets, const CodePoints& code_points) {
+  const auto id = view(ids), offset = view(offsets);
+  const auto known = static_cast<std::size_t>(code_points.size());
+  const std::uint32_t* points = code_points.data();
+  for (const std::int64_t i : id) {
+    if (i < 0 || static_cast<std::size_t>(i) >= known) throw py::index_error("no such token");
+  }
+  const bool ascii = std::all_of(points, points + known, [](auto point) { return point < 128; });
+  py::list strings(offset.size() - 1);
+  std::u32string text;
+  for (std::size_t row = 0; row + 1 < offset.size(); ++row) {
+    const auto begin = offset[row], length = offset[row + 1] - begin;
+    PyObject* string = nullptr;
+    if (ascii) {
+      string = PyUnicode_New(length, 127);
+      if (string == nullptr) throw py::error_already_set();
+      Py_UCS1* out = PyUnicode_1BYTE_DATA(string);
+      for (std::int64_t i = 0; i < length; ++i) {
+        out[i] = static_cast<Py_UCS1>(points[id[static_cast<std::size_t>(begin + i)]]);
+      }
+    } else {
+      text.clear();
+      for (std::int64_t i = 0; i < length; ++i) {
+        text.push_back(points[id[static_cast<std::size_t>(begin + i)]]);
+      }
+      string = PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, text.data(), length);
+      if (string == nullptr) throw py::error_already_set();
+    }
+    PyList_SET_ITEM(strings.ptr(), static_cast<py::ssize_t>(row), string);
+  }
+  return strings;
 }
 
 void translate(std::exception_ptr exception) {
@@ -112,6 +158,16 @@ void translate(std::exception_ptr exception) {
   }
 }
 
+/// The kernel of a name; for none the fastest, for "" none.
+const fused::Kernel* find_kernel(const std::optional<std::string>& name) {
+  const auto kernels = fused::kernels();
+  const auto found = std::ranges::find_if(
+      kernels, [&](const fused::Kernel* kernel) { return !name || kernel->name == *name; });
+  if (found != kernels.end()) return *found;
+  if (name && !name->empty()) throw OptionError("this machine has no kernel " + *name);
+  return nullptr;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -123,7 +179,7 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("version", &ort::Library::version)
       .def("providers", &ort::Library::providers)
       .def("require_cuda",
-           [](const ort::Library& library) { library.session_options(ort::Device::kCuda); });
+           [](const ort::Library& library) { library.self_test(ort::Device::kCuda); });
 
   py::class_<StateTensor>(m, "StateTensor")
       .def_property_readonly("name", [](const StateTensor& state) { return to_text(state.name); })
@@ -134,13 +190,16 @@ PYBIND11_MODULE(_core, m) {
 
   py::class_<OnnxModel, std::shared_ptr<OnnxModel>>(m, "OnnxModel")
       .def(py::init([](std::shared_ptr<ort::Library> library, const std::filesystem::path& path,
-                       bool cuda) {
+                       bool cuda, const std::optional<std::string>& kernel) {
              const py::gil_scoped_release no_gil;
              const auto device = cuda ? ort::Device::kCuda : ort::Device::kCpu;
-             return std::make_shared<OnnxModel>(std::move(library), path, device);
+             return std::make_shared<OnnxModel>(std::move(library), path, device,
+                                                find_kernel(kernel));
            }),
-           py::arg("library"), py::arg("path"), py::kw_only(), py::arg("cuda") = false)
+           py::arg("library"), py::arg("path"), py::kw_only(), py::arg("cuda") = false,
+           py::arg("kernel") = py::none())
       .def_property_readonly("vocab_size", &OnnxModel::vocab_size)
+      .def_property_readonly("kernel", &OnnxModel::kernel)
       .def_property_readonly("states", &OnnxModel::states)
       .def(
           "metadata",
@@ -148,6 +207,12 @@ PYBIND11_MODULE(_core, m) {
             return py::bytes(model.metadata(key));
           },
           py::arg("key"));
+
+  m.def("kernels", [] {
+    std::vector<std::string> names;
+    for (const fused::Kernel* kernel : fused::kernels()) names.emplace_back(kernel->name);
+    return names;
+  });
 
   py::class_<Step>(m, "Step")
       .def_property_readonly("vocab_size", &Step::vocab_size)
@@ -169,9 +234,25 @@ PYBIND11_MODULE(_core, m) {
              return std::make_unique<CpuStep>(std::move(model), time_axes);
            }),
            py::arg("model"), py::arg("time_axes"));
+  py::class_<DeviceModel, std::shared_ptr<DeviceModel>>(m, "DeviceModel")
+      .def(py::init([](std::shared_ptr<OnnxModel> model,
+                       const std::vector<std::optional<std::int64_t>>& time_axes) {
+             return std::make_shared<DeviceModel>(std::move(model), time_axes);
+           }),
+           py::arg("model"), py::arg("time_axes"))
+      .def(
+          "sampler_bytes",
+          [](const DeviceModel& model, const ChooseOptions& options) {
+            return py::bytes(model.sampler_bytes(sampling_of(options)));
+          },
+          py::arg("options"));
   py::class_<DeviceStep, Step>(m, "DeviceStep")
-      .def(py::init<std::shared_ptr<OnnxModel>>(), py::arg("model"));
+      .def(py::init<std::shared_ptr<DeviceModel>>(), py::arg("model"));
   py::class_<PythonStep, Step>(m, "PythonStep").def(py::init<py::object>(), py::arg("step"));
+
+  py::class_<Worker>(m, "Worker")
+      .def(py::init<Step&>(), py::arg("step"), py::keep_alive<1, 2>())
+      .def_property_readonly("memory", [](const Worker& worker) { return worker.memo.bytes(); });
 
   py::class_<ChooseOptions>(m, "ChooseOptions")
       .def(py::init([](double temperature, std::int64_t top_k, double top_p, double min_p,
@@ -194,13 +275,34 @@ PYBIND11_MODULE(_core, m) {
       py::arg("logits"), py::arg("coin"), py::arg("options") = ChooseOptions());
   m.def(
       "decode",
-      [](const std::vector<Step*>& steps, const Ids& prompts, const Ids& offsets, std::int64_t rows,
-         std::uint64_t first_row, std::int64_t max_length, const ChooseOptions& options,
-         std::uint64_t seed, std::int64_t batch_size) {
-        return decode_to_numpy(steps, prompts, offsets,
-                               {rows, first_row, {}, max_length, options, seed, batch_size});
+      [](const std::vector<Worker*>& workers, const Ids& prompts, const Ids& offsets,
+         std::int64_t rows, std::uint64_t first_row, std::int64_t max_length,
+         const ChooseOptions& options, std::uint64_t seed, std::int64_t batch_size,
+         bool log_probs) {
+        return decode_to_numpy(
+            prompts, offsets,
+            {rows, first_row, {}, max_length, options, seed, batch_size, log_probs},
+            [&](const auto& request) { return decode(workers, request, poll_signals); });
       },
-      py::arg("steps"), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
+      py::arg("workers"), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
       py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = ChooseOptions(),
-      py::arg("seed") = 0, py::arg("batch_size"));
+      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true);
+  m.def(
+      "decode_on_device",
+      [](std::shared_ptr<DeviceModel> model, const Ids& prompts, const Ids& offsets,
+         std::int64_t rows, std::uint64_t first_row, std::int64_t max_length,
+         const ChooseOptions& options, std::uint64_t seed, std::int64_t batch_size,
+         bool log_probs) {
+        return decode_to_numpy(
+            prompts, offsets,
+            {rows, first_row, {}, max_length, options, seed, batch_size, log_probs},
+            [&](const auto& request) {
+              DeviceBlockStep step(model, options);
+              return decode_on_device(step, request, poll_signals);
+            });
+      },
+      py::arg("model"), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
+      py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = ChooseOptions(),
+      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true);
+  m.def("texts", &texts, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
 }

@@ -105,11 +105,18 @@ void Chooser::truncate(std::span<const float> logits) {
   }
 }
 
-std::int64_t Chooser::pick(double coin) const {
+std::int64_t pick(std::span<const double> cumulative, double coin) {
   // The sum is at least 1, the weight of the likeliest, and a coin at most 1 - 2^-53, so that even
   // when rounded the product stays below the sum: some token is always found.
-  const double target = coin * cumulative_.back();
-  return std::ranges::upper_bound(cumulative_, target) - cumulative_.begin();
+  const double target = coin * cumulative.back();
+  // Few tokens are counted sooner than searched: no branch can be guessed wrong.
+  constexpr std::size_t kFew = 64;
+  if (cumulative.size() <= kFew) {
+    std::int64_t token = 0;
+    for (const double sum : cumulative) token += sum <= target ? 1 : 0;
+    return token;
+  }
+  return std::ranges::upper_bound(cumulative, target) - cumulative.begin();
 }
 
 double log_sum_exp(std::span<const float> logits) {

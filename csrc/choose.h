@@ -14,7 +14,13 @@ struct ChooseOptions {
   double top_p = 1.0;              ///< in (0, 1]: keep the smallest set whose mass is >= p
   double min_p = 0.0;              ///< in [0, 1]: keep tokens at least min_p times the likeliest
   std::vector<std::int64_t> mask;  ///< ids never chosen
+
+  bool operator==(const ChooseOptions&) const = default;
 };
+
+/// The token whose share of the distribution holds `coin`, uniform in [0, 1). `cumulative` (V,) is
+/// the running sum of its weights, the largest at least 1.
+std::int64_t pick(std::span<const double> cumulative, double coin);
 
 /// Turns logits into a distribution and coins into tokens: mask -> temperature -> top_k -> top_p
 /// -> min_p -> inverse CDF in id order, in double. The only place where a token is chosen.
@@ -27,8 +33,10 @@ class Chooser {
   /// a NaN, +inf, or a row that leaves no token to choose.
   void prepare(std::span<const float> logits);
 
-  /// The token whose share of the prepared distribution holds `coin`, uniform in [0, 1).
-  std::int64_t pick(double coin) const;
+  /// The running sum (V,) of the weights of the prepared distribution, which `pick` takes.
+  std::span<const double> cumulative() const { return cumulative_; }
+
+  std::int64_t pick(double coin) const { return makemore::pick(cumulative_, coin); }
 
  private:
   bool truncates() const;

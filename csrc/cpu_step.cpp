@@ -28,15 +28,19 @@ CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
       buffer.slots = static_cast<std::size_t>(shape[axis]);
       buffer.slot_bytes = buffer.row_bytes / buffer.outer / buffer.slots;
     }
+    caches_ = caches_ || buffer.in_place;
     buffers_.push_back(std::move(buffer));
   }
+}
+
+std::size_t CpuStep::Buffer::used_bytes(std::int64_t used) const {
+  return in_place ? std::min(static_cast<std::size_t>(used), slots) * slot_bytes : row_bytes;
 }
 
 void CpuStep::Buffer::copy_row(std::size_t from, std::size_t to, std::int64_t used) {
   const std::byte* source = now.data() + from * row_bytes;
   std::byte* target = now.data() + to * row_bytes;
-  const std::size_t bytes =
-      in_place ? std::min(static_cast<std::size_t>(used), slots) * slot_bytes : row_bytes;
+  const std::size_t bytes = used_bytes(used);
   for (std::size_t i = 0; i < outer; ++i) {
     std::memcpy(target, source, bytes);
     source += slots * slot_bytes;
@@ -63,10 +67,7 @@ void CpuStep::reset(std::int64_t rows) {
   if (rows < 0) throw OptionError("rows is " + std::to_string(rows) + "; it must be >= 0");
   rows_ = static_cast<std::size_t>(rows);
   reserve(rows_);
-  for (Buffer& buffer : buffers_) {
-    std::fill_n(buffer.now.begin(), rows_ * buffer.row_bytes, std::byte{0});
-  }
-  std::fill_n(used_.begin(), rows_, 0);
+  for (std::size_t row = 0; row < rows_; ++row) clear(row);
 }
 
 void CpuStep::bind(std::size_t rows) {
@@ -136,6 +137,68 @@ void CpuStep::select(std::span<const std::int64_t> parents) {
     used_[row] = used_[parent];
   }
   rows_ = parents.size();
+}
+
+std::size_t CpuStep::state_bytes() const {
+  std::size_t bytes = caches_ ? sizeof used_[0] : 0;
+  for (const Buffer& buffer : buffers_) bytes += buffer.row_bytes;
+  return bytes;
+}
+
+// A saved state is the number of slots in use, where there is a time axis, and the memory in use.
+void CpuStep::save(std::int64_t row, State& state) const {
+  const auto at = static_cast<std::size_t>(row);
+  const std::int64_t used = used_[at];
+  state.clear();
+  if (caches_) {
+    state.resize(sizeof used);
+    std::memcpy(state.data(), &used, sizeof used);
+  }
+  for (const Buffer& buffer : buffers_) {
+    const std::byte* source = buffer.now.data() + at * buffer.row_bytes;
+    const std::size_t bytes = buffer.used_bytes(used);
+    for (std::size_t i = 0; i < buffer.outer; ++i) {
+      state.insert(state.end(), source, source + bytes);
+      source += buffer.slots * buffer.slot_bytes;
+    }
+  }
+}
+
+void CpuStep::restore(std::span<const State* const> states) {
+  reserve(states.size());
+  rows_ = states.size();
+  for (std::size_t row = 0; row < rows_; ++row) {
+    if (states[row] == nullptr) continue;
+    if (states[row]->empty()) {
+      clear(row);
+    } else {
+      put(row, *states[row]);
+    }
+  }
+}
+
+void CpuStep::clear(std::size_t row) {
+  used_[row] = 0;
+  for (Buffer& buffer : buffers_) {
+    std::memset(buffer.now.data() + row * buffer.row_bytes, 0, buffer.row_bytes);
+  }
+}
+
+void CpuStep::put(std::size_t row, const State& state) {
+  const std::byte* source = state.data();
+  if (caches_) {
+    std::memcpy(&used_[row], source, sizeof used_[row]);
+    source += sizeof used_[row];
+  }
+  for (Buffer& buffer : buffers_) {
+    std::byte* target = buffer.now.data() + row * buffer.row_bytes;
+    const std::size_t bytes = buffer.used_bytes(used_[row]);
+    for (std::size_t i = 0; i < buffer.outer; ++i) {
+      std::memcpy(target, source, bytes);
+      source += bytes;
+      target += buffer.slots * buffer.slot_bytes;
+    }
+  }
 }
 
 }  // namespace makemore

@@ -10,6 +10,7 @@
 
 #include "batch.h"
 #include "errors.h"
+#include "walk.h"
 #include "watch.h"
 
 namespace makemore {
@@ -17,12 +18,20 @@ namespace {
 
 using Rows = std::vector<std::int64_t>;
 
+/// Rows that go over the memo together: few enough to stay in the cache, enough to share steps.
+constexpr std::int64_t kWalk = 4'096;
+
+/// Rows that are too few to share much with each other, unless the model has no state.
+constexpr std::int64_t kFew = 16;
+
 /// Rows that are brought into order at once: enough to share, and few beside what they make.
 constexpr std::int64_t kSlice = 65'536;
 
 void require(bool good, const char* name, std::int64_t value, const std::string& limit) {
   if (!good) throw OptionError(std::string(name) + " is " + std::to_string(value) + "; " + limit);
 }
+
+}  // namespace
 
 void validate(const DecodeRequest& request, std::int64_t vocab_size) {
   require(request.rows >= 0, "n", request.rows, "it must be >= 0");
@@ -38,6 +47,8 @@ void validate(const DecodeRequest& request, std::int64_t vocab_size) {
                         offsets.back() == static_cast<std::int64_t>(request.prompts.tokens.size());
   if (!offsets.empty() && !one_each) throw OptionError("offsets must part the prompts of n rows");
 }
+
+namespace {
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
@@ -82,19 +93,29 @@ void append(Decoded& all, std::int64_t first, std::span<const Result> results) {
   }
 }
 
-/// Decodes `rows` in batches of at most `size`, spread over the steps.
-std::vector<Result> decode_batches(std::span<Step* const> steps, const DecodeRequest& request,
-                                   const Rows& rows, std::size_t size, Watch& watch) {
-  std::vector<Result> results(divide_up(rows.size(), size));
+/// Strings laid end to end.
+Decoded joined(std::vector<Decoded> parts) {
+  Decoded all = std::move(parts.front());
+  const auto append_to = [](auto& some, const auto& more) {
+    some.insert(some.end(), more.begin(), more.end());
+  };
+  for (Decoded& part : std::span(parts).subspan(1)) {
+    append_to(all.tokens, part.tokens);
+    append_to(all.lengths, part.lengths);
+    append_to(all.log_probs, part.log_probs);
+    append_to(all.finished, part.finished);
+    part = {};
+  }
+  return all;
+}
+
+/// Does tasks 0 to `tasks` - 1, spread over the workers.
+void spread(std::span<Worker* const> workers, std::size_t tasks, Watch& watch,
+            const std::function<void(Worker&, std::size_t)>& task) {
   std::atomic<std::size_t> taken = 0;
-  const auto work = [&](Step& step) {
+  const auto work = [&](Worker& worker) {
     try {
-      for (std::size_t i = taken++; i < results.size(); i = taken++) {
-        const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(i * size);
-        const std::size_t count = std::min(size, rows.size() - i * size);
-        Rows some(begin, begin + static_cast<std::ptrdiff_t>(count));
-        results[i] = *decode_or_sort(step, request, some, size, watch);
-      }
+      for (std::size_t i = taken++; i < tasks; i = taken++) task(worker, i);
     } catch (const Watch::Stopped&) {  // the worker that failed tells why
     } catch (...) {
       watch.stop();
@@ -104,10 +125,10 @@ std::vector<Result> decode_batches(std::span<Step* const> steps, const DecodeReq
   // A future of std::async waits for its thread when it goes, also when one of us throws.
   std::vector<std::future<void>> others;
   try {
-    for (Step* step : steps.subspan(1, std::min(steps.size(), results.size()) - 1)) {
-      others.push_back(std::async(std::launch::async, work, std::ref(*step)));
+    for (Worker* worker : workers.subspan(1, std::min(workers.size(), tasks) - 1)) {
+      others.push_back(std::async(std::launch::async, work, std::ref(*worker)));
     }
-    work(*steps.front());
+    work(*workers.front());
     for (std::future<void>& other : others) {
       while (other.wait_for(Watch::kInterval) != std::future_status::ready) watch.poll();
       other.get();
@@ -116,31 +137,88 @@ std::vector<Result> decode_batches(std::span<Step* const> steps, const DecodeReq
     watch.stop();
     throw;
   }
+}
+
+/// Decodes `rows` in batches of at most `size`.
+std::vector<Result> decode_batches(std::span<Worker* const> workers, const DecodeRequest& request,
+                                   const Rows& rows, std::size_t size, Watch& watch) {
+  std::vector<Result> results(divide_up(rows.size(), size));
+  spread(workers, results.size(), watch, [&](Worker& worker, std::size_t i) {
+    const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(i * size);
+    const std::size_t count = std::min(size, rows.size() - i * size);
+    Rows some(begin, begin + static_cast<std::ptrdiff_t>(count));
+    results[i] = *decode_or_sort(worker.step, request, some, size, watch);
+  });
   return results;
 }
 
-}  // namespace
-
-Decoded decode(std::span<Step* const> steps, const DecodeRequest& request,
-               const std::function<void()>& poll) {
-  if (steps.empty()) throw OptionError("decode needs at least one step");
-  validate(request, steps.front()->vocab_size());
-  Watch watch(poll);
+Decoded decode_in_batches(std::span<Worker* const> workers, const DecodeRequest& request,
+                          Watch& watch) {
   Decoded all;
   for (std::int64_t begin = 0; begin < request.rows; begin += kSlice) {
     Rows rows(static_cast<std::size_t>(std::min(kSlice, request.rows - begin)));
     std::iota(rows.begin(), rows.end(), begin);
-    const std::size_t share = divide_up(rows.size(), steps.size());
+    const std::size_t share = divide_up(rows.size(), workers.size());
     const auto size = std::min(share, static_cast<std::size_t>(request.batch_size));
     // Rows of a batch share what they have in common, so those that begin alike go together. How
     // they begin is cheap to see: few prefixes are alive at first, however many the rows.
-    if (auto whole = decode_or_sort(*steps.front(), request, rows, size, watch)) {
+    Step& step = workers.front()->step;
+    if (auto whole = decode_or_sort(step, request, rows, size, watch)) {
       append(all, begin, {&*whole, 1});
     } else {
-      append(all, begin, decode_batches(steps, request, rows, size, watch));
+      append(all, begin, decode_batches(workers, request, rows, size, watch));
     }
   }
   return all;
+}
+
+/// Decodes `count` rows from `first` on over the memo; half of them at a time where it has no room
+/// for all, and without it where it has none for one.
+Decoded walk_all(Worker& worker, const DecodeRequest& request, std::int64_t first,
+                 std::int64_t count, Watch& watch) {
+  if (auto whole = walk(worker.memo, request, first, count, watch)) return std::move(*whole);
+  if (count == 1) {
+    Rows row{first};
+    return decode_or_sort(worker.step, request, row, 1, watch)->strings;
+  }
+  std::vector<Decoded> halves;
+  halves.push_back(walk_all(worker, request, first, count / 2, watch));
+  halves.push_back(walk_all(worker, request, first + count / 2, count - count / 2, watch));
+  return joined(std::move(halves));
+}
+
+Decoded decode_over_memo(std::span<Worker* const> workers, const DecodeRequest& request,
+                         Watch& watch) {
+  const std::int64_t share = (request.rows - 1) / std::ssize(workers) + 1;
+  const std::int64_t size = std::min(share, kWalk);
+  std::vector<Decoded> parts(static_cast<std::size_t>((request.rows - 1) / size + 1));
+  spread(workers, parts.size(), watch, [&](Worker& worker, std::size_t i) {
+    const std::int64_t first = static_cast<std::int64_t>(i) * size;
+    parts[i] = walk_all(worker, request, first, std::min(size, request.rows - first), watch);
+  });
+  return joined(std::move(parts));
+}
+
+/// Whether to go over the memo: it pays where rows often come to nodes that are known, and a node
+/// has to be small beside all that is kept.
+bool has_use_of_memo(const Worker& worker, const DecodeRequest& request) {
+  const bool is_stateless = worker.step.is_stateless();
+  const auto rows =
+      static_cast<std::size_t>(is_stateless ? worker.step.vocab_size() : request.rows);
+  return worker.step.can_save() && (is_stateless || request.rows <= kFew) &&
+         rows * worker.memo.node_bytes() <= Memo::kLimit / 16;
+}
+
+}  // namespace
+
+Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
+               const std::function<void()>& poll) {
+  if (workers.empty()) throw OptionError("decode needs at least one step");
+  validate(request, workers.front()->step.vocab_size());
+  Watch watch(poll);
+  if (request.rows == 0) return {};
+  const bool over_memo = has_use_of_memo(*workers.front(), request);
+  return (over_memo ? decode_over_memo : decode_in_batches)(workers, request, watch);
 }
 
 }  // namespace makemore

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "choose.h"
+#include "memo.h"
 #include "step.h"
 
 namespace makemore {
@@ -32,7 +33,11 @@ struct DecodeRequest {
   ChooseOptions choose;
   std::uint64_t seed = 0;
   std::int64_t batch_size = 0;  ///< most rows decoded together
+  bool log_probs = true;        ///< whether the log-probabilities are wanted; else they are 0
 };
+
+/// Throws OptionError for a request that no model of `vocab_size` tokens can meet.
+void validate(const DecodeRequest& request, std::int64_t vocab_size);
 
 /// Strings as token ids, without start and stop, laid end to end in row order.
 struct Decoded {
@@ -42,14 +47,24 @@ struct Decoded {
   std::vector<std::uint8_t> finished;  ///< (rows,) 1: the stop token came, 0: cut at max_length
 };
 
+/// A step, and what it has said so far. One decode at a time has it.
+class Worker {
+ public:
+  explicit Worker(Step& step) : step(step), memo(step) {}
+
+  Step& step;
+  Memo memo;
+};
+
 /// Decodes strings until the stop token or `max_length`. Token 0 starts and stops.
 ///
 /// Rows that share a prefix share one row of the step until they part, and rows are brought into
-/// batches with those that begin alike. A string depends on nothing but (model, options, seed,
-/// row). Batches are spread over `steps`, one thread each, the calling thread being the first;
-/// `poll` is called on the calling thread at least every 50 ms, or once a step where that is
-/// longer, and may throw to interrupt.
-Decoded decode(std::span<Step* const> steps, const DecodeRequest& request,
+/// batches with those that begin alike; a few rows, and any of a model without state, go over the
+/// memo instead. A string depends on nothing but (model, options, seed, row). Work is
+/// spread over the workers, one thread each, the calling thread being the first; `poll` is called
+/// on the calling thread at least every 50 ms, or once a step where that is longer, and may throw
+/// to interrupt: the workers are then not to be used again.
+Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
                const std::function<void()>& poll);
 
 }  // namespace makemore

@@ -19,4 +19,9 @@ struct OrtError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A device had no memory left; less may fit.
+struct OutOfMemory : OrtError {
+  using OrtError::OrtError;
+};
+
 }  // namespace makemore

@@ -43,15 +43,29 @@ void require(const std::string& path, const std::string& name, const ort::Tensor
 }  // namespace
 
 OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, const std::filesystem::path& path,
-                     ort::Device device)
-    : library_(std::move(library)), device_(device) {
-  const auto options = library_->session_options(device);
+                     ort::Device device, const fused::Kernel* kernel)
+    : library_(std::move(library)), path_(path), device_(device) {
+  if (kernel != nullptr && device == ort::Device::kCpu) {
+    op_ = std::make_unique<fused::FusedOp>(library_, *kernel);
+  }
+  try {
+    session_ = open(path);
+  } catch (const ArtifactError&) {
+    if (!op_ || !op_->declined()) throw;
+    op_.reset();
+    session_ = open(path);
+  }
+  read_names();
+  read_contract(path.string());
+}
+
+ort::Owned<ort::OrtSession> OnnxModel::open(const std::filesystem::path& path) const {
+  const auto options = library_->session_options(device_);
+  if (op_) op_->add_to(options.get());
   ort::OrtSession* raw = nullptr;
   library_->check<ArtifactError>("cannot load " + path.string(), ort::CreateSession,
                                  library_->env(), path.c_str(), options.get(), &raw);
-  session_ = library_->own(ort::ReleaseSession, raw);
-  read_names();
-  read_contract(path.string());
+  return library_->own(ort::ReleaseSession, raw);
 }
 
 void OnnxModel::read_names() {

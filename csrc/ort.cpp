@@ -72,7 +72,7 @@ Library::Library(const std::filesystem::path& path) {
         log_.get(), static_cast<int>(kLogError), "makemore", &env);
   env_ = own(ReleaseEnv, env);
   cpu_memory_ = memory(Device::kCpu);
-  self_test();
+  self_test(Device::kCpu);
 }
 
 std::string Library::take(OrtStatus* status) const {
@@ -123,12 +123,17 @@ void Library::append_cuda(OrtSessionOptions* options) const {
   OrtCUDAProviderOptionsV2* raw = nullptr;
   check("asking for CUDA", CreateCUDAProviderOptions, &raw);
   const auto cuda = own(ReleaseCUDAProviderOptions, raw);
+  // The default, TF32, multiplies matrices with 10 bits: too few for the strings of the CPU.
+  const std::array<const char*, 1> keys{"use_tf32"}, values{"0"};
   try {
+    check("device 'cuda' cannot be had", UpdateCUDAProviderOptions, raw, keys.data(), values.data(),
+          keys.size());
     check("device 'cuda' cannot be had", SessionOptionsAppendExecutionProvider_CUDA_V2, options,
           raw);
   } catch (const OrtError& error) {
     const std::lock_guard lock(log_->mutex);
-    throw OrtError(std::string(error.what()) + "; " + without_line_end(log_->last_error));
+    const std::string more = without_line_end(log_->last_error);
+    throw OrtError(error.what() + (more.empty() ? "" : "; " + more));
   }
 }
 
@@ -168,8 +173,8 @@ TensorType Library::type_of(const OrtTypeInfo& info) const {
   return type;
 }
 
-void Library::self_test() const {
-  const auto gather = session(gather_model(kFloat), Device::kCpu);
+void Library::self_test(Device device) const {
+  const auto gather = session(gather_model(kFloat), device);
   std::array<float, 3> data{1, 2, 4};
   std::array<std::int64_t, 2> indices{2, 0};
   std::array<float, 2> rows{};

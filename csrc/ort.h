@@ -63,6 +63,9 @@ class Library {
   /// A session over the bytes of a model.
   Owned<OrtSession> session(const std::string& model, Device device) const;
 
+  /// Runs a one-node model. Throws OrtError where the device cannot be had, or computes nonsense.
+  void self_test(Device device) const;
+
   Owned<OrtMemoryInfo> memory(Device device) const;
 
   /// A tensor over the caller's CPU memory, which must outlive it.
@@ -85,7 +88,6 @@ class Library {
                          int element_type) const;
   std::string take(OrtStatus* status) const;
   void append_cuda(OrtSessionOptions* options) const;
-  void self_test() const;
 
   /// The last error that ONNX Runtime logged: its statuses leave out why a provider did not load.
   struct Log {

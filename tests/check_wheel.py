@@ -1,18 +1,27 @@
-"""What a fresh install without PyTorch must do: load, sample, score. `check_wheel.sh` runs it."""
+"""What a fresh install without PyTorch must have and do. `check_wheel.sh` runs it."""
 
 import sys
+from importlib.metadata import files, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 import makemore
 
 assert find_spec("torch") is None, "torch is installed: this check shows nothing"
-for file in sorted(Path(sys.argv[1]).glob("*/model.onnx")):
+assert metadata("makemore")["License-Expression"] == "MIT"
+installed = {path.name for path in files("makemore")}
+for needed in ("LICENSE", "py.typed", "_core.pyi", "self_test.onnx", "us-names-2018.txt"):
+    assert needed in installed, f"the wheel has no {needed}"
+
+artifacts = sorted(Path(sys.argv[1]).glob("schema-*/*/model.onnx"))
+assert artifacts, f"no artifacts in {sys.argv[1]}"
+for file in artifacts:
     sampler = makemore.load(file)
     golden = sampler.artifact.golden
     names = sampler.sample(len(golden.strings), seed=golden.seed)
     assert tuple(names) == golden.strings, (file, names, golden.strings)
     assert (sampler.score(names) < 0).all()
-    print(f"{file.parent.name}: {len(names)} golden samples replayed, such as {names[0]!r}")
+    name = f"{file.parent.parent.name}/{file.parent.name}"
+    print(f"{name}: {len(names)} golden samples replayed, such as {names[0]!r}")
 assert "torch" not in sys.modules
 print(f"makemore {Path(makemore.__file__).parent} works without PyTorch")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the sdist, from it a manylinux wheel, and runs the runtime's tests on that wheel where there
 # is no compiler and no torch, against several releases of ONNX Runtime.
-# usage: tests/check_wheel.sh FOLDER [RELEASE ...]
+# usage: tests/check_wheel.sh FOLDER [RELEASE ...]    (for the Python that is python3 on PATH)
 set -euo pipefail
 folder=$1
 releases=("${@:2}")
@@ -41,12 +41,17 @@ for release in "${releases[@]}"; do
   for tool in cc c++ gcc g++ clang cmake ninja; do
     if PATH=$bin command -v "$tool"; then echo "$tool is on PATH"; exit 1; fi
   done
-  PATH=$bin python "$here/check_wheel.py" "$here/artifacts/schema-1"
+  PATH=$bin mm-inspect
+  PATH=$bin python "$here/check_wheel.py" "$here/artifacts"
   PATH=$bin python -m pytest -q "$here" --ignore "$here/export"
 done
 
-if readelf -d "$("$bin/python" -c 'import makemore._core as core; print(core.__file__)')" |
-  grep -E 'onnxruntime|libstdc|libgcc'; then
+extension=$("$bin/python" -c 'import makemore._core as core; print(core.__file__)')
+if readelf -d "$extension" | grep -E 'onnxruntime|libstdc|libgcc'; then
   echo "the extension links to what it must not"
+  exit 1
+fi
+if readelf -S "$extension" | grep -F .symtab; then
+  echo "the extension is not stripped"
   exit 1
 fi

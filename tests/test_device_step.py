@@ -14,14 +14,19 @@ def cpu_step(tiny):
     return _core.CpuStep(open_model(tiny), [state.time_axis for state in tiny.states])
 
 
+def device_model(tiny):
+    return _core.DeviceModel(open_model(tiny), [state.time_axis for state in tiny.states])
+
+
 def device_step(tiny):
-    return _core.DeviceStep(open_model(tiny))
+    return _core.DeviceStep(device_model(tiny))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [1, 64])
 def test_a_decode_over_the_device_step_gives_the_same(tiny, sampler, threads, batch_size):
-    on_device = Sampler(sampler.artifact, lambda: device_step(tiny), threads=threads)
+    model = device_model(tiny)
+    on_device = Sampler(sampler.artifact, lambda: _core.DeviceStep(model), threads=threads)
     expected = sampler.sample_ids(200, seed=3, batch_size=batch_size)
     made = on_device.sample_ids(200, seed=3, batch_size=batch_size)
     assert [(s.text, s.log_prob) for s in made] == [(s.text, s.log_prob) for s in expected]

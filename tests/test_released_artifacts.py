@@ -4,6 +4,8 @@ from pathlib import Path
 
 import makemore
 import pytest
+import tiny_models
+from tiny_artifacts import build
 
 ARTIFACTS = sorted(Path(__file__).parent.glob("artifacts/schema-*/*"))
 
@@ -22,3 +24,15 @@ def test_an_artifact_of_any_schema_replays_its_golden_samples(folder, threads):
 def test_there_is_an_artifact_of_every_schema_so_far():
     schemas = {folder.parent.name for folder in ARTIFACTS}
     assert schemas == {f"schema-{i}" for i in range(1, makemore.artifact.SCHEMA + 1)}
+
+
+def test_fields_that_a_later_version_added_are_passed_over(tmp_path):
+    model = build(tiny_models.BIGRAM)
+    (metadata,) = model.metadata_props
+    metadata.value = metadata.value.replace('"type":', '"later":[1],"type":')
+    metadata.value = metadata.value.replace('{"schema":', '{"later":{"a":null},"schema":')
+    assert metadata.value.count('"later"') == 2
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    sampler = makemore.load(tmp_path)
+    golden = sampler.artifact.golden
+    assert tuple(sampler.sample(len(golden.strings), seed=golden.seed)) == golden.strings

@@ -5,25 +5,13 @@ import sys
 
 import makemore
 import pytest
-import tiny_models
 from click.testing import CliRunner
+from commands import run
 from makemore.cli import sample, score
-from makemore.inspect_command import inspect
-from tiny_artifacts import FOLDER, build
+from tiny_artifacts import FOLDER
 
 BIGRAM = str(FOLDER / "bigram")
 SPARSE = str(FOLDER / "sparse")
-
-
-def run(command, *arguments, stdin=None, code=0):
-    """A command's stdout and stderr; bad input must say why in one line."""
-    result = CliRunner().invoke(command, [str(a) for a in arguments], input=stdin)
-    assert result.exit_code == code, result.output
-    if code == 2:
-        assert result.stdout == ""
-        assert result.stderr.startswith("Error: ")
-        assert result.stderr.count("\n") == 1
-    return result.stdout, result.stderr
 
 
 def test_sample_prints_the_strings_of_the_library_one_a_line_and_nothing_else():
@@ -122,42 +110,6 @@ def test_score_in_json_is_one_object_with_all_results():
     }
 
 
-def test_inspect_shows_an_artifact_and_replays_its_golden_samples(tiny):
-    report = json.loads(run(inspect, FOLDER / tiny.name, "--json")[0])
-    assert report["model"] == tiny.name
-    assert report["characters"] == "".join(tiny.characters)
-    assert report["states"].keys() == {state.name for state in tiny.states}
-    assert report["golden samples"] == {"replayed": 20, "of": 20}
-    text, err = run(inspect, FOLDER / tiny.name)
-    assert err == ""
-    assert all(key in text for key in report)
-
-
-def test_inspect_exits_1_where_golden_samples_differ(tmp_path):
-    model = build(tiny_models.BIGRAM)
-    text = model.metadata_props[0].value
-    model.metadata_props[0].value = text.replace('"seed":1,"strings"', '"seed":2,"strings"')
-    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
-    report = json.loads(run(inspect, tmp_path, "--json", code=1)[0])
-    assert report["golden samples"]["replayed"] < 20
-
-
-def test_inspect_without_an_artifact_shows_the_onnxruntime_that_is_found():
-    from makemore.onnxruntime_library import find_library, open_library
-
-    report = json.loads(run(inspect, "--json")[0])
-    assert report["onnxruntime"] == open_library().version
-    assert report["onnxruntime library"] == str(find_library())
-    assert "CPUExecutionProvider" in report["onnxruntime providers"]
-    assert all(key in run(inspect)[0] for key in report)
-
-
-def test_inspect_without_onnxruntime_says_so_and_exits_1(monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    out, _ = run(inspect, code=1)
-    assert "no onnxruntime is installed: pip install 'makemore[cpu]'" in out
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -212,7 +164,7 @@ def test_bad_input_to_score_is_one_line_and_exit_code_2(arguments, stdin, messag
     assert message in run(score, *arguments, stdin=stdin, code=2)[1]
 
 
-@pytest.mark.parametrize("command", [sample, score, inspect])
+@pytest.mark.parametrize("command", [sample, score])
 def test_a_broken_file_is_one_line_and_exit_code_2(tmp_path, command):
     (tmp_path / "model.onnx").write_bytes(b"hello")
     assert "cannot load" in run(command, tmp_path, stdin="a", code=2)[1]
@@ -225,7 +177,7 @@ def test_an_unknown_device_is_a_usage_error(command):
     assert "'tpu' is not one of 'cpu', 'cuda', 'auto'" in result.stderr
 
 
-@pytest.mark.parametrize("command", [sample, score, inspect])
+@pytest.mark.parametrize("command", [sample, score])
 def test_every_option_is_explained_in_the_help(command):
     result = CliRunner().invoke(command, ["--help"])
     assert result.exit_code == 0

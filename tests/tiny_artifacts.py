@@ -1,7 +1,7 @@
 """Writes the models of `tiny_models.py` as artifacts: `python tests/tiny_artifacts.py`.
 
-What it writes, `tests/artifacts/`, is committed: the tests of the runtime, in C++ too, need no
-exporter.
+What it writes, `tests/artifacts/` and the runtime's self-test, is committed: the tests of the
+runtime, in C++ too, need no exporter.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from makemore.artifact import (
     StateSpec,
     TrainingInfo,
 )
+from makemore.doctor import SELF_TEST
 from makemore.vocabulary import Level
 from tiny_models import TinyModel
 
@@ -175,3 +176,4 @@ if __name__ == "__main__":
     for tiny in tiny_models.MODELS:
         (FOLDER / tiny.name).mkdir(parents=True, exist_ok=True)
         onnx.save(build(tiny), FOLDER / tiny.name / "model.onnx")
+    onnx.save(build(tiny_models.CACHE), SELF_TEST)

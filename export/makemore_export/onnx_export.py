@@ -8,15 +8,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from makemore.artifact import METADATA_KEY, Artifact
+from numpy.typing import NDArray
 from onnxscript import opset20
 
+from makemore_export.models.model import StepFunction
 from makemore_export.step_module import INPUTS, StepModule
 
 OPSET = 20
 """The newest opset that onnxruntime 1.20, the oldest supported, runs in full."""
+
+DOMAIN = "makemore"
+"""Of the functions that steps are exported as."""
 
 
 def to_onnx(step: StepModule, artifact: Artifact) -> bytes:
@@ -45,9 +51,52 @@ def to_onnx(step: StepModule, artifact: Artifact) -> bytes:
         raise TypeError("torch.onnx.export gave no program")
     proto = program.model_proto
     _forget_origin(proto)
+    if step.model.step_function is not None:
+        parameters = {name: weight.numpy(force=True) for name, weight in step.named_parameters()}
+        proto = as_function(proto, step.model.step_function, parameters)
     onnx.helper.set_model_props(proto, {METADATA_KEY: artifact.to_json()})
     onnx.checker.check_model(proto, full_check=True)
     return bytes(proto.SerializeToString())
+
+
+def as_function(
+    proto: onnx.ModelProto, function: StepFunction, parameters: dict[str, NDArray[np.float32]]
+) -> onnx.ModelProto:
+    """The same model as one node of a model-local function, whose body is the graph of `proto`.
+
+    A runtime with a kernel of that domain and name takes the kernel; any other runs the body. All
+    `parameters` are inputs of the function: the exporter may have merged those of equal values and
+    dropped biases of zeros, so the body need not read each. Its other constants go into the body.
+    """
+    graph = proto.graph
+    inputs = [*(value.name for value in graph.input), *parameters]
+    outputs = [value.name for value in graph.output]
+    constants = [
+        onnx.helper.make_node("Constant", [], [tensor.name], value=tensor)
+        for tensor in graph.initializer
+        if tensor.name not in parameters
+    ]
+    body = onnx.helper.make_function(
+        DOMAIN,
+        function.name,
+        inputs,
+        outputs,
+        [*constants, *graph.node],
+        proto.opset_import,
+        attributes=list(function.attributes),
+    )
+    node = onnx.helper.make_node(
+        function.name, inputs, outputs, domain=DOMAIN, **function.attributes
+    )
+    weights = [onnx.numpy_helper.from_array(value, name) for name, value in parameters.items()]
+    return onnx.helper.make_model(
+        onnx.helper.make_graph([node], graph.name, graph.input, graph.output, weights),
+        functions=[body],
+        opset_imports=[*proto.opset_import, onnx.helper.make_opsetid(DOMAIN, 1)],
+        ir_version=proto.ir_version,
+        producer_name=proto.producer_name,
+        producer_version=proto.producer_version,
+    )
 
 
 def _index_put(self: Any, indices: Sequence[Any], values: Any) -> Any:

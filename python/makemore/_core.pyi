@@ -23,13 +23,22 @@ class StateTensor:
 
 class OnnxModel:
     def __init__(
-        self, library: Library, path: str | PathLike[str], *, cuda: bool = False
+        self,
+        library: Library,
+        path: str | PathLike[str],
+        *,
+        cuda: bool = False,
+        kernel: str | None = None,
     ) -> None: ...
     @property
     def vocab_size(self) -> int: ...
     @property
+    def kernel(self) -> str: ...
+    @property
     def states(self) -> list[StateTensor]: ...
     def metadata(self, key: str) -> bytes: ...
+
+def kernels() -> list[str]: ...
 
 class Step:
     @property
@@ -41,11 +50,20 @@ class Step:
 class CpuStep(Step):
     def __init__(self, model: OnnxModel, time_axes: Sequence[int | None]) -> None: ...
 
+class DeviceModel:
+    def __init__(self, model: OnnxModel, time_axes: Sequence[int | None]) -> None: ...
+    def sampler_bytes(self, options: ChooseOptions) -> bytes: ...
+
 class DeviceStep(Step):
-    def __init__(self, model: OnnxModel) -> None: ...
+    def __init__(self, model: DeviceModel) -> None: ...
 
 class PythonStep(Step):
     def __init__(self, step: AnyStep) -> None: ...
+
+class Worker:
+    def __init__(self, step: Step) -> None: ...
+    @property
+    def memory(self) -> int: ...
 
 class ChooseOptions:
     def __init__(
@@ -61,7 +79,7 @@ class ChooseOptions:
 def coin(seed: int, row: int, position: int) -> float: ...
 def choose(logits: ArrayLike, coin: float, options: ChooseOptions = ...) -> int: ...
 def decode(
-    steps: Sequence[Step],
+    workers: Sequence[Worker],
     *,
     prompts: ArrayLike,
     offsets: ArrayLike,
@@ -71,4 +89,19 @@ def decode(
     options: ChooseOptions = ...,
     seed: int = 0,
     batch_size: int,
+    log_probs: bool = True,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
+def decode_on_device(
+    model: DeviceModel,
+    *,
+    prompts: ArrayLike,
+    offsets: ArrayLike,
+    rows: int,
+    first_row: int = 0,
+    max_length: int,
+    options: ChooseOptions = ...,
+    seed: int = 0,
+    batch_size: int,
+    log_probs: bool = True,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
+def texts(ids: ArrayLike, offsets: ArrayLike, code_points: NDArray[np.uint32]) -> list[str]: ...

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from makemore.command import Command
+from makemore.device_sampler import CUDA_BATCH_SIZE
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.sampler import BATCH_SIZE, SampleOptions, Sampler
@@ -26,7 +27,9 @@ device_option = click.option(
 )
 threads_option = click.option("--threads", type=int, help="Batches at once.  [default: all cores]")
 batch_size_option = click.option(
-    "--batch-size", default=BATCH_SIZE, show_default=True, help="Rows decoded together."
+    "--batch-size",
+    type=int,
+    help=f"Rows decoded together.  [default: {BATCH_SIZE:,}; samples on CUDA: {CUDA_BATCH_SIZE:,}]",
 )
 
 
@@ -58,7 +61,7 @@ def sample(
     max_length: int | None,
     seed: int | None,
     first_row: int,
-    batch_size: int,
+    batch_size: int | None,
     device: Device,
     threads: int | None,
     as_json: bool,
@@ -125,7 +128,7 @@ def score(
     artifact: Path,
     text: Path,
     encoding: str,
-    batch_size: int,
+    batch_size: int | None,
     device: Device,
     threads: int | None,
     as_json: bool,

@@ -1,4 +1,4 @@
-"""What every `mm-*` command does alike: one line on stderr and exit code 2 for a bad input."""
+"""What every `mm-*` command does alike: its exit codes, and one line on stderr for a bad input."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import click
 
 from makemore.errors import MakemoreError
 
+INTERRUPTED = 130
+"""The shell's exit code for Ctrl-C."""
+
 
 class BadInput(click.ClickException):
     """Shown as one line on stderr."""
@@ -16,11 +19,15 @@ class BadInput(click.ClickException):
 
 
 class Command(click.Command):
-    """A click command whose expected errors are one line on stderr and exit code 2."""
+    """A click command that ends with 130 at Ctrl-C, and with one line on stderr and 2 at an
+    expected error.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             raise  # a reader such as `head` went away: click ends quietly
         except (MakemoreError, OSError, UnicodeEncodeError) as error:

@@ -1,23 +1,20 @@
-"""`mm-inspect`: what is in an artifact; with no argument, what this machine offers."""
+"""`mm-inspect`: what is in an artifact or a run; with no argument, whether makemore works here."""
 
 from __future__ import annotations
 
-import platform
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from makemore._core import Library
 from makemore.artifact import Artifact
 from makemore.command import Command
-from makemore.errors import OptionError, OrtError
-from makemore.loading import load, usable_cores
-from makemore.onnxruntime_library import find_library, installed_packages, open_library
+from makemore.doctor import examine
+from makemore.errors import OptionError
+from makemore.loading import load
 from makemore.sampler import Sampler
 
 
@@ -33,7 +30,8 @@ def inspect(source: Path | None, as_json: bool, plots: Path | None, **options: A
 
     Replays the golden samples of an artifact, and exits with 1 where they differ. With --plots,
     draws a run: bigram counts, losses, embeddings, attention or activations, surprise at a string.
-    With no SOURCE: which ONNX Runtime is found, its version, path and providers, and the machine.
+    With no SOURCE: versions, the ONNX Runtime that is found, the machine, and a self-test of a
+    second; exits with 1 where it fails.
     """
     good = True
     if not plots and (options["text"] or options["string"]):
@@ -45,8 +43,8 @@ def inspect(source: Path | None, as_json: bool, plots: Path | None, **options: A
     elif plots:
         raise OptionError(f"--plots draws a run folder or its best.safetensors, not {source}")
     elif source is None:
-        report = describe_environment()
-        good = "onnxruntime error" not in report
+        report = examine()
+        good = report["works"]
     else:
         report = describe_artifact(source, load(source))
         good = report["golden samples"]["replayed"] == report["golden samples"]["of"]
@@ -55,31 +53,6 @@ def inspect(source: Path | None, as_json: bool, plots: Path | None, **options: A
     else:
         show(report)
     sys.exit(0 if good else 1)
-
-
-def describe_environment() -> dict[str, Any]:
-    """Versions, the ONNX Runtime that artifacts would run on, and the machine."""
-    report: dict[str, Any] = {
-        "makemore": _version("makemore"),
-        "python": f"{platform.python_version()} ({sys.executable})",
-        "machine": f"{platform.system()} {platform.machine()}, {_cpu_name()}",
-        "cpu features": _cpu_features(),
-        "cores": usable_cores(),
-        "onnxruntime packages": installed_packages(),
-    }
-    try:
-        path = find_library()
-        library = open_library()
-    except OrtError as error:
-        report["onnxruntime error"] = str(error)
-    else:
-        report["onnxruntime"] = library.version
-        report["onnxruntime self-test"] = "passed"  # opening it runs a model
-        report["onnxruntime library"] = str(path)
-        report["onnxruntime providers"] = library.providers()
-        report["cuda"] = _cuda(library)
-    packages = ("numpy", "torch", "onnx", "onnxscript", "safetensors")
-    return report | {package: _version(package) for package in packages}
 
 
 def describe_artifact(path: Path, sampler: Sampler) -> dict[str, Any]:
@@ -179,34 +152,3 @@ def _shown(value: Any) -> list[str]:
     if isinstance(value, float):
         return [f"{value:.4f}"]
     return ["none" if value is None else str(value)]
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _cuda(library: Library) -> str:
-    try:
-        library.require_cuda()
-    except OrtError as error:
-        return str(error)
-    return "available"
-
-
-def _cpu_name() -> str:
-    return _cpuinfo("model name") or platform.processor() or "unknown processor"
-
-
-def _cpu_features() -> list[str]:
-    """Vector extensions, as Linux names them; other systems do not tell."""
-    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
-    return [flag for flag in flags if flag.startswith(("avx", "fma", "f16c", "asimd", "sve"))]
-
-
-def _cpuinfo(key: str) -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

@@ -10,6 +10,8 @@ from typing import Literal
 
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
+from makemore.cuda_libraries import require_cuda
+from makemore.device_sampler import DeviceSampler
 from makemore.errors import ArtifactError, OptionError, OrtError
 from makemore.onnxruntime_library import open_library
 from makemore.sampler import Sampler
@@ -55,7 +57,10 @@ def _model_file(path: Path) -> Path:
 
 
 def _load_onnx(file: Path, device: Literal["cpu", "cuda"], threads: int) -> Sampler:
-    model = _core.OnnxModel(open_library(), file, cuda=device == "cuda")
+    library = open_library()
+    if device == "cuda":
+        require_cuda(library)
+    model = _core.OnnxModel(library, file, cuda=device == "cuda")
     text = model.metadata(METADATA_KEY)
     if not text:
         raise ArtifactError(f"{file}: an ONNX file, but not made by mm-export: no metadata")
@@ -63,13 +68,14 @@ def _load_onnx(file: Path, device: Literal["cpu", "cuda"], threads: int) -> Samp
     _check_contract(file, artifact, model)
     time_axes = [state.time_axis for state in artifact.states]
 
+    if device == "cuda":
+        return DeviceSampler(artifact, _core.DeviceModel(model, time_axes))
+
     def new_step() -> Step:
-        if device == "cuda":
-            return _core.DeviceStep(model)
         return _core.CpuStep(model, time_axes)
 
     new_step()  # finds a bad time axis now
-    return Sampler(artifact, new_step, device=device, threads=threads)
+    return Sampler(artifact, new_step, threads=threads)
 
 
 def _check_contract(file: Path, artifact: Artifact, model: _core.OnnxModel) -> None:

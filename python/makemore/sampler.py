@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from operator import sub
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ BATCH_SIZE = 512
 
 ROWS_PER_THREAD = 64
 """Fewer rows than this are not worth a thread of their own."""
+
+_ONE_PROMPT = np.empty(0, dtype=np.int64)
+"""Offsets of prompts where all rows share one."""
 
 
 class Sample(NamedTuple):
@@ -57,14 +60,19 @@ class SampleOptions(TypedDict, total=False):
     max_length: int | None  # None: the artifact's; most tokens of a string
     seed: int | None  # None: fresh entropy
     first_row: int  # 0; number of the first string: (seed, row) names a string for good
-    batch_size: int  # BATCH_SIZE; rows decoded together, which changes the speed only
+    batch_size: int | None  # None: the sampler's; rows decoded together, which changes speed only
 
 
 class Sampler:
     """Samples from a model and scores strings, as `makemore.load` gives it.
 
-    Safe to use from several threads at once: each call decodes with steps of its own.
+    Safe to use from several threads at once: no two calls share a step. What the model says after
+    the prefixes met last is kept for the next call, some 64 MB for each call at a time at most;
+    that changes the speed only.
     """
+
+    batch_size = BATCH_SIZE
+    """Rows decoded together where `sample` is not told."""
 
     def __init__(
         self,
@@ -82,6 +90,7 @@ class Sampler:
         self.new_step = new_step
         self.device = device
         self.threads = threads
+        self._idle: list[_core.Worker] = []
 
     def sample(self, n: int, **options: Unpack[SampleOptions]) -> list[str]:
         """Makes n strings; see `SampleOptions`. A string depends on artifact, options, seed and
@@ -97,7 +106,7 @@ class Sampler:
         """Makes the strings that `sample` makes, each with its ids, log-probability, finish reason,
         seed and row.
         """
-        ids, offsets, log_probs, stopped, seed = self._sample(n, **options)
+        ids, offsets, log_probs, stopped, seed = self._sample(n, **options, log_probs=True)
         first_row = options.get("first_row", 0)
         return [
             Sample(
@@ -111,7 +120,9 @@ class Sampler:
             for i, text in enumerate(self.vocabulary.decode(ids, offsets))
         ]
 
-    def score(self, strings: Sequence[str], *, batch_size: int = BATCH_SIZE) -> NDArray[np.float64]:
+    def score(
+        self, strings: Sequence[str], *, batch_size: int | None = None
+    ) -> NDArray[np.float64]:
         """Natural-log probability of each whole string, its stop included: (n,) float64.
 
         A word that the model does not know counts with the probability of an unknown one. Raises
@@ -119,6 +130,8 @@ class Sampler:
         """
         if isinstance(strings, str):
             raise TypeError("score takes a list of strings, not one string")
+        if batch_size is None:
+            batch_size = BATCH_SIZE
         _require_int64(batch_size=batch_size)
         tokens: list[int] = []
         offsets = [0]
@@ -127,11 +140,10 @@ class Sampler:
             self._check_length(len(ids), f"{string!r} has")
             tokens += [*ids, STOP]
             offsets.append(len(tokens))
-        *_, log_probs, _ = _core.decode(
-            self._steps(len(strings)),
+        *_, log_probs, _ = self._decode(
+            len(strings),
             prompts=np.array(tokens, dtype=np.int64),
             offsets=np.array(offsets, dtype=np.int64),
-            rows=len(strings),
             max_length=max(map(sub, offsets[1:], offsets), default=1),
             batch_size=batch_size,
         )
@@ -150,11 +162,14 @@ class Sampler:
         max_length: int | None = None,
         seed: int | None = None,
         first_row: int = 0,
-        batch_size: int = BATCH_SIZE,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_], int]:
+        batch_size: int | None = None,
+        log_probs: bool = False,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8], int]:
         """Token ids (total,), offsets (n + 1,), log-probabilities (n,), stopped (n,), seed."""
         if max_length is None:
             max_length = self.artifact.max_length
+        if batch_size is None:
+            batch_size = self.batch_size
         _require_int64(n=n, top_k=top_k, max_length=max_length, batch_size=batch_size)
         self._check_length(max_length, "max_length is")
         prompt = self.vocabulary.prompt(prefix)
@@ -170,11 +185,10 @@ class Sampler:
                 raise OptionError(f"{name} is {value}; it must be >= 0 and < 2**64")
         if first_row + n > 2**64:
             raise OptionError(f"first_row is {first_row}; with {n} rows it passes 2**64")
-        ids, lengths, log_probs, stopped = _core.decode(
-            self._steps(n),
+        ids, offsets, nats, stopped = self._decode(
+            n,
             prompts=np.array(prompt, dtype=np.int64),
-            offsets=np.empty(0, dtype=np.int64),
-            rows=n,
+            offsets=_ONE_PROMPT,
             first_row=first_row,
             max_length=max_length,
             options=_core.ChooseOptions(
@@ -186,9 +200,9 @@ class Sampler:
             ),
             seed=seed,
             batch_size=batch_size,
+            log_probs=log_probs,
         )
-        offsets = np.concatenate(([0], np.cumsum(lengths)))
-        return ids, offsets, log_probs, stopped.astype(bool), seed
+        return ids, offsets, nats, stopped, seed
 
     def _check_length(self, length: int, what: str) -> None:
         block_size = self.artifact.block_size
@@ -198,11 +212,23 @@ class Sampler:
                 f"a block of {block_size} holds {block_size - 1}"
             )
 
-    def _steps(self, rows: int) -> list[_core.Step]:
-        """As many steps as threads are worth having for so many rows."""
-        workers = max(1, min(self.threads, rows // ROWS_PER_THREAD))
-        steps = [self.new_step() for _ in range(workers)]
-        return [s if isinstance(s, _core.Step) else _core.PythonStep(s) for s in steps]
+    def _decode(
+        self, rows: int, **request: Any
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
+        """`_core.decode` on as many threads as are worth having for so many rows."""
+        count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
+        workers = [self._worker() for _ in range(count)]
+        decoded = _core.decode(workers, rows=rows, **request)
+        self._idle += [worker for worker in workers if worker.memory]
+        return decoded
+
+    def _worker(self) -> _core.Worker:
+        """One that remembers, if any is idle; those of a call that failed are dropped."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            step = self.new_step()
+            return _core.Worker(step if isinstance(step, _core.Step) else _core.PythonStep(step))
 
 
 def _require_int64(**options: int) -> None:

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from makemore import _core
 from makemore.errors import OptionError
 
 STOP = 0
@@ -69,12 +70,11 @@ class Vocabulary:
 
         `ids` holds no start or stop; `offsets` has shape (n + 1,).
         """
-        text = self._code_points[ids].tobytes().decode("utf-32-le")
-        return [text[begin:end] for begin, end in pairwise(offsets.tolist())]
+        return _core.texts(ids, offsets, self._code_points)
 
     @cached_property
     def _code_points(self) -> NDArray[np.uint32]:
-        return np.array([0, *map(ord, self.tokens)], dtype="<u4")  # (V,)
+        return np.array([0, *map(ord, self.tokens)], dtype=np.uint32)  # (V,)
 
     def _shown(self) -> str:
         shown = "".join(self.tokens[:64])

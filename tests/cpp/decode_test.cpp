@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <stdexcept>
 #include <thread>
 
@@ -88,13 +89,23 @@ Ids decode_alone(const DecodeRequest& request, std::int64_t row) {
   return {fed.begin() + 1, fed.end()};
 }
 
+const auto kNoPoll = [] {};
+
+Decoded decode_with(std::vector<Step*> steps, const DecodeRequest& request,
+                    const std::function<void()>& poll = kNoPoll) {
+  std::deque<Worker> workers;
+  std::vector<Worker*> pointers;
+  for (Step* step : steps) pointers.push_back(&workers.emplace_back(*step));
+  return decode(pointers, request, poll);
+}
+
 template <class AStep = HistoryStep>
-Decoded decode_on(
-    int workers, const DecodeRequest& request, const std::function<void()>& poll = [] {}) {
+Decoded decode_on(int workers, const DecodeRequest& request,
+                  const std::function<void()>& poll = kNoPoll) {
   std::vector<AStep> steps(static_cast<std::size_t>(workers));
   std::vector<Step*> pointers;
   for (AStep& step : steps) pointers.push_back(&step);
-  return decode(pointers, request, poll);
+  return decode_with(pointers, request, poll);
 }
 
 DecodeRequest request_of(std::int64_t rows, std::int64_t batch_size) {
@@ -182,8 +193,7 @@ TEST_CASE("a prefix that rows share is run once") {
   auto request = request_of(500, 500);
   request.choose.temperature = 0;
   HistoryStep step;
-  Step* pointer = &step;
-  const auto decoded = decode({&pointer, 1}, request, [] {});
+  const auto decoded = decode_with({&step}, request);
   CHECK(step.rows_run <= request.max_length);
   CHECK(rows_of(decoded).back() == rows_of(decoded).front());
 }
@@ -195,7 +205,7 @@ TEST_CASE("no rows give nothing") {
 }
 
 TEST_CASE("a request that cannot be is refused") {
-  CHECK_THROWS_AS(decode({}, request_of(1, 1), [] {}), OptionError);
+  CHECK_THROWS_AS(decode({}, request_of(1, 1), kNoPoll), OptionError);
   CHECK_THROWS_AS(decode_on(1, request_of(-1, 1)), OptionError);
   CHECK_THROWS_AS(decode_on(1, request_of(1, 0)), OptionError);
   auto request = request_of(1, 1);
@@ -267,20 +277,15 @@ DecodeRequest endless_request(std::int64_t rows) {
 
 TEST_CASE("an exception in a step reaches the caller") {
   Fails fails(1);
-  Step* step = &fails;
-  CHECK_THROWS_AS(decode({&step, 1}, request_of(10, 1), [] {}), Broken);
+  CHECK_THROWS_AS(decode_with({&fails}, request_of(10, 1)), Broken);
 }
 
 TEST_CASE("an exception in one worker stops the others, which would never end") {
   // The first step looks ahead before there are workers: its second reset is its first as one.
   Endless first_of_fine, fails_as_second(1);
-  CHECK_THROWS_AS(
-      decode(std::array<Step*, 2>{&first_of_fine, &fails_as_second}, endless_request(2), [] {}),
-      Broken);
+  CHECK_THROWS_AS(decode_with({&first_of_fine, &fails_as_second}, endless_request(2)), Broken);
   Endless fails_as_first(2), second_of_fine;
-  CHECK_THROWS_AS(
-      decode(std::array<Step*, 2>{&fails_as_first, &second_of_fine}, endless_request(2), [] {}),
-      Broken);
+  CHECK_THROWS_AS(decode_with({&fails_as_first, &second_of_fine}, endless_request(2)), Broken);
 }
 
 TEST_CASE("poll interrupts one worker or many, on the calling thread") {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <memory>
 
@@ -45,7 +46,10 @@ Decoded sample(const std::vector<Step*>& steps, std::int64_t batch_size) {
   request.max_length = 7;
   request.seed = 5;
   request.batch_size = batch_size;
-  return decode(steps, request, [] {});
+  std::deque<Worker> workers;
+  std::vector<Worker*> pointers;
+  for (Step* step : steps) pointers.push_back(&workers.emplace_back(*step));
+  return decode(pointers, request, [] {});
 }
 
 }  // namespace
@@ -73,7 +77,8 @@ TEST_CASE("every step gives the same strings, whatever the batch size and the wo
     CAPTURE(tiny.name);
     const auto model = open(tiny.name);
     CpuStep alone(model, tiny.time_axes), other(model, tiny.time_axes);
-    DeviceStep device(model), second_device(model);
+    const auto on_device = std::make_shared<const DeviceModel>(model, tiny.time_axes);
+    DeviceStep device(on_device), second_device(on_device);
     const Decoded expected = sample({&alone}, 1);
     for (const std::vector<Step*>& steps :
          {std::vector<Step*>{&alone}, {&alone, &other}, {&device}, {&device, &second_device}}) {
@@ -102,7 +107,7 @@ TEST_CASE("a step takes no rows, and more or fewer than before") {
   for (const Tiny& tiny : kModels) {
     const auto model = open(tiny.name);
     CpuStep cpu(model, tiny.time_axes);
-    DeviceStep device(model);
+    DeviceStep device(std::make_shared<const DeviceModel>(model, tiny.time_axes));
     for (Step* step : {static_cast<Step*>(&cpu), static_cast<Step*>(&device)}) {
       step->reset(0);
       CHECK(step->run({}, {}).empty());
@@ -125,7 +130,7 @@ TEST_CASE("a step takes no rows, and more or fewer than before") {
 TEST_CASE("rows, tokens and parents that do not fit are refused") {
   const auto model = open("history");
   CpuStep cpu(model, Axes{std::nullopt, std::nullopt});
-  DeviceStep device(model);
+  DeviceStep device(std::make_shared<const DeviceModel>(model, Axes{std::nullopt, std::nullopt}));
   const std::array<std::int64_t, 2> zeros{0, 0}, beyond{0, 2}, before{0, -1}, crossed{1, 0};
   for (Step* step : {static_cast<Step*>(&cpu), static_cast<Step*>(&device)}) {
     CHECK_THROWS_AS(step->reset(-1), OptionError);

@@ -27,6 +27,7 @@ from makemore_export.verification import ExportError, verify
 from msgspec.structs import replace
 from small_runs import LINES, trained
 from test_checkpoint import killed_after
+from test_device_decode import check_same, on_device, on_host
 
 FILES = {"model.onnx", "model.ts", "README.md", "report.json"}
 
@@ -63,6 +64,13 @@ def test_both_files_and_pytorch_give_the_same_samples(exported):
     wanted = eager_sampler(model, describe(source.run, source.progress, model)).sample(1000, seed=7)
     for file in ("model.onnx", "model.ts"):
         assert makemore.load(folder / file, threads=1).sample(1000, seed=7) == wanted
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.8, "top_k": 9, "top_p": 0.9}], ids=str)
+def test_a_decode_on_a_device_makes_the_samples_of_the_host(exported, options):
+    file = exported[0] / "model.onnx"
+    made = on_device(file).sample_ids(10_000, seed=5, batch_size=4096, **options)
+    check_same(made, on_host(file).sample_ids(10_000, seed=5, **options))
 
 
 def test_the_score_of_the_artifact_is_the_loss_of_the_model(exported):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 from makemore.artifact import StateSpec
@@ -18,6 +18,16 @@ Size = Annotated[int, Meta(ge=1)]
 
 DropoutRate = Annotated[float, Meta(ge=0, lt=1)]
 """The share of values that training sets to 0, at random."""
+
+
+class StepFunction(NamedTuple):
+    """The ONNX function that a model's step is exported as, for runtimes with a kernel of its name.
+
+    Its inputs are those of the step, then the model's parameters in their order.
+    """
+
+    name: str
+    attributes: dict[str, int | float]
 
 
 class Model(nn.Module, ABC):
@@ -36,6 +46,9 @@ class Model(nn.Module, ABC):
     config: Any
     block_size: int | None
     """Positions that the model knows, or None where any position will do."""
+
+    step_function: StepFunction | None = None
+    """None: the nodes of the step are exported as they are."""
 
     @abstractmethod
     def forward(self, tokens: Tensor) -> Tensor:

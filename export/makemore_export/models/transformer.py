@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makemore_export.models.dropout import Dropout
-from makemore_export.models.model import DropoutRate, Model, Size
+from makemore_export.models.model import DropoutRate, Model, Size, StepFunction
 from makemore_export.recipe import Recipe
 
 
@@ -105,6 +105,9 @@ class Transformer(Model):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln = nn.LayerNorm(config.n_embd)
         self.head = nn.Linear(config.n_embd, vocab_size, bias=False)
+        self.step_function = StepFunction(
+            "TransformerStep", {"n_head": config.n_head, "epsilon": self.ln.eps}
+        )
         future = torch.full((config.block_size, config.block_size), -torch.inf).triu(1)
         self.register_buffer("future", future[:, None], persistent=False)  # [position, 0, slot]
         self._initialise()

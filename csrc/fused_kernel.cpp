@@ -1,0 +1,311 @@
+// A transformer's step in vector code, compiled once for each kind of processor and named after it.
+//
+// Every sum runs in one order, whatever the number of rows and the place of a row among them, so a
+// row's logits have the same bits in every batch. Only our own code is called: a function shared
+// with other files might be linked as it was compiled here, and run where it cannot.
+#include "fused_model.h"
+
+namespace makemore::fused {
+namespace {
+
+#if defined(__AVX512F__)
+#define KERNEL x86_64_v4
+constexpr std::size_t kLanes = 16, kTileRows = 6;
+constexpr const char* kName = "x86-64-v4";
+#elif defined(__AVX2__)
+#define KERNEL x86_64_v3
+constexpr std::size_t kLanes = 8, kTileRows = 3;  // only 16 registers
+constexpr const char* kName = "x86-64-v3";
+#else
+#define KERNEL neon
+constexpr std::size_t kLanes = 4, kTileRows = 6;
+constexpr const char* kName = "neon";
+#endif
+constexpr std::size_t kTileVectors = 4;
+constexpr std::size_t kPanel = kTileVectors * kLanes;
+constexpr std::size_t kChunkRows = 96;  // go through all layers together, their values in the cache
+
+template <class T, std::size_t Lanes>
+struct VectorOf {
+  typedef T Type __attribute__((vector_size(Lanes * sizeof(T))));
+};
+template <std::size_t Lanes>
+using Floats = typename VectorOf<float, Lanes>::Type;
+using Vector = Floats<kLanes>;
+using Integers = VectorOf<std::uint32_t, kLanes>::Type;
+
+#define INLINE [[gnu::always_inline]] inline
+
+template <std::size_t Lanes = kLanes>
+INLINE Floats<Lanes> load(const float* from) {
+  Floats<Lanes> vector;
+  __builtin_memcpy(&vector, from, sizeof(vector));
+  return vector;
+}
+
+template <class Values>
+INLINE void store(float* to, Values vector) {
+  __builtin_memcpy(to, &vector, sizeof(vector));
+}
+
+template <class To, class From>
+INLINE To bits(From from) {
+  To to;
+  __builtin_memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
+/// Of all lanes, half onto half.
+template <std::size_t Lanes>
+INLINE float sum(Floats<Lanes> vector) {
+  if constexpr (Lanes == 1) {
+    return vector[0];
+  } else {
+    Floats<Lanes / 2> halves[2];
+    __builtin_memcpy(halves, &vector, sizeof(vector));
+    return sum<Lanes / 2>(halves[0] + halves[1]);
+  }
+}
+
+/// e^x to 2 units in the last place; e^-87 below, e^88 above. 2^n by its bits, e^r by a polynomial.
+INLINE Vector exp(Vector x) {
+  constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: added, it leaves n in the low bits
+  x = x < -87.0f ? Vector{} - 87.0f : x;
+  x = x > 88.0f ? Vector{} + 88.0f : x;
+  const Vector shifted = x * 1.44269504f + kToInteger;
+  const Vector n = shifted - kToInteger;
+  const Vector r = x - n * 0.693145752f - n * 1.42860677e-6f;
+  Vector p = r * 1.98756915e-4f + 1.39819995e-3f;
+  p = p * r + 8.33345205e-3f;
+  p = p * r + 4.16657962e-2f;
+  p = p * r + 1.66666655e-1f;
+  p = p * r + 5.00000012e-1f;
+  p = p * r * r + r + 1.0f;
+  return bits<Vector>(bits<Integers>(p) + (bits<Integers>(shifted) << 23));
+}
+
+/// x (1 + tanh(u)) / 2 = x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
+INLINE Vector gelu(Vector x) {
+  return x / (1.0f + exp(x * (-1.59576912f - 0.0713548163f * (x * x))));
+}
+
+enum class Then { kStore, kAdd, kGelu };
+
+/// `Rows` rows by `Vectors` vectors of outputs of a panel, of which `columns` are there.
+template <std::size_t Rows, std::size_t Vectors>
+void tile(const float* x, std::size_t inputs, const float* panel, const float* bias, float* out,
+          std::size_t stride, std::size_t columns, Then then) {
+  Vector sums[Rows][Vectors];
+  for (std::size_t row = 0; row < Rows; ++row) {
+    for (std::size_t v = 0; v < Vectors; ++v) sums[row][v] = load(bias + v * kLanes);
+  }
+  for (std::size_t k = 0; k < inputs; ++k) {
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      const Vector weight = load(panel + (k * Vectors + v) * kLanes);
+      for (std::size_t row = 0; row < Rows; ++row) sums[row][v] += x[row * inputs + k] * weight;
+    }
+  }
+  for (std::size_t row = 0; row < Rows; ++row, out += stride) {
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      if (then == Then::kAdd) sums[row][v] += load(out + v * kLanes);
+      if (then == Then::kGelu) sums[row][v] = gelu(sums[row][v]);
+    }
+    if (columns == Vectors * kLanes) {
+      for (std::size_t v = 0; v < Vectors; ++v) store(out + v * kLanes, sums[row][v]);
+    } else {
+      __builtin_memcpy(out, sums[row], columns * sizeof(float));
+    }
+  }
+}
+
+using Tile = decltype(&tile<1, 1>);
+#define ROWS(n) {tile<n, 1>, tile<n, 2>, tile<n, 3>, tile<n, 4>}
+constexpr Tile kTiles[][kTileVectors] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
+
+/// From x (rows, inputs) to out (rows, outputs).
+void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Then then) {
+  const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
+  for (std::size_t column = 0; column < weight.outputs; column += kPanel) {
+    const std::size_t left = weight.outputs - column;
+    const std::size_t columns = left < kPanel ? left : kPanel;
+    const std::size_t vectors = (columns + kLanes - 1) / kLanes;
+    for (std::size_t i = 0; i < tiles; ++i) {
+      const std::size_t first = i * rows / tiles, end = (i + 1) * rows / tiles;
+      kTiles[end - first - 1][vectors - 1](
+          x + first * weight.inputs, weight.inputs, weight.panels + column * weight.inputs,
+          weight.bias + column, out + first * weight.outputs + column, weight.outputs, columns,
+          then);
+    }
+  }
+}
+
+/// LayerNorm of each of x (rows, width).
+void normalise(const Norm& norm, float epsilon, const float* x, std::size_t rows, std::size_t width,
+               float* out) {
+  const std::size_t whole = width / kLanes * kLanes;
+  for (; rows > 0; --rows, x += width, out += width) {
+    Vector sums{}, squares{};
+    for (std::size_t i = 0; i < whole; i += kLanes) sums += load(x + i);
+    float mean = sum<kLanes>(sums);
+    for (std::size_t i = whole; i < width; ++i) mean += x[i];
+    mean /= static_cast<float>(width);
+    for (std::size_t i = 0; i < whole; i += kLanes) {
+      const Vector apart = load(x + i) - mean;
+      squares += apart * apart;
+    }
+    float variance = sum<kLanes>(squares);
+    for (std::size_t i = whole; i < width; ++i) variance += (x[i] - mean) * (x[i] - mean);
+    const float scale = 1.0f / __builtin_sqrtf(variance / static_cast<float>(width) + epsilon);
+    for (std::size_t i = 0; i < whole; i += kLanes) {
+      const Vector scaled = (load(x + i) - mean) * scale;
+      store(out + i, scaled * load(norm.weight + i) + load(norm.bias + i));
+    }
+    for (std::size_t i = whole; i < width; ++i) {
+      out[i] = (x[i] - mean) * scale * norm.weight[i] + norm.bias[i];
+    }
+  }
+}
+
+/// `Vectors` vectors of what the heads of a row read, from `column` on: the mean of `used` slots of
+/// its values (T, C), weighed by `weights` (heads, used).
+template <std::size_t Lanes, std::size_t Vectors>
+INLINE void read(const Model& model, const float* weights, const float* values, std::size_t used,
+                 std::size_t column, float* out) {
+  const std::size_t size = model.width / model.heads;
+  const float* weight[Vectors];
+  Floats<Lanes> sums[Vectors]{};
+  float totals[Vectors]{};
+  for (std::size_t v = 0; v < Vectors; ++v)
+    weight[v] = weights + (column + v * Lanes) / size * used;
+  for (std::size_t slot = 0; slot < used; ++slot) {
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      sums[v] += weight[v][slot] * load<Lanes>(values + slot * model.width + column + v * Lanes);
+      totals[v] += weight[v][slot];
+    }
+  }
+  for (std::size_t v = 0; v < Vectors; ++v) store(out + column + v * Lanes, sums[v] / totals[v]);
+}
+
+/// Scaled dot-product attention of one row: its query (C) against the `used` slots of its caches
+/// (T, C). Heads are of whole vectors; `scores` has room for (heads, used) and a vector.
+template <std::size_t Lanes>
+void attend(const Model& model, const float* query, const float* keys, const float* values,
+            std::size_t used, float* scores, float* out) {
+  const std::size_t width = model.width, size = width / model.heads;
+  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(size));
+  for (std::size_t slot = 0; slot < used; ++slot) {
+    float* score = scores + slot;
+    for (std::size_t head = 0; head < width; head += size, score += used) {
+      Floats<Lanes> products{};
+      for (std::size_t i = head; i < head + size; i += Lanes) {
+        products += load<Lanes>(query + i) * load<Lanes>(keys + slot * width + i);
+      }
+      *score = sum<Lanes>(products) * scale;
+    }
+  }
+  for (float* score = scores; score < scores + model.heads * used; score += used) {
+    float highest = score[0];
+    for (std::size_t slot = 1; slot < used; ++slot) {
+      highest = highest > score[slot] ? highest : score[slot];
+    }
+    for (std::size_t slot = 0; slot < used; ++slot) score[slot] -= highest;
+  }
+  for (std::size_t i = 0; i < model.heads * used; i += kLanes) {
+    store(scores + i, exp(load(scores + i)));
+  }
+  std::size_t column = 0;
+  for (; column + 4 * Lanes <= width; column += 4 * Lanes) {
+    read<Lanes, 4>(model, scores, values, used, column, out);
+  }
+  for (; column < width; column += Lanes) {
+    read<Lanes, 1>(model, scores, values, used, column, out);
+  }
+}
+
+using Attend = decltype(&attend<1>);
+
+/// With the widest vectors that a head is made of.
+template <std::size_t Lanes = kLanes>
+Attend attend_for(std::size_t size) {
+  if constexpr (Lanes == 1) {
+    return attend<1>;
+  } else {
+    return size % Lanes == 0 ? attend<Lanes> : attend_for<Lanes / 2>(size);
+  }
+}
+
+/// Writes the keys and values of qkv (rows, 3 C) to a layer's caches and reads what is in them up
+/// to each row's position; out is (rows, C).
+void attention(const Model& model, const float* qkv, const std::int64_t* positions,
+               std::size_t rows, float* keys, float* values, float* scores, float* out) {
+  const std::size_t width = model.width, cache = model.block_size * width;
+  const Attend attend = attend_for(width / model.heads);
+  for (std::size_t row = 0; row < rows; ++row) {
+    const auto slot = static_cast<std::size_t>(positions[row]);
+    __builtin_memcpy(keys + slot * width, qkv + width, width * sizeof(float));
+    __builtin_memcpy(values + slot * width, qkv + 2 * width, width * sizeof(float));
+    if (row + 1 < rows) {  // the caches of many rows lie far away
+      const auto next = static_cast<std::size_t>(positions[row + 1] + 1) * width;
+      for (std::size_t i = 0; i < next; i += 16) {
+        __builtin_prefetch(keys + cache + i);
+        __builtin_prefetch(values + cache + i);
+      }
+    }
+    attend(model, qkv, keys, values, slot + 1, scores, out);
+    keys += cache;
+    values += cache;
+    qkv += 3 * width;
+    out += width;
+  }
+}
+
+std::size_t scratch_floats(const Model& model, std::size_t rows) {
+  rows = rows < kChunkRows ? rows : kChunkRows;
+  return rows * 6 * model.width + model.heads * (model.block_size + kLanes) + kPanel;
+}
+
+/// Rows `first` to `first` + `rows` of the batch through all layers.
+void forward(const Model& model, const Batch& batch, std::size_t first, std::size_t rows,
+             float* scratch) {
+  const std::size_t width = model.width, cache = model.block_size * width;
+  const std::int64_t* positions = batch.positions + first;
+  float* x = scratch;                // (rows, C)
+  float* normed = x + rows * width;  // (rows, C)
+  float* wide = normed + rows * width;
+  float* scores = wide + rows * 4 * width + kPanel;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const auto token = static_cast<std::size_t>(batch.tokens[first + row]);
+    const float* of_token = model.token_embedding + token * width;
+    const float* of_position =
+        model.position_embedding + static_cast<std::size_t>(positions[row]) * width;
+    for (std::size_t i = 0; i < width; ++i) x[row * width + i] = of_token[i] + of_position[i];
+  }
+  for (std::size_t i = 0; i < model.layer_count; ++i) {
+    const Layer& layer = model.layers[i];
+    normalise(layer.ln_1, model.epsilon, x, rows, width, normed);
+    linear(layer.attention, normed, rows, wide, Then::kStore);
+    attention(model, wide, positions, rows, batch.caches[2 * i] + first * cache,
+              batch.caches[2 * i + 1] + first * cache, scores, normed);
+    linear(layer.projection, normed, rows, x, Then::kAdd);
+    normalise(layer.ln_2, model.epsilon, x, rows, width, normed);
+    linear(layer.mlp_up, normed, rows, wide, Then::kGelu);
+    linear(layer.mlp_down, wide, rows, x, Then::kAdd);
+  }
+  normalise(model.ln, model.epsilon, x, rows, width, normed);
+  linear(model.head, normed, rows, batch.logits + first * model.vocab_size, Then::kStore);
+}
+
+void step(const Model& model, const Batch& batch, float* scratch) {
+  const std::size_t chunks = (batch.rows + kChunkRows - 1) / kChunkRows;
+  for (std::size_t i = 0; i < chunks; ++i) {
+    const std::size_t first = i * batch.rows / chunks, end = (i + 1) * batch.rows / chunks;
+    forward(model, batch, first, end - first, scratch);
+  }
+}
+
+}  // namespace
+
+extern const Kernel KERNEL;
+constinit const Kernel KERNEL{kName, kLanes, kPanel, scratch_floats, step};
+
+}  // namespace makemore::fused

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "fused_model.h"
+
+namespace makemore::fused {
+
+/// The kernels that this processor runs, the fastest first; none on a kind of machine that the
+/// vector code is not built for.
+std::vector<const Kernel*> kernels();
+
+/// A parameter as the file has it, row by row; a vector has one column.
+struct Parameter {
+  const float* values;
+  std::size_t rows, columns;
+};
+
+/// Memory aligned to the widest vector.
+struct alignas(64) Line {
+  float values[16];
+};
+
+/// A transformer's step: its weights packed for a kernel. Immutable, so many threads may share one.
+class FusedStep {
+ public:
+  /// `parameters`: token and position embedding; of each layer ln_1, attention, projection, ln_2,
+  /// mlp_up and mlp_down, each a weight and a bias; the last norm's two; the head's weight.
+  /// Throws ArtifactError where they do not fit together.
+  FusedStep(const Kernel& kernel, std::span<const Parameter> parameters, std::int64_t heads,
+            float epsilon);
+  FusedStep(const FusedStep&) = delete;
+  FusedStep& operator=(const FusedStep&) = delete;
+
+  const Model& model() const { return model_; }
+
+  /// Feeds each row its token at its position, both (B,). `caches`, a key and a value of each
+  /// layer, (B, T, C), are written in place; logits is (B, V). Throws OptionError for a token or a
+  /// position that the model does not know.
+  void run(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions,
+           std::span<float* const> caches, float* logits) const;
+
+ private:
+  class Reader;
+
+  float* room(std::size_t floats);
+  const float* table(Reader& reader, std::size_t rows, std::size_t columns);
+  Norm norm(Reader& reader);
+  Linear linear(Reader& reader, std::size_t outputs, std::size_t inputs, bool has_bias = true);
+
+  const Kernel& kernel_;
+  std::vector<std::vector<Line>> memory_;
+  std::vector<Layer> layers_;
+  Model model_{};
+};
+
+}  // namespace makemore::fused

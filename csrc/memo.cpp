@@ -1,0 +1,108 @@
+#include "memo.h"
+
+#include <algorithm>
+
+namespace makemore {
+
+Memo::Memo(Step& step) : step_(step), vocab_size_(static_cast<std::size_t>(step.vocab_size())) {}
+
+Memo::Node Memo::begin(const ChooseOptions& options) {
+  if (bytes() > kLimit) forget();
+  if (!chooser_ || options != options_) {
+    chooser_.emplace(options, step_.vocab_size());
+    options_ = options;
+    ++options_number_;
+  }
+  in_step_.clear();  // others may have used the step
+  if (facts_.empty()) add(kNone, 0, 0);
+  return 0;
+}
+
+std::size_t Memo::node_bytes() const {
+  const std::size_t token = sizeof(float) + sizeof(double) + sizeof(Node);
+  return token * vocab_size_ + sizeof(Facts) + step_.state_bytes();
+}
+
+void Memo::forget() {
+  facts_.clear();
+  logits_.clear();
+  cumulative_.clear();
+  children_.clear();
+  unknown_.clear();
+  in_step_.clear();
+  merged_.clear();
+}
+
+Memo::Node Memo::find(Node node, std::int64_t token) {
+  const std::int64_t position = facts_[index(node)].position + 1;
+  if (!step_.is_stateless()) return add(node, token, position);
+  const std::size_t place =
+      static_cast<std::size_t>(position) * vocab_size_ + static_cast<std::size_t>(token);
+  if (place >= merged_.size()) merged_.resize(place + vocab_size_, kNone);
+  if (merged_[place] == kNone) merged_[place] = add(node, token, position);
+  return merged_[place];
+}
+
+Memo::Node Memo::add(Node parent, std::int64_t token, std::int64_t position) {
+  const auto node = static_cast<Node>(facts_.size());
+  facts_.push_back({token, position, parent, false, 0, 0.0, {}});
+  const std::size_t size = facts_.size() * vocab_size_;
+  logits_.resize(size);
+  cumulative_.resize(size);
+  children_.resize(size, kNone);
+  unknown_.push_back(node);
+  return node;
+}
+
+void Memo::evaluate(std::size_t rows) {
+  for (std::size_t begin = 0; begin < unknown_.size(); begin += rows) {
+    run(std::span(unknown_).subspan(begin, std::min(rows, unknown_.size() - begin)));
+  }
+  unknown_.clear();
+}
+
+void Memo::run(std::span<const Node> nodes) {
+  static const State kStart;
+  std::vector<const State*> states;
+  std::vector<std::int64_t> tokens, positions;
+  for (std::size_t row = 0; row < nodes.size(); ++row) {
+    const Facts& facts = facts_[index(nodes[row])];
+    const bool starts = facts.parent == kNone;
+    const bool there = !starts && row < in_step_.size() && in_step_[row] == facts.parent;
+    const State* state = starts ? &kStart : &facts_[index(facts.parent)].state;
+    states.push_back(there ? nullptr : state);
+    tokens.push_back(facts.token);
+    positions.push_back(facts.position);
+  }
+  step_.restore(states);
+  const auto logits = step_.run(tokens, positions);
+  in_step_.assign(nodes.begin(), nodes.end());
+  for (std::size_t row = 0; row < nodes.size(); ++row) {
+    Facts& facts = facts_[index(nodes[row])];
+    std::ranges::copy(logits.subspan(row * vocab_size_, vocab_size_),
+                      logits_.begin() + static_cast<std::ptrdiff_t>(at(nodes[row], 0)));
+    step_.save(static_cast<std::int64_t>(row), facts.state);
+    facts.known = true;
+  }
+}
+
+std::span<const double> Memo::cumulative(Node node) {
+  const auto row = std::span(cumulative_).subspan(at(node, 0), vocab_size_);
+  Facts& facts = facts_[index(node)];
+  if (facts.prepared != options_number_) {
+    chooser_->prepare(std::span(logits_).subspan(at(node, 0), vocab_size_));
+    std::ranges::copy(chooser_->cumulative(), row.begin());
+    facts.prepared = options_number_;
+  }
+  return row;
+}
+
+double Memo::add_log_prob(double log_prob, Node node, std::int64_t token) {
+  Facts& facts = facts_[index(node)];
+  if (facts.normalizer == 0) {
+    facts.normalizer = log_sum_exp(std::span(logits_).subspan(at(node, 0), vocab_size_));
+  }
+  return log_prob + logits_[at(node, token)] - facts.normalizer;
+}
+
+}  // namespace makemore

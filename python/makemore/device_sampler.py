@@ -1,0 +1,35 @@
+"""The sampler of a device: strings are decoded there, and the host sees their tokens alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore import _core
+from makemore.artifact import Artifact
+from makemore.sampler import Sampler
+
+CUDA_BATCH_SIZE = 16_384
+"""Rows in flight on a GPU unless told otherwise; fewer where its memory does not hold them."""
+
+
+class DeviceSampler(Sampler):
+    """A `Sampler` whose strings are decoded on the device; scores are summed up on the host."""
+
+    batch_size = CUDA_BATCH_SIZE
+
+    def __init__(
+        self, artifact: Artifact, model: _core.DeviceModel, *, device: str = "cuda"
+    ) -> None:
+        """A sampler over a model that is on `device`."""
+        super().__init__(artifact, lambda: _core.DeviceStep(model), device=device)
+        self._model = model
+
+    def _decode(
+        self, rows: int, **request: Any
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
+        if request["offsets"].size > 0:  # a string of its own for each row, to be scored
+            return super()._decode(rows, **request)
+        return _core.decode_on_device(self._model, rows=rows, **request)

@@ -1,0 +1,99 @@
+// The device's step and sampler in a real ONNX Runtime, on the memory of the CPU.
+#include <doctest/doctest.h>
+
+#include <memory>
+
+#include "device_block_step.h"
+#include "device_step.h"
+#include "row_by_row.h"
+
+using namespace makemore;
+
+namespace {
+
+using Ids = std::vector<std::int64_t>;
+using Axes = std::vector<std::optional<std::int64_t>>;
+
+struct Tiny {
+  const char* name;
+  Axes time_axes;
+};
+const std::vector<Tiny> kModels{{"bigram", {}},
+                                {"sparse", {}},
+                                {"history", {std::nullopt, std::nullopt}},
+                                {"cache", {1}},
+                                {"cache", {std::nullopt}}};  // a promise that need not be used
+
+std::shared_ptr<const DeviceModel> open(const Tiny& tiny) {
+  static const auto library = std::make_shared<const ort::Library>(ORT_LIBRARY);
+  const std::string path = std::string(ARTIFACTS "/") + tiny.name + "/model.onnx";
+  return std::make_shared<const DeviceModel>(
+      std::make_shared<const OnnxModel>(library, path, ort::Device::kCpu), tiny.time_axes);
+}
+
+/// The model's logits by its definition: all tokens fed one after the other to a fresh row.
+LogitsOf logits_by(Step& step) {
+  return [&step](const Ids& fed) {
+    step.reset(1);
+    std::span<const float> logits;
+    for (std::int64_t position = 0; position < std::ssize(fed); ++position) {
+      logits = step.run(std::span(fed).subspan(static_cast<std::size_t>(position), 1),
+                        std::span(&position, 1));
+    }
+    return std::vector<float>(logits.begin(), logits.end());
+  };
+}
+
+const std::vector<ChooseOptions> kOptions{
+    {},
+    {.temperature = 0.6, .mask = {}},
+    {.temperature = 0, .mask = {}},
+    {.top_k = 2, .mask = {}},
+    {.top_p = 0.7, .mask = {}},
+    {.min_p = 0.4, .mask = {}},
+    {.mask = {1}},
+    {.temperature = 0, .top_k = 1, .top_p = 0.1, .min_p = 1, .mask = {2}},
+    {.temperature = 1.5, .top_k = 3, .top_p = 0.9, .min_p = 0.2, .mask = {3}}};
+
+}  // namespace
+
+TEST_CASE("the sampler on the device makes the strings of the definition, whatever the options") {
+  for (const Tiny& tiny : kModels) {
+    CAPTURE(tiny.name);
+    const auto device = open(tiny);
+    DeviceStep alone(device);
+    for (const ChooseOptions& options : kOptions) {
+      DecodeRequest request;
+      request.rows = 60;
+      request.max_length = 7;
+      request.seed = 5;
+      request.batch_size = 16;
+      request.choose = options;
+      DeviceBlockStep step(device, options);
+      const Decoded made = decode_on_device(step, request, [] {});
+      const Decoded expected = row_by_row(logits_by(alone), step.vocab_size(), request);
+      CHECK(made.tokens == expected.tokens);
+      CHECK(made.lengths == expected.lengths);
+      CHECK(made.finished == expected.finished);
+      for (std::size_t i = 0; i < made.log_probs.size(); ++i) {
+        CHECK(made.log_probs[i] == doctest::Approx(expected.log_probs[i]).epsilon(1e-12));
+      }
+    }
+  }
+}
+
+TEST_CASE("options outside their range are refused before anything runs") {
+  const auto device = open(kModels[0]);
+  for (const ChooseOptions& options : {ChooseOptions{.temperature = -1, .mask = {}},
+                                       {.top_k = -1, .mask = {}},
+                                       {.top_p = 0, .mask = {}},
+                                       {.min_p = 2, .mask = {}},
+                                       {.mask = {4}}}) {
+    CHECK_THROWS_AS(DeviceBlockStep(device, options), OptionError);
+  }
+}
+
+TEST_CASE("time axes that are not as many as the states are refused") {
+  CHECK_THROWS_AS(open({"cache", {}}), ArtifactError);
+  CHECK_THROWS_AS(open({"bigram", {1}}), ArtifactError);
+}

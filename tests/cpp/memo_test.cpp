@@ -1,0 +1,186 @@
+#include "memo.h"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#include "row_by_row.h"
+#include "walk.h"
+
+using namespace makemore;
+
+namespace {
+
+using Ids = std::vector<std::int64_t>;
+constexpr std::int64_t kVocabSize = 5;
+
+std::vector<float> logits_of(const Ids& fed) {
+  std::uint32_t hash = 17;
+  for (const std::int64_t token : fed) hash = hash * 31 + static_cast<std::uint32_t>(token);
+  std::vector<float> logits(kVocabSize);
+  for (float& logit : logits) logit = static_cast<float>((hash = hash * 1103515245 + 12345) >> 30);
+  return logits;
+}
+
+std::vector<float> logits_of_last(const Ids& fed) {
+  return logits_of({fed.back(), static_cast<std::int64_t>(fed.size())});
+}
+
+/// A model whose state is all that it was fed, which can be saved; or one without any.
+class SavedStep : public Step {
+ public:
+  explicit SavedStep(bool stateless = false) : stateless_(stateless) {}
+
+  std::int64_t vocab_size() const override { return kVocabSize; }
+  bool can_save() const override { return true; }
+  bool is_stateless() const override { return stateless_; }
+  std::size_t state_bytes() const override { return bytes_a_state; }
+  void reset(std::int64_t rows) override { fed_.assign(static_cast<std::size_t>(rows), {}); }
+
+  std::span<const float> run(std::span<const std::int64_t> tokens,
+                             std::span<const std::int64_t> positions) override {
+    REQUIRE(tokens.size() == fed_.size());
+    logits_.clear();
+    for (std::size_t row = 0; row < fed_.size(); ++row) {
+      if (stateless_) fed_[row].resize(static_cast<std::size_t>(positions[row]));
+      REQUIRE(positions[row] == std::ssize(fed_[row]));
+      fed_[row].push_back(tokens[row]);
+      const auto logits = stateless_ ? logits_of_last(fed_[row]) : logits_of(fed_[row]);
+      logits_.insert(logits_.end(), logits.begin(), logits.end());
+    }
+    rows_run += std::ssize(fed_);
+    most_rows = std::max(most_rows, std::ssize(fed_));
+    return logits_;
+  }
+
+  void select(std::span<const std::int64_t> parents) override {
+    std::vector<Ids> next;
+    for (const std::int64_t parent : parents)
+      next.push_back(fed_[static_cast<std::size_t>(parent)]);
+    fed_ = std::move(next);
+  }
+
+  void save(std::int64_t row, State& state) const override {
+    const Ids& fed = fed_[static_cast<std::size_t>(row)];
+    state.resize(fed.size() * sizeof fed[0]);
+    std::memcpy(state.data(), fed.data(), state.size());
+  }
+
+  void restore(std::span<const State* const> states) override {
+    fed_.resize(states.size());
+    for (std::size_t row = 0; row < states.size(); ++row) {
+      if (states[row] == nullptr) continue;
+      fed_[row].resize(states[row]->size() / sizeof(std::int64_t));
+      if (!fed_[row].empty())
+        std::memcpy(fed_[row].data(), states[row]->data(), states[row]->size());
+    }
+  }
+
+  std::int64_t rows_run = 0, most_rows = 0;
+  std::size_t bytes_a_state = 72;
+
+ private:
+  bool stateless_;
+  std::vector<Ids> fed_;
+  std::vector<float> logits_;
+};
+
+DecodeRequest request_of(std::int64_t rows, std::uint64_t seed = 42) {
+  DecodeRequest request;
+  request.rows = rows;
+  request.max_length = 40;
+  request.seed = seed;
+  request.batch_size = 7;
+  return request;
+}
+
+void check_same(const Decoded& one, const Decoded& other) {
+  CHECK(one.tokens == other.tokens);
+  CHECK(one.lengths == other.lengths);
+  CHECK(one.finished == other.finished);
+  REQUIRE(one.log_probs.size() == other.log_probs.size());
+  for (std::size_t i = 0; i < one.log_probs.size(); ++i) {
+    CHECK(one.log_probs[i] == doctest::Approx(other.log_probs[i]).epsilon(1e-12));
+  }
+}
+
+Decoded decode_on(Worker& worker, const DecodeRequest& request) {
+  Worker* pointer = &worker;
+  return decode({&pointer, 1}, request, [] {});
+}
+
+}  // namespace
+
+TEST_CASE("what is remembered changes no string, whatever the options of the calls before") {
+  for (const bool stateless : {false, true}) {
+    SavedStep step(stateless);
+    Worker worker(step);
+    const LogitsOf logits = stateless ? logits_of_last : logits_of;
+    for (const double temperature : {1.0, 0.5, 1.0, 0.0}) {
+      for (const std::int64_t rows : {1, 3, 16, 200}) {
+        auto request = request_of(rows);
+        request.choose.temperature = temperature;
+        const Ids prompt{2, 1};
+        if (rows == 3) request.prompts.tokens = prompt;
+        check_same(decode_on(worker, request), row_by_row(logits, kVocabSize, request));
+        CHECK(step.most_rows <= request.batch_size);
+      }
+    }
+    CHECK(worker.memo.bytes() > 0);
+  }
+}
+
+TEST_CASE("a prefix is run once, however many calls come to it") {
+  SavedStep step;
+  Worker worker(step);
+  decode_on(worker, request_of(5));
+  const std::int64_t before = step.rows_run;
+  CHECK(before > 0);
+  decode_on(worker, request_of(5));
+  CHECK(step.rows_run == before);
+  decode_on(worker, request_of(5, 43));
+  CHECK(step.rows_run > before);
+}
+
+TEST_CASE("without a state a token at a position is run once, however many rows say it") {
+  SavedStep step(true);
+  Worker worker(step);
+  decode_on(worker, request_of(2000));
+  CHECK(step.rows_run <= kVocabSize * 40);
+}
+
+TEST_CASE("many rows of a model with a state are not remembered") {
+  SavedStep step;
+  Worker worker(step);
+  decode_on(worker, request_of(200));
+  CHECK(worker.memo.bytes() == 0);
+}
+
+TEST_CASE("what would take too much memory is decoded all the same, and forgotten") {
+  SavedStep step;
+  step.bytes_a_state = Memo::kLimit / 100;
+  Worker worker(step);
+  for (std::uint64_t seed = 1; seed < 30; ++seed) {
+    auto request = request_of(3, seed);
+    request.choose.mask = {0};  // no string stops before it is cut
+    check_same(decode_on(worker, request), row_by_row(logits_of, kVocabSize, request));
+    CHECK(worker.memo.bytes() < 3 * Memo::kLimit);
+  }
+  auto request = request_of(1);
+  request.max_length = 500;
+  request.choose.mask = {0};
+  check_same(decode_on(worker, request), row_by_row(logits_of, kVocabSize, request));
+}
+
+TEST_CASE("log-probabilities that are not asked for are 0") {
+  for (const std::int64_t rows : {3, 200}) {
+    SavedStep step;
+    Worker worker(step);
+    auto request = request_of(rows);
+    const auto wanted = decode_on(worker, request);
+    request.log_probs = false;
+    const auto unwanted = decode_on(worker, request);
+    CHECK(unwanted.tokens == wanted.tokens);
+    CHECK(unwanted.log_probs == std::vector<double>(static_cast<std::size_t>(rows), 0.0));
+  }
+}
