@@ -77,9 +77,8 @@ void Batch::part(std::size_t index, std::int64_t position, std::span<const float
     end = static_cast<std::size_t>(other - members_.begin());
 
     const double log_prob =
-        request_.log_probs
-            ? group.log_prob + logits[static_cast<std::size_t>(token)] - normalizer
-            : 0;
+        request_.log_probs ? group.log_prob + logits[static_cast<std::size_t>(token)] - normalizer
+                           : 0;
     const bool stopped = token == kStop;
     const auto prefix = stopped ? group.prefix : prefixes_.add(group.prefix, token);
     if (stopped || position + 1 == request_.max_length) {

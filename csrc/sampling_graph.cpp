@@ -166,7 +166,8 @@ std::string Sampler::write(const OnnxModel& model, const std::vector<bool>& in_p
   const Value next = g_.node("Mod", {choice, g_.scalar(ort::kInt64, vocab_size_)});
   const Value spoke = g_.node("Cast", {g_.node("Greater", {next, zero_})}, {{"to", ort::kInt64}});
   const Value next_left =
-      output("left", ort::kInt64, kEach, "Mul", {g_.node("Sub", {left, axis_}), spoke});
+      output("left", ort::kInt64, kEach, "Mul",
+             {g_.node("Sub", {left, g_.scalar(ort::kInt64, std::int64_t{1})}), spoke});
   const Value going = g_.node("Greater", {next_left, zero_});
   output("token", ort::kInt64, rows, "Squeeze", {next, one_});
   const Value moved = g_.node("Cast", {going}, {{"to", ort::kInt64}});

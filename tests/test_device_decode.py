@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import makemore
@@ -12,7 +13,8 @@ import pytest
 import tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from makemore import ArtifactError, OptionError, Sampler, _core
+from makemore import ArtifactError, OptionError, OrtError, Sampler, _core
+from makemore.cuda_libraries import require_cuda
 from makemore.device_sampler import DeviceSampler
 from makemore.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER, GRAPHS, metadata, parse
@@ -83,6 +85,22 @@ def test_a_thousand_samples_with_options_are_those_of_the_host(sampler, device, 
     check_same(
         device.sample_ids(1000, seed=3, **options), sampler.sample_ids(1000, seed=3, **options)
     )
+
+
+def cuda_runs():
+    try:
+        require_cuda(open_library())
+    except OrtError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not cuda_runs(), reason="no GPU")
+@pytest.mark.parametrize("options", [{}, ALL_FILTERS, {"temperature": 0}], ids=str)
+def test_ten_thousand_samples_of_a_gpu_are_those_of_the_host(tiny, sampler, options):
+    # The logits of these models are exact on any engine: only the sampler's last bits may differ.
+    gpu = makemore.load(FOLDER / tiny.name, device="cuda")
+    check_same(gpu.sample_ids(N, seed=3, **options), sampler.sample_ids(N, seed=3, **options))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 64, None])
@@ -185,6 +203,17 @@ def test_an_excluded_character_that_leaves_nothing_to_say_is_the_fault_of_the_ca
 def test_an_option_that_cannot_be_is_refused_as_on_the_host(options, message):
     with pytest.raises(OptionError, match=message):
         on_device(FOLDER / "bigram" / "model.onnx").sample(**{"n": 1, **options})
+
+
+def test_threads_that_sample_at_once_do_not_disturb_each_other(sampler, device):
+    def made(seed):
+        return [device.sample(200, seed=seed, temperature=t) for t in (1, 0.5)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(made, range(12)))
+    assert found == [
+        [sampler.sample(200, seed=seed, temperature=t) for t in (1, 0.5)] for seed in range(12)
+    ]
 
 
 def test_ctrl_c_ends_an_endless_decode():

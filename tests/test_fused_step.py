@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 
 import makemore
@@ -111,25 +110,6 @@ def test_a_function_that_the_kernel_cannot_stand_for_runs_as_its_body(kernel, tm
     opened, step = open_step(kernel, tmp_path / "model.onnx")
     assert opened.kernel == ""
     np.testing.assert_array_equal(logits_of(step, 3), logits_of(open_step("")[1], 3))
-
-
-def test_threads_run_steps_of_one_model_at_the_same_time(kernel):
-    model = _core.OnnxModel(open_library(), FILE, kernel=kernel)
-    axes = [0, None] * (len(model.states) // 2)  # not all in place: through ONNX Runtime
-    expected = logits_of(open_step(kernel)[1], 50)
-    found = {}
-
-    def run(name):
-        found[name] = logits_of(_core.CpuStep(model, axes), 50)
-
-    threads = [threading.Thread(target=run, args=(name,)) for name in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 3
-    for logits in found.values():
-        np.testing.assert_array_equal(logits, expected)
 
 
 def test_onnxruntime_alone_runs_the_file():

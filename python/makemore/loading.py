@@ -28,7 +28,7 @@ def load(
     device: "cpu", "cuda", or "auto", which takes CUDA where it can be had and says in
       `Sampler.device` what it took.
     threads: batches decoded at once; None takes every core that this process may use, and one for a
-      `model.ts`, whose own operations PyTorch spreads over the cores.
+      `model.ts`, whose own operations PyTorch spreads over the cores. A GPU samples one batch.
 
     Raises `ArtifactError` for a file that is no artifact or too new, `OrtError` where ONNX Runtime
     or the device cannot be had, `OptionError` for an unknown device.

@@ -80,7 +80,7 @@ class HistoryBlocks : public BlockStep {
       try {
         chooser_.prepare(logits);
       } catch (const std::exception&) {
-for (const float logit : logits) slots_->log_probs[slot] += logit > -1e30F ? 0 * logit : 0;
+        for (const float logit : logits) slots_->log_probs[slot] += logit > -1e30F ? 0 * logit : 0;
         return kVocabSize;
       }
       token = chooser_.pick(slots_->coins[column * fed_.size() + slot]);
