@@ -31,6 +31,7 @@ CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
     caches_ = caches_ || buffer.in_place;
     buffers_.push_back(std::move(buffer));
   }
+  if (std::ranges::all_of(buffers_, &Buffer::in_place)) fused_ = model_->fused_step();
 }
 
 std::size_t CpuStep::Buffer::used_bytes(std::int64_t used) const {
@@ -61,6 +62,10 @@ void CpuStep::reserve(std::size_t rows) {
   used_.resize(capacity_);
   logits_.resize(capacity_ * static_cast<std::size_t>(vocab_size()));
   bound_ = 0;
+  fused_caches_.clear();
+  for (Buffer& buffer : buffers_) {
+    fused_caches_.push_back(reinterpret_cast<float*>(buffer.now.data()));
+  }
 }
 
 void CpuStep::reset(std::int64_t rows) {
@@ -101,6 +106,17 @@ std::span<const float> CpuStep::run(std::span<const std::int64_t> tokens,
                       std::to_string(positions.size()) + " positions");
   }
   if (rows_ == 0) return {};
+  if (fused_ != nullptr) {
+    fused_->run(tokens, positions, fused_caches_, logits_.data());
+  } else {
+    run_session(tokens, positions);
+  }
+  for (std::size_t row = 0; row < rows_; ++row) used_[row] = positions[row] + 1;
+  return std::span(logits_).first(rows_ * static_cast<std::size_t>(vocab_size()));
+}
+
+void CpuStep::run_session(std::span<const std::int64_t> tokens,
+                          std::span<const std::int64_t> positions) {
   if (bound_ != rows_) bind(rows_);
   std::ranges::copy(tokens, tokens_.begin());
   std::ranges::copy(positions, positions_.begin());
@@ -108,9 +124,7 @@ std::span<const float> CpuStep::run(std::span<const std::int64_t> tokens,
   const auto& out = model_->output_names();
   model_->library().check("a step failed", ort::Run, model_->session(), nullptr, in.data(),
                           inputs_.data(), in.size(), out.data(), out.size(), outputs_.data());
-  for (std::size_t row = 0; row < rows_; ++row) used_[row] = positions[row] + 1;
   swap();
-  return std::span(logits_).first(rows_ * static_cast<std::size_t>(vocab_size()));
 }
 
 void CpuStep::swap() {

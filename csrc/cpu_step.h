@@ -50,6 +50,7 @@ class CpuStep : public Step {
   void clear(std::size_t row);
   void put(std::size_t row, const State& state);
   void bind(std::size_t rows);
+  void run_session(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions);
   void swap();
 
   std::shared_ptr<const OnnxModel> model_;
@@ -63,6 +64,8 @@ class CpuStep : public Step {
   std::vector<float> logits_;                     // (capacity, V)
   std::vector<ort::Owned<ort::OrtValue>> tensors_;
   std::vector<ort::OrtValue*> inputs_, outputs_;
+  const fused::FusedStep* fused_ = nullptr;  // where there is one, ONNX Runtime is not called
+  std::vector<float*> fused_caches_;
 };
 
 }  // namespace makemore

@@ -67,7 +67,7 @@ INLINE float sum(Floats<Lanes> vector) {
   }
 }
 
-/// e^x to 2 units in the last place; e^-87 below, e^88 above. 2^n by its bits, e^r by a polynomial.
+/// e^x to a unit in the last place; e^-87 below, e^88 above. 2^n by its bits, e^r by a polynomial.
 INLINE Vector exp(Vector x) {
   constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: added, it leaves n in the low bits
   x = x < -87.0f ? Vector{} - 87.0f : x;

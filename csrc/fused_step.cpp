@@ -4,6 +4,9 @@
 #include <string>
 
 #include "errors.h"
+#ifdef MAKEMORE_X86_KERNELS
+#include "x86_level.h"
+#endif
 
 namespace makemore::fused {
 
@@ -11,15 +14,14 @@ namespace makemore::fused {
 extern const Kernel x86_64_v3, x86_64_v4;
 
 std::vector<const Kernel*> kernels() {
-  std::vector<const Kernel*> found;
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-                  __builtin_cpu_supports("fma");
-  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vl");
-  if (v4) found.push_back(&x86_64_v4);
-  if (v3) found.push_back(&x86_64_v3);
-  return found;
+  switch (x86_level()) {
+    case 4:
+      return {&x86_64_v4, &x86_64_v3};
+    case 3:
+      return {&x86_64_v3};
+    default:
+      return {};
+  }
 }
 #elif defined(MAKEMORE_NEON_KERNEL)
 extern const Kernel neon;

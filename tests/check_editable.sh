@@ -16,7 +16,7 @@ before=$(core)
 pip install -q 'scikit-build-core>=0.11' pybind11 cmake ninja
 pip install -q --no-build-isolation -Ceditable.rebuild=true -e "$folder/tree"
 sed -i 's/m.doc() = "The/m.doc() = "The changed/' "$folder/tree/csrc/bindings.cpp"
-after=$(core)
+after=$(core | tail -n 1)  # the rebuild says on stdout what it does
 echo "$before -> $after"
 [ "$after" = "${before/The/The changed}" ]
 mm-inspect

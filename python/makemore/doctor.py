@@ -47,6 +47,7 @@ def describe_environment() -> dict[str, Any]:
         "python": f"{platform.python_version()} ({sys.executable})",
         "machine": f"{platform.system()} {platform.machine()}, {_cpu_name()}",
         "cpu features": _cpu_features(),
+        "vector code for": _core.kernels(),
         "cores": usable_cores(),
         "onnxruntime packages": installed_packages(),
     }

@@ -10,11 +10,13 @@ from typing import Any
 import click
 import msgspec
 
+from makemore import _core
 from makemore.artifact import Artifact
 from makemore.command import Command
 from makemore.doctor import examine
 from makemore.errors import OptionError
-from makemore.loading import load
+from makemore.loading import load, model_file
+from makemore.onnxruntime_library import open_library
 from makemore.sampler import Sampler
 
 
@@ -63,11 +65,20 @@ def describe_artifact(path: Path, sampler: Sampler) -> dict[str, Any]:
         "artifact": str(path),
         "schema": sampler.artifact.schema,
         **_metadata(sampler.artifact),
+        "step runs on": _kernel(path),
         "golden samples": {
             "replayed": sum(a == b for a, b in zip(made, golden.strings, strict=True)),
             "of": len(golden.strings),
         },
     }
+
+
+def _kernel(path: Path) -> str:
+    file = model_file(path)
+    if file.suffix == ".ts":
+        return "TorchScript"
+    kernel = _core.OnnxModel(open_library(), file).kernel
+    return f"vector code for {kernel}" if kernel else "nodes of ONNX Runtime"
 
 
 def describe_run(path: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def load(
     """
     if device not in ("cpu", "cuda", "auto"):
         raise OptionError(f"device is {device!r}; it must be 'cpu', 'cuda' or 'auto'")
-    file = _model_file(Path(path))
+    file = model_file(Path(path))
     if file.suffix == ".ts":
         return _load_torchscript(file, device, 1 if threads is None else threads)
     if threads is None:
@@ -47,7 +47,8 @@ def load(
     return _load_onnx(file, device, threads)
 
 
-def _model_file(path: Path) -> Path:
+def model_file(path: Path) -> Path:
+    """The file to open for an artifact, or of its folder; `ArtifactError` where there is none."""
     file = path / "model.onnx" if path.is_dir() else path
     if not file.exists():
         raise ArtifactError(f"{file}: no such file")

@@ -27,7 +27,7 @@ class StepFunction(NamedTuple):
     """
 
     name: str
-    attributes: dict[str, int | float]
+    attributes: dict[str, Any]
 
 
 class Model(nn.Module, ABC):
