@@ -135,10 +135,11 @@ def differences(old: Run, new: Run) -> list[str]:
 
 
 def _choices(run: Run) -> dict[str, Any]:
+    kept = msgspec.json.decode(msgspec.json.encode(run))  # as from a checkpoint: tuples are lists
     return {
         "model": run.model,
-        **run.config,
-        **(msgspec.to_builtins(run.recipe) if run.recipe else {}),
+        **kept["config"],
+        **(kept["recipe"] or {}),
         "split": "/".join(f"{percent:g}" for percent in run.split),
         "keep_duplicates": run.keep_duplicates,
         "seed": run.seed,

@@ -79,6 +79,15 @@ def test_train_goes_on_with_the_options_of_the_run_only():
     assert "holds no run to resume" in refusal(mm_train, "text.txt", "-o", "new", "--resume")
 
 
+def test_a_blend_goes_on_as_it_began():
+    parts = ("--part", "bigram", "--part", "ngram:order=3")
+    assert run(mm_train, "text.txt", "-o", "run", *parts).exit_code == 0
+    assert run(mm_train, "text.txt", "-o", "run", "--resume").exit_code == 0
+    assert "parts" in refusal(
+        mm_train, "text.txt", "-o", "run", "--resume", *parts[:3], "ngram:order=4"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
