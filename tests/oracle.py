@@ -21,10 +21,15 @@ def philox4x32(counter: Sequence[ArrayLike], key: Sequence[ArrayLike]) -> list[N
     """Philox4x32-10 of Salmon et al., SC11, section 3.3; words may be arrays, one lane each."""
     c0, c1, c2, c3 = (np.asarray(word, np.uint64) for word in counter)
     k0, k1 = (np.asarray(word, np.uint64) for word in key)
-    low = np.uint64(0xFFFFFFFF)
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     for _ in range(10):
         left, right = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
-        c0, c1, c2, c3 = (right >> 32) ^ c1 ^ k0, right & low, (left >> 32) ^ c3 ^ k1, left & low
+        c0, c1, c2, c3 = (
+            (right >> half) ^ c1 ^ k0,
+            right & low,
+            (left >> half) ^ c3 ^ k1,
+            left & low,
+        )
         k0, k1 = (k0 + np.uint64(0x9E3779B9)) & low, (k1 + np.uint64(0xBB67AE85)) & low
     return [c0, c1, c2, c3]
 
