@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import secrets
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import track
 
 from makemore.command import Command
 from makemore.device_sampler import CUDA_BATCH_SIZE
@@ -83,14 +84,12 @@ def sample(
         batch_size=batch_size,
     )
     console = Console(stderr=True)
-    quiet = n <= CHUNK or not console.is_terminal
-    with Progress(console=console, transient=True, disable=quiet) as progress:
-        task = progress.add_task("sampling", total=n)
-        # Also for n <= 0: the sampler says what is wrong with it.
-        for done in range(0, max(n, 1), CHUNK):
-            options["first_row"] = first_row + done
-            write_samples(sampler, min(n - done, CHUNK), options, as_json=as_json)
-            progress.advance(task, CHUNK)
+    rows: Iterable[int] = range(0, max(n, 1), CHUNK)  # of n <= 0 the sampler says what is wrong
+    if n > CHUNK and console.is_terminal:
+        rows = track(rows, "sampling", console=console, transient=True)
+    for done in rows:
+        options["first_row"] = first_row + done
+        write_samples(sampler, min(n - done, CHUNK), options, as_json=as_json)
     if fresh_seed and not as_json:
         click.echo(f"seed {seed}", err=True)
 
