@@ -143,6 +143,24 @@ py::list texts(const Ids& ids, const Ids& offsets, const CodePoints& code_points
   return strings;
 }
 
+/// A function of `target` and the fields of a request.
+template <class Target, class Run>
+void def_decode(py::module_& m, const char* name, const char* target, Run run) {
+  m.def(
+      name,
+      [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
+            std::uint64_t first_row, std::int64_t max_length, const ChooseOptions& options,
+            std::uint64_t seed, std::int64_t batch_size, bool log_probs) {
+        return decode_to_numpy(
+            prompts, offsets,
+            {rows, first_row, {}, max_length, options, seed, batch_size, log_probs},
+            [&](const DecodeRequest& request) { return run(on, request); });
+      },
+      py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
+      py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = ChooseOptions(),
+      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true);
+}
+
 void translate(std::exception_ptr exception) {
   const auto raise = [](const char* name, const std::exception& error) {
     py::set_error(py::module_::import("makemore.errors").attr(name), to_text(error.what()));
@@ -273,36 +291,14 @@ PYBIND11_MODULE(_core, m) {
         return chooser.pick(coin);
       },
       py::arg("logits"), py::arg("coin"), py::arg("options") = ChooseOptions());
-  m.def(
-      "decode",
-      [](const std::vector<Worker*>& workers, const Ids& prompts, const Ids& offsets,
-         std::int64_t rows, std::uint64_t first_row, std::int64_t max_length,
-         const ChooseOptions& options, std::uint64_t seed, std::int64_t batch_size,
-         bool log_probs) {
-        return decode_to_numpy(
-            prompts, offsets,
-            {rows, first_row, {}, max_length, options, seed, batch_size, log_probs},
-            [&](const auto& request) { return decode(workers, request, poll_signals); });
-      },
-      py::arg("workers"), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
-      py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = ChooseOptions(),
-      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true);
-  m.def(
-      "decode_on_device",
-      [](std::shared_ptr<DeviceModel> model, const Ids& prompts, const Ids& offsets,
-         std::int64_t rows, std::uint64_t first_row, std::int64_t max_length,
-         const ChooseOptions& options, std::uint64_t seed, std::int64_t batch_size,
-         bool log_probs) {
-        return decode_to_numpy(
-            prompts, offsets,
-            {rows, first_row, {}, max_length, options, seed, batch_size, log_probs},
-            [&](const auto& request) {
-              DeviceBlockStep step(model, options);
-              return decode_on_device(step, request, poll_signals);
-            });
-      },
-      py::arg("model"), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
-      py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = ChooseOptions(),
-      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true);
+  def_decode<std::vector<Worker*>>(m, "decode", "workers",
+                                   [](const auto& workers, const DecodeRequest& request) {
+                                     return decode(workers, request, poll_signals);
+                                   });
+  def_decode<std::shared_ptr<DeviceModel>>(m, "decode_on_device", "model",
+                                           [](const auto& model, const DecodeRequest& request) {
+                                             DeviceBlockStep step(model, request.choose);
+                                             return decode_on_device(step, request, poll_signals);
+                                           });
   m.def("texts", &texts, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
 }
