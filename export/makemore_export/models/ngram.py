@@ -43,21 +43,24 @@ class Ngram(CountingModel):
     kneser-ney: modified and interpolated (Chen & Goodman, 1999, "An empirical study of smoothing
     techniques for language modeling", section 3). additive: see `additive`.
 
-    A context is known if a training string has it. The state is the number of the longest known
-    suffix of what was said, 0 for the empty one; `next` (S, V) is the state after a token, `logits`
-    (S, V) the log-probabilities in a state.
+    A context is known if a training string has it; `logits` (S, V) are the log-probabilities after
+    each, the empty one first. The state is the longest known suffix, of at most n - 2 tokens, of
+    what was said: one of R contexts. `next` (R * V,) is the longest known one, of up to n - 1
+    tokens, after each of those and each token; `state` (S,) the state that a context leaves.
     """
 
     Config = NgramConfig
     block_size = None
     logits: Tensor
     next: Tensor
+    state: Tensor
 
     def __init__(self, config: NgramConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("logits", torch.zeros(1, vocab_size))
-        self.register_buffer("next", torch.zeros(1, vocab_size, dtype=torch.int32))
+        self.register_buffer("next", torch.zeros(vocab_size, dtype=torch.int32))
+        self.register_buffer("state", torch.zeros(1, dtype=torch.int32))
         self.register_load_state_dict_pre_hook(_resize)  # type: ignore[no-untyped-call]
 
     def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
@@ -65,14 +68,16 @@ class Ngram(CountingModel):
         vocab_size, device = self.logits.shape[1], self.logits.device
         events = _Events.of(train)
         levels = _levels(events, vocab_size, self.config.order - 1)
-        contexts = levels[-1].rows.stop
-        if (size := contexts * vocab_size * 8) > _LARGEST:
+        contexts, shorter = levels[-1].rows.stop, levels[-1].first
+        if (size := (contexts + shorter) * vocab_size * 4) > _LARGEST:
             raise OptionError(
                 f"an n-gram of order {self.config.order} with {contexts:,} contexts of "
                 f"{vocab_size:,} tokens takes {size:,} bytes; the limit is {_LARGEST:,}; "
                 "take a lower --order, or fewer distinct tokens"
             )
         self.next = torch.from_numpy(_automaton(levels, vocab_size)).to(device)
+        states = np.concatenate([np.arange(shorter), levels[-1].suffixes]).astype(np.int32)
+        self.state = torch.from_numpy(states).to(device)
         fitted = {}
         if self.config.method == "additive":
             said, held_out = self._ngrams(train), self._ngrams(dev) if dev else None
@@ -92,19 +97,20 @@ class Ngram(CountingModel):
         return np.concatenate(ngrams)
 
     def _contexts(self, tokens: Tensor) -> Tensor:
-        """The state after each of `tokens`: int64 (B, T)."""
-        context = torch.zeros_like(tokens[:, 0])  # (B,)
+        """The longest known context after each of `tokens`: int64 (B, T)."""
+        state = torch.zeros_like(tokens[:, 0])  # (B,)
         contexts = []
         for token in tokens.unbind(1):
-            context = self._after(context, token)
+            context, state = self._after(state, token)
             contexts.append(context)
-        return torch.stack(contexts, 1)
+        return torch.stack(contexts, 1).long()
 
-    def _after(self, context: Tensor, token: Tensor) -> Tensor:
-        """The state (B,) after `context` and `token`, both (B,)."""
+    def _after(self, state: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
+        """The context, int32 (B,), and the state, int64 (B,), after `state` and `token` (B,)."""
         # One Gather of ONNX; two indices would be a GatherND, which CUDA lacks for int32.
-        edge = context * self.next.shape[1] + token
-        return self.next.view(-1).index_select(0, edge).long()
+        edge = state * self.logits.shape[1] + token
+        context = self.next.index_select(0, edge)
+        return context, self.state.index_select(0, context).long()
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.logits[self._contexts(tokens)]  # (B, T, V)
@@ -113,13 +119,13 @@ class Ngram(CountingModel):
         return (StateSpec(name="context", dtype="int64", shape=()),)
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
-        context = self._after(state[0], token)
-        return self.logits.index_select(0, context), context  # (B, V), (B,)
+        context, after = self._after(state[0], token)
+        return self.logits.index_select(0, context), after  # (B, V), (B,)
 
 
 def _resize(model: Ngram, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
     """How many contexts there are is known from the weights only."""
-    for name in ("logits", "next"):
+    for name in ("logits", "next", "state"):
         if (weight := weights.get(prefix + name)) is not None:
             setattr(model, name, torch.empty_like(weight, device=model.logits.device))
 
@@ -171,16 +177,18 @@ def _levels(events: _Events, vocab_size: int, longest: int) -> list[_Level]:
 
 
 def _automaton(levels: list[_Level], vocab_size: int) -> NDArray[np.int32]:
-    """The longest known suffix after each context and token: (S, V).
+    """The longest known context after each but the longest ones and each token: (R * V,).
 
     That of Aho & Corasick (1975), algorithm 4: where a context has no known extension by a token,
-    it goes where its suffix goes.
+    it goes where its suffix goes; the longest contexts have none, and go as their suffixes go.
     """
-    table = np.zeros((levels[-1].rows.stop, vocab_size), np.int32)
+    *_, longest = levels
+    table = np.zeros((longest.first, vocab_size), np.int32)
     for level in levels[1:]:
         table.reshape(-1)[level.edges] = np.arange(level.rows.start, level.rows.stop)
-        table[level.rows] = table[level.suffixes]
-    return table
+        if level is not longest:
+            table[level.rows] = table[level.suffixes]
+    return table.reshape(-1)
 
 
 def _kneser_ney(levels: list[_Level], events: _Events, vocab_size: int) -> NDArray[np.float32]:
