@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 
+from makemore import Sampler
 from makemore.doctor import describe_environment
 from rich import box
 from rich.console import Console
@@ -25,6 +27,16 @@ def _shown(value: float | str) -> str:
         return value
     digits = 0 if isinstance(value, int) or value >= 100 else 1 if value >= 10 else 3
     return f"{value:,.{digits}f}"
+
+
+def strings_per_second(sampler: Sampler, strings: int, rounds: int) -> float:
+    """Of calls for many: the median of the rounds, after one of warm-up."""
+    rates = []
+    for seed in range(rounds + 1):
+        began = time.perf_counter()
+        sampler.sample(strings, seed=seed)
+        rates.append(strings / (time.perf_counter() - began))
+    return statistics.median(rates[1:])
 
 
 def environment() -> dict[str, object]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 import makemore
 import msgspec
-from figures import environment, show
+from figures import environment, show, strings_per_second
 from makemore import Sampler
 from makemore_export.checkpoint import RunFolder
 from makemore_export.models import MODELS
@@ -70,19 +70,9 @@ def measured(artifact: Path) -> dict[str, float | None]:
         "train s": finished.progress.seconds,
         "weights": sampler.artifact.model.parameters,
         "MB": (artifact / "model.onnx").stat().st_size / 1e6,
-        "strings/s": many(sampler),
+        "strings/s": strings_per_second(sampler, STRINGS, ROUNDS),
         "us a string": one(sampler),
     }
-
-
-def many(sampler: Sampler) -> float:
-    """Strings a second of one call for many."""
-    rates = []
-    for seed in range(ROUNDS + 1):
-        began = time.perf_counter()
-        sampler.sample(STRINGS, seed=seed)
-        rates.append(STRINGS / (time.perf_counter() - began))
-    return statistics.median(rates[1:])
 
 
 def one(sampler: Sampler) -> float:

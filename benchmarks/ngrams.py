@@ -10,7 +10,6 @@ stops counted; a k not given is the best on dev. MB are those of `model.onnx`; n
 from __future__ import annotations
 
 import json
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import click
 import makemore
 import torch
-from figures import environment, show
+from figures import environment, show, strings_per_second
 from makemore_export.checkpoint import Checkpoint, Progress
 from makemore_export.data import Strings, Text, parse_split, read_text
 from makemore_export.evaluation import mean_nll
@@ -71,7 +70,7 @@ def measured(text: Text, name: str, options: dict[str, Any]) -> dict[str, float 
         artifact = Path(folder) / "artifact"
         export(Checkpoint(run=run, progress=progress, weights=weights), artifact)
         size = (artifact / "model.onnx").stat().st_size
-        rate = names_per_second(artifact)
+        rate = strings_per_second(makemore.load(artifact, threads=1), STRINGS, ROUNDS)
     mark = ", given" if "smoothing" in options else ""
     return {
         "model": name if name == "bigram" else f"{options['order']}-gram",
@@ -83,17 +82,6 @@ def measured(text: Text, name: str, options: dict[str, Any]) -> dict[str, float 
         "fit s": seconds,
         "names/s": rate,
     }
-
-
-def names_per_second(artifact: Path) -> float:
-    """The median of a few rounds on one thread, after one of warm-up."""
-    sampler = makemore.load(artifact, threads=1)
-    rates = []
-    for seed in range(ROUNDS + 1):
-        began = time.perf_counter()
-        sampler.sample(STRINGS, seed=seed)
-        rates.append(STRINGS / (time.perf_counter() - began))
-    return statistics.median(rates[1:])
 
 
 if __name__ == "__main__":

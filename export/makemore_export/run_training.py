@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 import torch
+from makemore.command import INTERRUPTED
 from makemore.errors import OptionError
 from msgspec.structs import replace
 
@@ -28,7 +29,6 @@ from makemore_export.tensorboard import Scalars
 from makemore_export.training import initial_model, train
 
 _SAMPLES = 8  # shown at each evaluation
-_INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 
 
 class Job(NamedTuple):
@@ -112,7 +112,7 @@ def run_training(
             if distributed.anywhere(interrupted()):
                 records.close()
                 screen.show(f"interrupted; to go on: {again}")
-                raise click.exceptions.Exit(_INTERRUPTED)
+                raise click.exceptions.Exit(INTERRUPTED)
     best = checkpoint.load(folder.best)
     return best if best.progress.novelty or not first else _with_novelty(best, job, folder)
 

@@ -22,13 +22,7 @@ from small_runs import planned, records, same, trained
 PARTS = (("gru", {"n_hidden": 8, "n_embd": 8, "max_steps": 12}), ("ngram", {"order": 3}))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    monkeypatch.setattr(training, "EVALUATE_EVERY", 5)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_blend_is_the_weighed_mean_of_probabilities(tmp_path):

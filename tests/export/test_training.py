@@ -17,14 +17,7 @@ from makemore_export.evaluation import mean_nll
 from makemore_export.records import Evaluation, Record, Start, Step
 from small_runs import LINES, planned, records, same, trained
 
-
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    monkeypatch.setattr(training, "EVALUATE_EVERY", 5)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @torch.inference_mode()
