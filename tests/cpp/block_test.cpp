@@ -9,23 +9,12 @@
 
 #include "device_decode.h"
 #include "errors.h"
+#include "history_logits.h"
 #include "row_by_row.h"
 
 using namespace makemore;
 
 namespace {
-
-using Ids = std::vector<std::int64_t>;
-constexpr std::int64_t kVocabSize = 5;
-
-/// Logits that depend on every token ever fed.
-std::vector<float> history_logits(const Ids& fed) {
-  std::uint32_t hash = 17;
-  for (const std::int64_t token : fed) hash = hash * 31 + static_cast<std::uint32_t>(token);
-  std::vector<float> logits(kVocabSize);
-  for (float& logit : logits) logit = static_cast<float>((hash = hash * 1103515245 + 12345) >> 30);
-  return logits;
-}
 
 /// Slots whose state is all that was fed to them; holds its caller to the rules of BlockStep.
 class HistoryBlocks : public BlockStep {

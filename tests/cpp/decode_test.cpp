@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <deque>
@@ -11,22 +10,11 @@
 
 #include "coin.h"
 #include "errors.h"
+#include "history_logits.h"
 
 using namespace makemore;
 
 namespace {
-
-using Ids = std::vector<std::int64_t>;
-constexpr std::int64_t kVocabSize = 5;
-
-/// Logits that depend on every token ever fed.
-std::array<float, kVocabSize> logits_of(const Ids& fed) {
-  std::uint32_t hash = 17;
-  for (const std::int64_t token : fed) hash = hash * 31 + static_cast<std::uint32_t>(token);
-  std::array<float, kVocabSize> logits{};
-  for (float& logit : logits) logit = static_cast<float>((hash = hash * 1103515245 + 12345) >> 30);
-  return logits;
-}
 
 /// A model whose state is all that it was fed; holds its caller to the rules of step.h.
 class HistoryStep : public Step {
@@ -42,7 +30,7 @@ class HistoryStep : public Step {
     for (std::size_t row = 0; row < fed_.size(); ++row) {
       REQUIRE(positions[row] == std::ssize(fed_[row]));
       fed_[row].push_back(tokens[row]);
-      const auto logits = logits_of(fed_[row]);
+      const auto logits = history_logits(fed_[row]);
       logits_.insert(logits_.end(), logits.begin(), logits.end());
     }
     rows_run += std::ssize(fed_);
@@ -80,7 +68,7 @@ Ids decode_alone(const DecodeRequest& request, std::int64_t row) {
     if (position < prompt.size()) {
       token = prompt[position];
     } else {
-      chooser.prepare(logits_of(fed));
+      chooser.prepare(history_logits(fed));
       token = chooser.pick(coin(request.seed, number, static_cast<std::uint32_t>(position)));
     }
     if (token == 0) break;
@@ -168,7 +156,7 @@ TEST_CASE("each row says its own prompt, and a prompt may stop") {
 
   double expected = 0;
   for (const Ids& fed : {Ids{0}, Ids{0, 1}, Ids{0, 1, 2}}) {
-    const auto logits = logits_of(fed);
+    const auto logits = history_logits(fed);
     const auto said = tokens[fed.size() - 1];
     expected += logits[static_cast<std::size_t>(said)] - log_sum_exp(logits);
   }

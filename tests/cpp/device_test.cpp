@@ -6,24 +6,13 @@
 #include "device_block_step.h"
 #include "device_step.h"
 #include "row_by_row.h"
+#include "tiny_models.h"
 
 using namespace makemore;
 
 namespace {
 
 using Ids = std::vector<std::int64_t>;
-using Axes = std::vector<std::optional<std::int64_t>>;
-
-struct Tiny {
-  const char* name;
-  Axes time_axes;
-};
-const std::vector<Tiny> kModels{{"bigram", {}},
-                                {"sparse", {}},
-                                {"history", {std::nullopt, std::nullopt}},
-                                {"cache", {1}},
-                                {"cache", {std::nullopt}}};  // a promise that need not be used
-
 std::shared_ptr<const DeviceModel> open(const Tiny& tiny) {
   static const auto library = std::make_shared<const ort::Library>(ORT_LIBRARY);
   const std::string path = std::string(ARTIFACTS "/") + tiny.name + "/model.onnx";
@@ -58,7 +47,7 @@ const std::vector<ChooseOptions> kOptions{
 }  // namespace
 
 TEST_CASE("the sampler on the device makes the strings of the definition, whatever the options") {
-  for (const Tiny& tiny : kModels) {
+  for (const Tiny& tiny : kTinyModels) {
     CAPTURE(tiny.name);
     const auto device = open(tiny);
     DeviceStep alone(device);
@@ -83,7 +72,7 @@ TEST_CASE("the sampler on the device makes the strings of the definition, whatev
 }
 
 TEST_CASE("options outside their range are refused before anything runs") {
-  const auto device = open(kModels[0]);
+  const auto device = open(kTinyModels[0]);
   for (const ChooseOptions& options : {ChooseOptions{.temperature = -1, .mask = {}},
                                        {.top_k = -1, .mask = {}},
                                        {.top_p = 0, .mask = {}},

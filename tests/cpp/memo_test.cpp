@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "history_logits.h"
 #include "row_by_row.h"
 #include "walk.h"
 
@@ -11,19 +12,8 @@ using namespace makemore;
 
 namespace {
 
-using Ids = std::vector<std::int64_t>;
-constexpr std::int64_t kVocabSize = 5;
-
-std::vector<float> logits_of(const Ids& fed) {
-  std::uint32_t hash = 17;
-  for (const std::int64_t token : fed) hash = hash * 31 + static_cast<std::uint32_t>(token);
-  std::vector<float> logits(kVocabSize);
-  for (float& logit : logits) logit = static_cast<float>((hash = hash * 1103515245 + 12345) >> 30);
-  return logits;
-}
-
 std::vector<float> logits_of_last(const Ids& fed) {
-  return logits_of({fed.back(), static_cast<std::int64_t>(fed.size())});
+  return history_logits({fed.back(), static_cast<std::int64_t>(fed.size())});
 }
 
 /// A model whose state is all that it was fed, which can be saved; or one without any.
@@ -45,7 +35,7 @@ class SavedStep : public Step {
       if (stateless_) fed_[row].resize(static_cast<std::size_t>(positions[row]));
       REQUIRE(positions[row] == std::ssize(fed_[row]));
       fed_[row].push_back(tokens[row]);
-      const auto logits = stateless_ ? logits_of_last(fed_[row]) : logits_of(fed_[row]);
+      const auto logits = stateless_ ? logits_of_last(fed_[row]) : history_logits(fed_[row]);
       logits_.insert(logits_.end(), logits.begin(), logits.end());
     }
     rows_run += std::ssize(fed_);
@@ -115,7 +105,7 @@ TEST_CASE("what is remembered changes no string, whatever the options of the cal
   for (const bool stateless : {false, true}) {
     SavedStep step(stateless);
     Worker worker(step);
-    const LogitsOf logits = stateless ? logits_of_last : logits_of;
+    const LogitsOf logits = stateless ? logits_of_last : history_logits;
     for (const double temperature : {1.0, 0.5, 1.0, 0.0}) {
       for (const std::int64_t rows : {1, 3, 16, 200}) {
         auto request = request_of(rows);
@@ -163,13 +153,13 @@ TEST_CASE("what would take too much memory is decoded all the same, and forgotte
   for (std::uint64_t seed = 1; seed < 30; ++seed) {
     auto request = request_of(3, seed);
     request.choose.mask = {0};  // no string stops before it is cut
-    check_same(decode_on(worker, request), row_by_row(logits_of, kVocabSize, request));
+    check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
     CHECK(worker.memo.bytes() < 3 * Memo::kLimit);
   }
   auto request = request_of(1);
   request.max_length = 500;
   request.choose.mask = {0};
-  check_same(decode_on(worker, request), row_by_row(logits_of, kVocabSize, request));
+  check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
 }
 
 TEST_CASE("log-probabilities that are not asked for are 0") {

@@ -13,22 +13,11 @@
 #include "decode.h"
 #include "device_step.h"
 #include "gather_model.h"
+#include "tiny_models.h"
 
 using namespace makemore;
 
 namespace {
-
-using Axes = std::vector<std::optional<std::int64_t>>;
-
-struct Tiny {
-  const char* name;
-  Axes time_axes;
-};
-const std::vector<Tiny> kModels{{"bigram", {}},
-                                {"sparse", {}},
-                                {"history", {std::nullopt, std::nullopt}},
-                                {"cache", {1}},
-                                {"cache", {std::nullopt}}};  // a promise that need not be used
 
 std::shared_ptr<const ort::Library> library() {
   static const auto opened = std::make_shared<const ort::Library>(ORT_LIBRARY);
@@ -73,7 +62,7 @@ TEST_CASE("a model tells its states and its metadata") {
 }
 
 TEST_CASE("every step gives the same strings, whatever the batch size and the workers") {
-  for (const Tiny& tiny : kModels) {
+  for (const Tiny& tiny : kTinyModels) {
     CAPTURE(tiny.name);
     const auto model = open(tiny.name);
     CpuStep alone(model, tiny.time_axes), other(model, tiny.time_axes);
@@ -104,7 +93,7 @@ TEST_CASE("the bigram gives the logits of its table") {
 }
 
 TEST_CASE("a step takes no rows, and more or fewer than before") {
-  for (const Tiny& tiny : kModels) {
+  for (const Tiny& tiny : kTinyModels) {
     const auto model = open(tiny.name);
     CpuStep cpu(model, tiny.time_axes);
     DeviceStep device(std::make_shared<const DeviceModel>(model, tiny.time_axes));
