@@ -203,7 +203,9 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("name", [](const StateTensor& state) { return to_text(state.name); })
       .def_readonly("shape", &StateTensor::shape)
       .def_property_readonly("dtype", [](const StateTensor& state) {
-        return state.element_type == ort::kFloat ? "float32" : "int64";
+        return state.element_type == ort::kFloat  ? "float32"
+               : state.element_type == ort::kHalf ? "float16"
+                                                  : "int64";
       });
 
   py::class_<OnnxModel, std::shared_ptr<OnnxModel>>(m, "OnnxModel")

@@ -88,9 +88,8 @@ DeviceBlockStep::Side DeviceBlockStep::new_side(std::int64_t count, bool with_ca
   const auto& states = device_->model().states();
   for (std::size_t i = 0; i < states.size(); ++i) {
     const bool shared = device_->in_place()[i] && !with_caches;
-    const auto type = static_cast<ort::ElementType>(states[i].element_type);
     side.states.push_back(shared ? Value(nullptr, nullptr)
-                                 : device_->zeros(type, count, states[i].shape));
+                                 : device_->zeros(states[i].element_type, count, states[i].shape));
   }
   return side;
 }

@@ -12,16 +12,15 @@ namespace makemore {
 
 DeviceModel::DeviceModel(std::shared_ptr<const OnnxModel> model,
                          std::span<const std::optional<std::int64_t>> time_axes)
-    : model_(std::move(model)),
-      memory_(library().memory(model_->device())),
-      gather_float_(library().session(ort::gather_model(ort::kFloat), model_->device())),
-      gather_int64_(library().session(ort::gather_model(ort::kInt64), model_->device())),
-      gather_double_(library().session(ort::gather_model(ort::kDouble), model_->device())) {
+    : model_(std::move(model)), memory_(library().memory(model_->device())) {
   if (time_axes.size() != model_->states().size()) {
     throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
                         " states, the model has " + std::to_string(model_->states().size()));
   }
   for (const auto& axis : time_axes) in_place_.push_back(axis.has_value());
+  for (const auto type : {ort::kFloat, ort::kHalf, ort::kInt64, ort::kDouble}) {
+    gathers_.emplace(type, library().session(ort::gather_model(type), model_->device()));
+  }
 }
 
 DeviceModel::Value DeviceModel::gather(ort::ElementType type, const ort::OrtValue* data,
@@ -29,10 +28,7 @@ DeviceModel::Value DeviceModel::gather(ort::ElementType type, const ort::OrtValu
   std::vector<std::int64_t> rows(indices.begin(), indices.end());
   const std::array<std::int64_t, 1> shape{std::ssize(rows)};
   const Value index = library().tensor(std::span(rows), shape, ort::kInt64);
-  const Session& session = type == ort::kFloat   ? gather_float_
-                           : type == ort::kInt64 ? gather_int64_
-                                                 : gather_double_;
-  ort::Binding binding(library(), session.get());
+  ort::Binding binding(library(), gathers_.at(type).get());
   binding.input("data", data);
   binding.input("indices", index.get());
   binding.output("rows", memory());
@@ -44,7 +40,7 @@ DeviceModel::Value DeviceModel::zeros(ort::ElementType type, std::int64_t rows,
                                       const std::vector<std::int64_t>& shape) const {
   std::vector<std::int64_t> one_row(shape);
   one_row.insert(one_row.begin(), 1);
-  std::size_t bytes = type == ort::kFloat ? sizeof(float) : sizeof(std::int64_t);
+  std::size_t bytes = element_bytes(type);
   for (const std::int64_t size : shape) bytes *= static_cast<std::size_t>(size);
   std::vector<std::byte> zero(bytes);
   const Value row = library().tensor(std::span(zero), one_row, type);

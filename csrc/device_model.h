@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -57,7 +58,7 @@ class DeviceModel {
   std::shared_ptr<const OnnxModel> model_;
   std::vector<bool> in_place_;
   ort::Owned<ort::OrtMemoryInfo> memory_;
-  Session gather_float_, gather_int64_, gather_double_;
+  std::map<ort::ElementType, Session> gathers_;
   mutable std::array<Lazy, kSamplings> samplers_;
 };
 

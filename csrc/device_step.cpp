@@ -9,20 +9,12 @@
 #include "binding.h"
 
 namespace makemore {
-namespace {
-
-ort::ElementType type_of(const StateTensor& state) {
-  return static_cast<ort::ElementType>(state.element_type);
-}
-
-}  // namespace
-
 void DeviceStep::reset(std::int64_t rows) {
   if (rows < 0) throw OptionError("rows is " + std::to_string(rows) + "; it must be >= 0");
   rows_ = rows;
   states_.clear();
   for (const StateTensor& state : device_->model().states()) {
-    states_.push_back(device_->zeros(type_of(state), rows, state.shape));
+    states_.push_back(device_->zeros(state.element_type, rows, state.shape));
   }
 }
 
@@ -73,7 +65,7 @@ void DeviceStep::select(std::span<const std::int64_t> parents) {
   if (std::ranges::equal(parents, unmoved)) return;
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const StateTensor& state = device_->model().states()[i];
-    states_[i] = device_->gather(type_of(state), states_[i].get(), parents);
+    states_[i] = device_->gather(state.element_type, states_[i].get(), parents);
   }
   rows_ = std::ssize(parents);
 }

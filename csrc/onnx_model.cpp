@@ -11,10 +11,6 @@ std::string shown(const std::vector<std::int64_t>& shape) {
   return "(" + text + ")";
 }
 
-std::size_t element_bytes(int element_type) {
-  return element_type == ort::kInt64 ? sizeof(std::int64_t) : sizeof(float);
-}
-
 constexpr std::size_t kAnyRank = 0;
 
 // What a tensor of the contract has to be: a type, a free batch axis, fixed sizes after it.
@@ -24,8 +20,8 @@ void require(const std::string& path, const std::string& name, const ort::Tensor
   if (!known) {
     throw ArtifactError(path + ": " + name + " has element type " +
                         std::to_string(type.element_type) +
-                        " of ONNX; a step takes and gives float32 (1) and int64 (7) as its place "
-                        "demands");
+                        " of ONNX; a step takes and gives float32 (1), float16 (10) and int64 (7) "
+                        "as its place demands");
   }
   const auto& shape = type.shape;
   const bool fits = !shape.empty() && shape.front() == -1 &&
@@ -41,6 +37,21 @@ void require(const std::string& path, const std::string& name, const ort::Tensor
 }
 
 }  // namespace
+
+std::size_t element_bytes(ort::ElementType type) {
+  switch (type) {
+    case ort::kBool:
+      return 1;
+    case ort::kHalf:
+      return 2;
+    case ort::kFloat:
+      return sizeof(float);
+    case ort::kInt64:
+    case ort::kDouble:
+      break;
+  }
+  return 8;
+}
 
 OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, const std::filesystem::path& path,
                      ort::Device device, const fused::Kernel* kernel)
@@ -101,16 +112,17 @@ void OnnxModel::read_contract(const std::string& path) {
   for (std::size_t i = 2; i < inputs_.size(); ++i) {
     const auto type = type_of(ort::SessionGetInputTypeInfo, i);
     const auto next = type_of(ort::SessionGetOutputTypeInfo, i - 1);
-    require(path, inputs_[i], type, {ort::kFloat, ort::kInt64}, kAnyRank);
+    require(path, inputs_[i], type, {ort::kFloat, ort::kHalf, ort::kInt64}, kAnyRank);
     require(path, outputs_[i - 1], next, {type.element_type}, kAnyRank);
     if (next.shape != type.shape) {
       throw ArtifactError(path + ": " + outputs_[i - 1] + " has shape " + shown(next.shape) +
                           ", but " + inputs_[i] + ", which it follows, has " + shown(type.shape));
     }
+    const auto element_type = static_cast<ort::ElementType>(type.element_type);
     StateTensor state{inputs_[i],
-                      type.element_type,
+                      element_type,
                       {type.shape.begin() + 1, type.shape.end()},
-                      element_bytes(type.element_type)};
+                      element_bytes(element_type)};
     for (const std::int64_t size : state.shape) state.row_bytes *= static_cast<std::size_t>(size);
     states_.push_back(std::move(state));
   }

@@ -12,10 +12,13 @@
 
 namespace makemore {
 
+/// Bytes of a number of a state, or of what a sampler keeps.
+std::size_t element_bytes(ort::ElementType type);
+
 /// One state tensor of a step.
 struct StateTensor {
   std::string name;
-  int element_type;
+  ort::ElementType element_type;
   std::vector<std::int64_t> shape;  // of one row: the batch axis left out
   std::size_t row_bytes;
 };

@@ -67,8 +67,9 @@ struct OrtCustomOp {
 // Values of the C enums.
 enum ErrorCode : int { kFail = 1 };                          // OrtErrorCode
 enum Characteristic : int { kRequired = 0, kVariadic = 2 };  // OrtCustomOpInputOutputCharacteristic
-enum ElementType : int { kFloat = 1, kInt64 = 7, kBool = 9, kDouble = 11 };  // as in onnx.proto
-enum LoggingLevel : int { kLogError = 3 };                                   // OrtLoggingLevel
+// As in onnx.proto.
+enum ElementType : int { kFloat = 1, kInt64 = 7, kBool = 9, kHalf = 10, kDouble = 11 };
+enum LoggingLevel : int { kLogError = 3 };           // OrtLoggingLevel
 enum OptimizationLevel : int { kOptimizeAll = 99 };  // GraphOptimizationLevel
 enum AllocatorType : int { kDeviceAllocator = 0 };   // OrtAllocatorType
 enum MemoryType : int { kMemoryDefault = 0 };        // OrtMemType

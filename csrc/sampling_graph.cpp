@@ -1,5 +1,6 @@
 #include "sampling_graph.h"
 
+#include <cstddef>
 #include <limits>
 #include <numeric>
 
@@ -36,6 +37,10 @@ class Sampler {
   Value last_column(const Value& sums) {
     return g_.node("Gather", {sums, g_.constant(ort::kInt64, std::vector{vocab_size_ - 1}, {1})},
                    {{"axis", 1}});
+  }
+
+  Value zero_of(ort::ElementType type) {
+    return g_.constant(type, std::vector<std::byte>(element_bytes(type)), {});
   }
 
   Value exact(const Value& value) { return g_.node("Cast", {value}, {{"to", ort::kDouble}}); }
@@ -128,7 +133,6 @@ void Sampler::keep_states(const OnnxModel& model, const std::vector<bool>& in_pl
   for (std::size_t i = 0; i < model.states().size(); ++i) {
     if (in_place[i]) continue;
     const StateTensor& state = model.states()[i];
-    const auto type = static_cast<ort::ElementType>(state.element_type);
     std::vector<std::int64_t> axes(state.shape.size());
     std::iota(axes.begin(), axes.end(), 1);
     const Value condition =
@@ -137,9 +141,8 @@ void Sampler::keep_states(const OnnxModel& model, const std::vector<bool>& in_pl
             : g_.node("Unsqueeze", {flat, g_.constant(ort::kInt64, axes, {std::ssize(axes)})});
     Shape shape = state.shape;
     shape.insert(shape.begin(), kAny);
-    output("state_" + std::to_string(i), type, shape, "Where",
-           {condition, model.output_names()[1 + i],
-            type == ort::kFloat ? g_.scalar(type, 0.0F) : zero_});
+    output("state_" + std::to_string(i), state.element_type, shape, "Where",
+           {condition, model.output_names()[1 + i], zero_of(state.element_type)});
   }
 }
 

@@ -249,7 +249,7 @@ CUDA_KERNELS = {
     "Greater": "double int64", "GreaterOrEqual": "double", "Less": "double int64", "Log": "double",
     "Mod": "int64", "Mul": "double int64", "ReduceSum": "float", "ScatterElements": "double",
     "Squeeze": "bool int64", "Sub": "double int64", "TopK": "float", "Unsqueeze": "bool",
-    "Where": "double float int64",
+    "Where": "double float float16 int64",
 }  # fmt: skip
 
 

@@ -51,6 +51,14 @@ HISTORY = """step (int64[B] token, int64[B] position, float[B, 3] trace, int64[B
   logits = Add (told, looked_up)
 }"""
 
+HALF = (
+    HISTORY.replace("float[B, 3]", "float16[B, 3]")
+    .replace("half = Constant", "single = Constant")
+    .replace("faded =", "half = Cast <to = 10> (single)\n  faded =")
+    .replace("(next_trace, head)", "(exact, head)")
+    .replace("told =", "exact = Cast <to = 1> (next_trace)\n  told =")
+)
+
 # The slot of `position` is written by ScatterND and all slots are read back through a mask.
 CACHE = """step (int64[B] token, int64[B] position, float[B, 2, 8, 2] cache)
 => (float[B, 4] logits, float[B, 2, 8, 2] next_cache) {
@@ -104,6 +112,14 @@ GRAPHS = {
         HISTORY,
         {
             "embedding": tiny_models.HISTORY_EMBEDDING,
+            "head": tiny_models.HISTORY_HEAD,
+            "by_count": tiny_models.HISTORY_COUNTED,
+        },
+    ),
+    "half": (
+        HALF,
+        {
+            "embedding": tiny_models.HISTORY_EMBEDDING.astype(np.float16),
             "head": tiny_models.HISTORY_HEAD,
             "by_count": tiny_models.HISTORY_COUNTED,
         },

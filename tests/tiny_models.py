@@ -104,6 +104,16 @@ HISTORY = TinyModel(
 )
 
 BLOCK = 8
+
+HALF = TinyModel(
+    "half",
+    tuple("abc"),
+    history_logits,
+    max_length=BLOCK - 1,
+    block_size=BLOCK,  # of sums of more tokens float16 would lose the last bits
+    states=(StateSpec(name="trace", dtype="float16", shape=(3,)), HISTORY.states[1]),
+)
+
 CACHE_EMBEDDING = weights(4, 4, 4)  # (V, heads * D), heads = D = 2
 CACHE_DISTANCE = weights(1, BLOCK, 11)[0]  # (BLOCK,) by how long ago a token was fed
 CACHE_HEAD = weights(4, 4, 8)  # (heads * D, V)
@@ -128,4 +138,4 @@ CACHE = TinyModel(
     states=(StateSpec(name="cache", dtype="float32", shape=(2, BLOCK, 2), time_axis=1),),
 )
 
-MODELS = (BIGRAM, SPARSE, HISTORY, CACHE)
+MODELS = (BIGRAM, SPARSE, HISTORY, HALF, CACHE)

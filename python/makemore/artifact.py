@@ -14,6 +14,9 @@ from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
 SCHEMA = 2
 """The artifact schema that this version writes; it reads every one from 1 on."""
 
+Precision = Literal["float32", "float16"]
+"""Of weights, states and arithmetic; logits are float32 whatever it is."""
+
 METADATA_KEY = "makemore"
 """Key of the JSON in `metadata_props` of ONNX; with `.json` added, TorchScript's extra file."""
 
@@ -26,17 +29,18 @@ class StateSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    dtype: Literal["float32", "int64"]
+    dtype: Precision | Literal["int64"]
     shape: tuple[int, ...]
     time_axis: int | None = None
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Which model it is: a name for people, its sizes, its number of weights."""
+    """Which model it is: a name for people, its sizes, its number of weights and their type."""
 
     type: str
     config: dict[str, Any]
     parameters: int
+    precision: Precision = "float32"
 
 
 class DataInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,6 +115,7 @@ def _metadata(artifact: Artifact) -> dict[str, Any]:
     return {
         "model": artifact.model.type,
         "parameters": artifact.model.parameters,
+        "precision": artifact.model.precision,
         "config": artifact.model.config,
         **_tokens(artifact),
         "block size": artifact.block_size,

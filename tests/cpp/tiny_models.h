@@ -17,6 +17,7 @@ inline const std::vector<Tiny> kTinyModels{
     {"bigram", {}},
     {"sparse", {}},
     {"history", {std::nullopt, std::nullopt}},
+    {"half", {std::nullopt, std::nullopt}},
     {"cache", {1}},
     {"cache", {std::nullopt}}};  // a promise that need not be used
 
