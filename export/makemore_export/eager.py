@@ -22,6 +22,7 @@ def describe(run: Run, progress: Progress, model: Model) -> Artifact:
             type=run.model,
             config=run.config | progress.fitted,
             parameters=sum(weight.numel() for weight in model.state_dict().values()),
+            precision=model.precision,
         ),
         level=run.level,
         tokens=run.tokens,

@@ -29,7 +29,7 @@ def log_likelihoods(model: Model, strings: Strings) -> Tensor:
     model.eval()
     found = []
     for inputs, targets in strings.batches():
-        logits = model(inputs)  # (B, T, V)
+        logits = model(inputs).float()  # (B, T, V)
         losses = F.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="none"
         )

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 from collections.abc import Sequence
-from itertools import accumulate
+from copy import deepcopy
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 import msgspec
 import torch
-from makemore import Sample
+from makemore import Sample, Sampler
 from makemore._core import coin
-from makemore.artifact import Artifact, Golden
+from makemore.artifact import Artifact, Golden, Precision
 from makemore.errors import OptionError
 from makemore.vocabulary import STOP
 from msgspec.structs import replace
 
 from makemore_export import checkpoint
 from makemore_export.atomic import beside, replace_folder
-from makemore_export.checkpoint import Checkpoint, CheckpointError, RunFolder
+from makemore_export.checkpoint import Checkpoint, CheckpointError, Run, RunFolder
+from makemore_export.data import Strings, split
 from makemore_export.eager import describe, eager_sampler
+from makemore_export.evaluation import mean_nll
 from makemore_export.model_card import Report, model_card
 from makemore_export.models import Model
 from makemore_export.onnx_export import to_onnx
 from makemore_export.step_module import StepModule
 from makemore_export.torchscript_export import to_torchscript
-from makemore_export.verification import verify
+from makemore_export.verification import Verification, verify
 
 MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
 FILES = frozenset({*MODEL_FILES, "README.md", "report.json"})
@@ -35,6 +39,10 @@ FILES = frozenset({*MODEL_FILES, "README.md", "report.json"})
 _GOLDEN_SEEDS = 8
 _GOLDEN_SAMPLES = 32
 _GOLDEN_TOKENS = 1024
+
+# Engines round otherwise, and in float16 so much that the CDFs of two of them were up to 0.0014
+# apart; coins are to keep farther from every step than that.
+_MARGIN: dict[Precision, float] = {"float32": 1e-6, "float16": 2e-3}
 
 
 def read_source(source: Path) -> Checkpoint:
@@ -64,9 +72,12 @@ def check_target(out: Path) -> None:
         )
 
 
-def export(source: Checkpoint, out: Path) -> Report:
+def export(
+    source: Checkpoint, out: Path, *, half: bool = False, lines: Sequence[str] | None = None
+) -> Report:
     """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
 
+    half: in float16. lines: all of the text of `source`, so that the loss of float16 can be told.
     At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
     not do what the model does; `OptionError` if `out` holds anything else.
     """
@@ -75,13 +86,23 @@ def export(source: Checkpoint, out: Path) -> Report:
     model = source.run.new_model()
     model.load_state_dict(source.weights)
     model.eval()
-    artifact = describe(source.run, source.progress, model)
-    artifact = replace(artifact, golden=_golden(model, artifact))
+    exported = deepcopy(model).half() if half else model
+    artifact = describe(source.run, source.progress, exported)
+    artifact = replace(artifact, golden=_golden(exported, artifact))
     prepared = beside(target)
     shutil.rmtree(prepared, ignore_errors=True)
     prepared.mkdir(parents=True)
     try:
-        report = _fill(prepared, StepModule(model), artifact, source)
+        digests, checks = _write(prepared, StepModule(exported), artifact, model)
+        report = Report(
+            finished=source.progress.finished,
+            losses=source.progress.losses,
+            float16_losses=_held_out(exported, source.run, lines) if half and lines else None,
+            novelty=source.progress.novelty,
+            verification=checks,
+            sha256=digests,
+        )
+        _describe(prepared, artifact, report)
         check_target(out)  # it may have changed meanwhile
         replace_folder(prepared, target)
     finally:
@@ -91,13 +112,22 @@ def export(source: Checkpoint, out: Path) -> Report:
 
 def _golden(model: Model, artifact: Artifact) -> Golden:
     """Samples that every engine should give again, though no two agree on the last bits of a logit:
-    of a few seeds, the one whose coins keep farthest from where another token would be chosen.
+    of a few seeds, the one with the most whose coins keep clear of where another token would be
+    chosen, and of those where they keep farthest.
     """
     sampler = eager_sampler(model, artifact)
-    tried = [_few(sampler.sample_ids(_GOLDEN_SAMPLES, seed=seed)) for seed in range(_GOLDEN_SEEDS)]
+    tried = [_clear(model, sampler, seed) for seed in range(_GOLDEN_SEEDS)]
+    return max(tried, key=lambda found: found[:2])[-1]
+
+
+def _clear(model: Model, sampler: Sampler, seed: int) -> tuple[int, float, Golden]:
+    """How many of the first samples of a seed keep clear, by how much all do, and those."""
     mask = sampler.vocabulary.mask()
-    best = max(tried, key=lambda samples: min(_margin(model, mask, sample) for sample in samples))
-    return Golden(seed=best[0].seed, strings=tuple(sample.text for sample in best))
+    samples = _few(sampler.sample_ids(_GOLDEN_SAMPLES, seed=seed))
+    margins = [_margin(model, mask, sample) for sample in samples]
+    margins = [*takewhile(lambda margin: margin > _MARGIN[model.precision], margins)]
+    strings = tuple(sample.text for sample in samples[: len(margins)])
+    return len(strings), min(margins, default=0.0), Golden(seed=seed, strings=strings)
 
 
 def _few(samples: list[Sample]) -> list[Sample]:
@@ -118,22 +148,29 @@ def _margin(model: Model, mask: Sequence[int], sample: Sample) -> float:
     return float((steps - torch.tensor(coins, dtype=torch.float64)[:, None]).abs().min())
 
 
-def _fill(folder: Path, step: StepModule, artifact: Artifact, source: Checkpoint) -> Report:
+def _write(
+    folder: Path, step: StepModule, artifact: Artifact, model: Model
+) -> tuple[dict[str, str], tuple[Verification, ...]]:
+    """Writes the files, each compared with `model`; SHA-256 by file, what was found of each."""
     digests, verifications = {}, []
     for name, convert in MODEL_FILES.items():
         data = convert(step, artifact)
         (folder / name).write_bytes(data)
         digests[name] = hashlib.sha256(data).hexdigest()
-        verifications.append(verify(folder / name, step.model, artifact))
-    report = Report(
-        finished=source.progress.finished,
-        losses=source.progress.losses,
-        novelty=source.progress.novelty,
-        verification=tuple(verifications),
-        sha256=digests,
-    )
+        verifications.append(verify(folder / name, model, artifact))
+    return digests, tuple(verifications)
+
+
+def _held_out(model: Model, run: Run, lines: Sequence[str]) -> dict[str, float | None]:
+    """The loss of the last part of the split, by its name; None if infinite."""
+    parts = split(lines, run.split, run.seed, keep_duplicates=run.keep_duplicates)
+    name, held_out = [*parts.items()][-1]
+    loss = mean_nll(model, Strings(held_out, run.vocabulary))
+    return {name: loss if math.isfinite(loss) else None}
+
+
+def _describe(folder: Path, artifact: Artifact, report: Report) -> None:
     text = msgspec.json.format(msgspec.json.encode(report), indent=2)
     (folder / "report.json").write_bytes(text + b"\n")
     card = model_card(artifact, report)
     (folder / "README.md").write_text(card, encoding="utf-8")
-    return report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 import makemore
@@ -17,6 +17,7 @@ from makemore_export import distributed
 from makemore_export.checkpoint import Checkpoint, RunFolder
 from makemore_export.export import FILES, check_target, export, read_source
 from makemore_export.model_card import Report, quality
+from makemore_export.plan import lines_of
 from makemore_export.run_options import run_options
 from makemore_export.run_training import run_training
 from makemore_export.verification import ExportError
@@ -38,9 +39,24 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 @click.option(
     "--samples", default=20, show_default=True, type=click.IntRange(min=0), help="To print."
 )
+@click.option("--half", is_flag=True, help="Weights, states and arithmetic in float16.")
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    help="What a run was trained on, to tell the loss of --half.  [default: the names of 2018]",
+)
 @run_options
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
-def main(source: Path | None, out: Path, *, samples: int, as_json: bool, **options: Any) -> None:
+def main(
+    source: Path | None,
+    out: Path,
+    *,
+    samples: int,
+    half: bool,
+    text: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Writes an artifact: ONNX and TorchScript files, verified, with a model card and a report.
 
     SOURCE is a run folder, a checkpoint (.safetensors) or a text file; without it, the US names of
@@ -52,10 +68,15 @@ def main(source: Path | None, out: Path, *, samples: int, as_json: bool, **optio
     """
     distributed.refuse("mm-export")
     check_target(out)
-    trained = _trained(source, out, options)
+    if text and not (half and _is_trained(source)):
+        raise OptionError("--text is for --half and a SOURCE that is trained already")
+    if not _is_trained(source):
+        text = source
+    trained = _trained(source, out, options, text)
+    lines = lines_of(trained.run, text, options["encoding"]) if half else None
     click.echo("exporting and verifying ...", err=True)
     try:
-        report = export(trained, out)
+        report = export(trained, out, half=half, lines=lines)
     except ExportError as error:
         raise click.ClickException(str(error)) from None
     strings = makemore.load(out).sample(samples, seed=trained.run.seed)
@@ -69,10 +90,12 @@ def main(source: Path | None, out: Path, *, samples: int, as_json: bool, **optio
             f"{verification.largest_difference:.1e} of PyTorch, "
             f"{verification.golden} samples replayed"
         )
+    per = f"per {trained.run.level}"
     for part, loss in report.losses.items():
         nats, perplexity, bits = quality(loss)
-        per = f"per {trained.run.level}"
         click.echo(f"{part}: {nats} nats {per}, {bits} bits {per}, perplexity {perplexity}")
+    for part, loss in (report.float16_losses or {}).items():
+        click.echo(f"{part} in float16: {quality(loss)[0]} nats {per}")
     if report.novelty:
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
@@ -80,12 +103,22 @@ def main(source: Path | None, out: Path, *, samples: int, as_json: bool, **optio
     click.echo("".join(f"\n{string}" for string in strings))
 
 
-def _trained(source: Path | None, out: Path, options: Mapping[str, Any]) -> Checkpoint:
-    """The checkpoint at `source`, or the one that training on it gives."""
-    if source and (source.is_dir() or source.suffix == ".safetensors"):
+def _is_trained(source: Path | None) -> TypeGuard[Path]:
+    return source is not None and (source.is_dir() or source.suffix == ".safetensors")
+
+
+def _trained(
+    source: Path | None, out: Path, options: Mapping[str, Any], text: Path | None
+) -> Checkpoint:
+    """The checkpoint at `source`, or the one that training on it gives.
+
+    text: what is read beside `source`, in the encoding among the `options`.
+    """
+    if _is_trained(source):
         given = click.get_current_context().get_parameter_source
         for name in options:
-            if given(name) is click.core.ParameterSource.COMMANDLINE:
+            of_text = name == "encoding" and text is not None
+            if given(name) is click.core.ParameterSource.COMMANDLINE and not of_text:
                 raise OptionError(
                     f"--{name.replace('_', '-')} is for training; {source} is trained already"
                 )

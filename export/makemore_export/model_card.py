@@ -16,11 +16,14 @@ _SAMPLES = 10
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The `report.json`. `losses` are nats per token by part, None where infinite; those of an
-    unfinished run are over some of the lines, and its `novelty` is None. `sha256` is by file.
+    unfinished run are over some of the lines, and its `novelty` is None. `float16_losses` are those
+    of an artifact in float16 over whole parts, None where they were not measured. `sha256` is by
+    file.
     """
 
     finished: bool
     losses: dict[str, float | None]
+    float16_losses: dict[str, float | None] | None = None
     novelty: Novelty | None
     verification: tuple[Verification, ...]
     sha256: dict[str, str]
@@ -33,7 +36,7 @@ def model_card(artifact: Artifact, report: Report) -> str:
     over = "all lines" if report.finished else "some of the lines, before training was finished"
     facts = {
         "model": f"{model.type}: {_listed(model.config)}",
-        "weights": f"{model.parameters:,}",
+        "weights": f"{model.parameters:,}, {model.precision}",
         f"{artifact.level}s": f"{len(artifact.tokens):,}",
         "longest string": f"{artifact.max_length:,} {artifact.level}s",
         "data": f"{data.name}, {data.lines:,} lines used ({data.blank:,} blank and "
@@ -43,6 +46,10 @@ def model_card(artifact: Artifact, report: Report) -> str:
         "training": f"{training.steps:,} steps, seed {training.seed}",
     }
     losses = {part: " | ".join(quality(loss)) for part, loss in report.losses.items()}
+    losses |= {
+        f"{part}, in float16, all lines": " | ".join(quality(loss))
+        for part, loss in (report.float16_losses or {}).items()
+    }
     novelty = f"Of {report.novelty.samples:,} samples: {report.novelty}." if report.novelty else ""
     checks = {
         check.file: f"{check.logits:,} | {check.largest_difference:.1e} | {check.golden}"

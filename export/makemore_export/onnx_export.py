@@ -51,7 +51,8 @@ def to_onnx(step: StepModule, artifact: Artifact) -> bytes:
         raise TypeError("torch.onnx.export gave no program")
     proto = program.model_proto
     _forget_origin(proto)
-    if step.model.step_function is not None:
+    # Kernels of such a function are for float32.
+    if step.model.step_function is not None and step.model.precision == "float32":
         parameters = {name: weight.numpy(force=True) for name, weight in step.named_parameters()}
         proto = as_function(proto, step.model.step_function, parameters)
     onnx.helper.set_model_props(proto, {METADATA_KEY: artifact.to_json()})

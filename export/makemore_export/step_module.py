@@ -11,7 +11,10 @@ INPUTS = ("token", "position")
 
 
 class StepModule(nn.Module):
-    """`forward(token (B,), position (B,), *state) -> (logits (B, V), *next)`, in eval mode."""
+    """`forward(token (B,), position (B,), *state) -> (logits (B, V), *next)`, in eval mode.
+
+    Logits are float32 whatever the precision of the model.
+    """
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -19,7 +22,8 @@ class StepModule(nn.Module):
         self.eval()
 
     def forward(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        return self.model.step(token, position, *state)
+        logits, *following = self.model.step(token, position, *state)
+        return (logits.float(), *following)
 
     def example(self, rows: int) -> tuple[Tensor, ...]:
         """Inputs to trace with: `rows` start tokens and zero states."""

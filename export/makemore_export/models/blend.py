@@ -75,8 +75,12 @@ class Blend(Model):
         return (self._mixed(logits), *following)
 
     def _mixed(self, logits: list[Tensor]) -> Tensor:
-        """Log-probabilities (..., V) of the mixture of the parts' logits, each (..., V)."""
-        weighed = (self.weights[i] * x.softmax(-1) for i, x in enumerate(logits))
+        """Log-probabilities (..., V), float32, of the mixture of the parts' logits, each (..., V).
+
+        In float16 what is less likely than 6e-8 would be impossible.
+        """
+        shares = (x.softmax(-1, dtype=torch.float32) for x in logits)
+        weighed = (self.weights[i] * share for i, share in enumerate(shares))
         mixed: Tensor = reduce(torch.add, weighed)
         return mixed.log()
 

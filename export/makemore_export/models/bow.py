@@ -45,7 +45,7 @@ class BoW(Model):
         return self._logits(x + x.cumsum(1) / (positions[:, None] + 1))  # (B, T, V)
 
     def states(self) -> tuple[StateSpec, ...]:
-        return (StateSpec(name="sum", dtype="float32", shape=(self.config.n_embd,)),)
+        return (StateSpec(name="sum", dtype=self.precision, shape=(self.config.n_embd,)),)
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         x = self.token_embedding(token) + self.position_embedding(position)  # (B, C)

@@ -92,7 +92,7 @@ class CNN(Model):
         return tuple(
             StateSpec(
                 name=f"ring_{layer}",
-                dtype="float32",
+                dtype=self.precision,
                 shape=(cast("GatedConvolution", convolution).dilation, self.config.n_embd),
             )
             for layer, convolution in enumerate(self.convolutions)

@@ -62,7 +62,7 @@ class MLP(Model):
         return self._logits(window), window[:, 1:]
 
     def _logits(self, windows: Tensor) -> Tensor:
-        """From int64 (..., context) to float32 (..., V)."""
+        """From int64 (..., context) to (..., V)."""
         x = self.dropout(self.embedding(windows).flatten(-2))  # (..., context * C)
         logits: Tensor = self.head(self.dropout(self.hidden(x).tanh()))
         return logits if self.direct is None else logits + self.direct(x)

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
-from makemore.artifact import StateSpec
+import torch
+from makemore.artifact import Precision, StateSpec
 from msgspec import Meta
 from torch import Tensor, nn
 
@@ -50,9 +51,15 @@ class Model(nn.Module, ABC):
     step_function: StepFunction | None = None
     """None: the nodes of the step are exported as they are."""
 
+    @property
+    def precision(self) -> Precision:
+        """That of its weights, which `half` changes: what it calculates in."""
+        weights = self.state_dict().values()
+        return "float16" if any(w.dtype == torch.float16 for w in weights) else "float32"
+
     @abstractmethod
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits float32 (B, T, V) of the token after each of `tokens`, int64 (B, T)."""
+        """Logits (B, T, V) of the token after each of `tokens`, int64 (B, T)."""
 
     @abstractmethod
     def states(self) -> tuple[StateSpec, ...]:
@@ -62,7 +69,7 @@ class Model(nn.Module, ABC):
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """One position of each row: token and position int64 (B,), a state of zeros at position 0.
 
-        Returns logits float32 (B, V), then the next state in the order of `states`.
+        Returns logits (B, V), then the next state in the order of `states`.
         """
 
     def penalty(self) -> Tensor | float:

@@ -64,7 +64,7 @@ class Recurrent(Model):
 
     def states(self) -> tuple[StateSpec, ...]:
         return tuple(
-            StateSpec(name=f"{memory}_{layer}", dtype="float32", shape=(self.config.n_hidden,))
+            StateSpec(name=f"{memory}_{layer}", dtype=self.precision, shape=(self.config.n_hidden,))
             for layer in range(self.config.n_layer)
             for memory in self.memories
         )

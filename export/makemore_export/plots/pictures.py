@@ -11,12 +11,13 @@ from makemore.errors import OptionError
 from matplotlib.figure import Figure
 
 from makemore_export.checkpoint import Checkpoint, CheckpointError, Run, RunFolder
-from makemore_export.data import Strings, read_text
+from makemore_export.data import Strings
 from makemore_export.eager import describe, eager_sampler
 from makemore_export.export import read_source
 from makemore_export.find_lr import Trial, suggestion
 from makemore_export.models import Blend, Model
 from makemore_export.models.transformer import Transformer
+from makemore_export.plan import lines_of
 from makemore_export.plots.counts import bigram_counts, bigram_plot, most_frequent
 from makemore_export.plots.curves import learning_rate_plot, loss_plot
 from makemore_export.plots.embedding import MARKS, embedding_plot, token_vectors
@@ -90,16 +91,10 @@ def draw(
 
 def _strings(run: Run, path: Path | None, encoding: str) -> Strings | None:
     """The run's text, or None where it is not at hand."""
-    text = read_text(path, encoding)
-    if text.sha256 == run.data.sha256:
-        lines = text.lines if run.keep_duplicates else tuple(dict.fromkeys(text.lines))
-        return Strings(lines, run.vocabulary)
-    if path:
-        raise OptionError(
-            f"{path}: is another text than that of the run: its SHA-256 is {text.sha256}, that of "
-            f"{run.data.name} was {run.data.sha256}"
-        )
-    return None
+    lines = lines_of(run, path, encoding)
+    if lines is None:
+        return None
+    return Strings(lines if run.keep_duplicates else tuple(dict.fromkeys(lines)), run.vocabulary)
 
 
 def _sample(trained: Checkpoint, model: Model) -> _Read:
