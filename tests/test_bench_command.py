@@ -10,9 +10,17 @@ import pytest
 from click.testing import CliRunner
 from commands import run
 from makemore import OrtError, Sampler
-from makemore.bench import FRESH, SEED, measure_latency, measure_startup, measure_throughput
+from makemore.bench import (
+    FRESH,
+    SEED,
+    measure,
+    measure_latency,
+    measure_startup,
+    measure_throughput,
+)
 from makemore.bench_command import bench
 from makemore.bench_result import Percentiles, Spread, Throughput
+from test_device_decode import on_device
 from tiny_artifacts import FOLDER
 
 BIGRAM = str(FOLDER / "bigram")
@@ -83,6 +91,19 @@ def test_latency_of_first_names_is_of_as_many_samplers(monkeypatch, bigram):
     samplers = [call.sampler for call in watch.calls if call.sampler is not bigram]
     assert len({*map(id, samplers)}) == 4
     assert cold.p50 == 1e6 * (2**-2 + 2**-3) / 2
+
+
+def test_a_device_is_measured_by_its_own_decode_and_once(monkeypatch):
+    def host_decode(*_, **__):
+        raise AssertionError("the host decoded")
+
+    monkeypatch.setattr(Sampler, "_decode", host_decode)
+    monkeypatch.setattr(
+        "makemore.bench.load", lambda *_, **__: on_device(FOLDER / "bigram" / "model.onnx")
+    )
+    monkeypatch.setattr("makemore.bench.measure_startup", lambda *_, **__: None)
+    found = measure(BIGRAM, batch_sizes=(4, 8), threads=(1, 3), n=10, repeats=1, seconds=0.1)
+    assert [(row.batch_size, row.threads) for row in found.throughput] == [(4, 1), (8, 1)]
 
 
 def throughput(monkeypatch, cost, **options):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from time import perf_counter
 from typing import Any
 
@@ -71,6 +72,7 @@ def measure(
     if not 0 < seconds < math.inf:
         raise OptionError(f"seconds is {seconds:g}; it must be a finite number > 0")
     single, *samplers = (load(path, device=device, threads=count) for count in (1, *threads))
+    samplers = [*{sampler.threads: sampler for sampler in samplers}.values()]  # a GPU has one only
     say("latency: one name a call")
     latency = measure_latency(single, seconds * LATENCY_SHARE)
     seconds *= 1 - LATENCY_SHARE
@@ -94,10 +96,6 @@ def measure_latency(sampler: Sampler, seconds: float) -> Latency:
     """Calls `sample(1)` for half of `seconds`, after a tenth of that to warm up, and for the other
     half on samplers that remember nothing yet. Each call makes another name.
     """
-
-    def cold() -> Sampler:
-        return Sampler(sampler.artifact, sampler.new_step, device=sampler.device)
-
     first_row = len(_calls(lambda: sampler, 0, seconds / 20))
     took = _calls(lambda: sampler, first_row, seconds / 2)
     tokens = _count_tokens(sampler, len(took), first_row)
@@ -105,7 +103,7 @@ def measure_latency(sampler: Sampler, seconds: float) -> Latency:
         calls=len(took),
         name_us=Percentiles.of(1e6 * took),
         token_us=Percentiles.of(1e6 * took / tokens),
-        cold_name_us=Percentiles.of(1e6 * _calls(cold, first_row, seconds / 2)),
+        cold_name_us=Percentiles.of(1e6 * _calls(lambda: copy(sampler), first_row, seconds / 2)),
     )
 
 

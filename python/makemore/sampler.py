@@ -17,7 +17,7 @@ from makemore.step import Step
 from makemore.vocabulary import STOP
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
 BATCH_SIZE = 512
 """Rows decoded together unless told otherwise."""
@@ -91,6 +91,12 @@ class Sampler:
         self.device = device
         self.threads = threads
         self._idle: list[_core.Worker] = []
+
+    def __copy__(self) -> Self:
+        """Another over the same model, which remembers nothing yet."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), _idle=[])
+        return other
 
     def sample(self, n: int, **options: Unpack[SampleOptions]) -> list[str]:
         """Makes n strings; see `SampleOptions`. A string depends on artifact, options, seed and
