@@ -51,6 +51,8 @@ def model_card(artifact: Artifact, report: Report) -> str:
         for part, loss in (report.float16_losses or {}).items()
     }
     novelty = f"Of {report.novelty.samples:,} samples: {report.novelty}." if report.novelty else ""
+    golden = "\n".join(artifact.golden.strings[:_SAMPLES])
+    samples = f"Samples, seed {artifact.golden.seed}:\n\n```text\n{golden}\n```\n" if golden else ""
     checks = {
         check.file: f"{check.logits:,} | {check.largest_difference:.1e} | {check.golden}"
         for check in report.verification
@@ -75,12 +77,7 @@ Mean negative log-likelihood, stops counted, over {over}:
 
 {novelty}
 
-Samples, seed {artifact.golden.seed}:
-
-```text
-{chr(10).join(artifact.golden.strings[:_SAMPLES])}
-```
-
+{samples}
 Each file was loaded again and compared with the model in PyTorch at every position:
 
 | file | logits compared | largest difference | samples replayed |

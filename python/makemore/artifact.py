@@ -67,7 +67,10 @@ class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True):
-    """Samples at a seed with default options; any runtime must give these again."""
+    """Samples at a seed with default options; any runtime must give these again.
+
+    None where all might hang on rounding, as long strings in float16 do.
+    """
 
     seed: int
     strings: tuple[str, ...]

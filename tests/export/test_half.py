@@ -99,6 +99,15 @@ def test_golden_samples_hang_on_no_bit_that_float16_rounds(halved):
             assert np.abs(cdf / cdf[-1] - coin).min() > 1e-3
 
 
+def test_where_all_samples_hang_on_rounding_there_are_none(tmp_path, monkeypatch):
+    source = trained(tmp_path / "run", "bigram")
+    monkeypatch.setitem(exporting._MARGIN, "float16", 0.5)
+    report = export(source, tmp_path / "artifact", half=True)
+    assert [check.golden for check in report.verification] == [0, 0]
+    assert makemore.load(tmp_path / "artifact").artifact.golden.strings == ()
+    assert "Samples, seed" not in (tmp_path / "artifact" / "README.md").read_text()
+
+
 def other_weights(step, artifact):
     """An exporter gone wrong."""
     step.model.logits += torch.rand_like(step.model.logits)
