@@ -9,8 +9,10 @@ from makemore_export.models.transformer import Transformer
 from transformers_peer import STOP, Generate, gpt2, until_stop
 
 
-def generate_of(model: Transformer, max_length: int, device: str) -> Generate:
-    """`generate_batch` of CTranslate2, in float32."""
+def generate_of(
+    model: Transformer, max_length: int, device: str, *, half: bool = False
+) -> Generate:
+    """`generate_batch` of CTranslate2; `half`: in float16, which it refuses on a CPU."""
     peer = gpt2(model.to("cpu"))
     model.to(device)
     loader = ctranslate2.converters.transformers.GPT2Loader()
@@ -21,7 +23,8 @@ def generate_of(model: Transformer, max_length: int, device: str) -> Generate:
     with tempfile.TemporaryDirectory() as folder:
         spec.validate()
         spec.save(folder)
-        generator = ctranslate2.Generator(folder, device=device, compute_type="float32")
+        precision = "float16" if half and device == "cuda" else "float32"
+        generator = ctranslate2.Generator(folder, device=device, compute_type=precision)
 
     def generate(rows: int) -> list[list[int]]:
         made = generator.generate_batch(

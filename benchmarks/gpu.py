@@ -2,6 +2,8 @@
 
     mm-export --model transformer -o gpt && python benchmarks/gpu.py gpt.run gpt
 
+An artifact in float16 (`mm-export --half`) meets contenders in float16.
+
 First 10,000 samples are compared with the CPU's: a row may differ where its coin lies nearer to the
 edge of a token's share than the two engines' logits are apart; they are counted and the farthest is
 shown. Then equal weights and equal work (strings until their stop or the artifact's longest,
@@ -63,14 +65,16 @@ def main(
     best = checkpoint.load(run / "best.safetensors")
     model = best.run.new_model().eval()
     model.load_state_dict(best.weights)
+    half = sampler.artifact.model.precision == "float16"
     same = compare(makemore.load(artifact), sampler, samples)
     show([same])
-    contenders = {"makemore": None, "eager": eager_generate(model, sampler, device)}
+    peers = {}
     if best.run.model == "transformer":
-        for name in ("transformers", "ctranslate2"):
-            if find_spec(name):
-                peer = import_module(f"{name}_peer")
-                contenders[name] = peer.generate_of(model, sampler.artifact.max_length, device)
+        for name in filter(find_spec, ("transformers", "ctranslate2")):
+            generate_of = import_module(f"{name}_peer").generate_of
+            peers[name] = generate_of(model, sampler.artifact.max_length, device, half=half)
+    eager = eager_generate(model.half() if half else model, sampler, device)
+    contenders = {"makemore": None, "eager": eager, **peers}
     rows = []
     for batch_size in map(int, batch_sizes.split(",")):
         rates = in_turn(sampler, contenders, batch_size, rounds)

@@ -57,10 +57,14 @@ def gpt2(model: Transformer) -> GPT2LMHeadModel:
     return peer
 
 
-def generate_of(model: Transformer, max_length: int, device: str) -> Generate:
-    """`generate` of transformers, with its cache."""
+def generate_of(
+    model: Transformer, max_length: int, device: str, *, half: bool = False
+) -> Generate:
+    """`generate` of transformers, with its cache; `half`: in float16."""
     peer = gpt2(model.to("cpu")).to(device)
     model.to(device)
+    if half:
+        peer.half()
 
     @torch.inference_mode()
     def generate(rows: int) -> list[list[int]]:
