@@ -79,8 +79,7 @@ class Blend(Model):
 
         In float16 what is less likely than 6e-8 would be impossible.
         """
-        shares = (x.softmax(-1, dtype=torch.float32) for x in logits)
-        weighed = (self.weights[i] * share for i, share in enumerate(shares))
+        weighed = (self.weights[i] * x.float().softmax(-1) for i, x in enumerate(logits))
         mixed: Tensor = reduce(torch.add, weighed)
         return mixed.log()
 
