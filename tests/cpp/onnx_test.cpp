@@ -57,6 +57,9 @@ TEST_CASE("a model tells its states and its metadata") {
   CHECK(history->states()[0].row_bytes == 3 * sizeof(float));
   CHECK(history->states()[1].element_type == ort::kInt64);
   CHECK(history->states()[1].row_bytes == sizeof(std::int64_t));
+  const auto half = open("half");
+  CHECK(half->states()[0].element_type == ort::kHalf);
+  CHECK(half->states()[0].row_bytes == 3 * 2);
   CHECK(history->metadata("makemore").front() == '{');
   CHECK(history->metadata("nothing").empty());
 }
