@@ -13,11 +13,12 @@ INPUTS = ("token", "position")
 class StepModule(nn.Module):
     """`forward(token (B,), position (B,), *state) -> (logits (B, V), *next)`, in eval mode.
 
-    Logits are float32 whatever the precision of the model.
+    It is of the weights of now. Logits are float32 whatever the precision of the model.
     """
 
     def __init__(self, model: Model) -> None:
         super().__init__()
+        model.fold()
         self.model = model
         self.eval()
 

@@ -68,8 +68,8 @@ def test_the_weights_take_half_the_bytes_and_run_as_nodes(halved):
             sizes[weight.data_type] += int(np.prod(weight.dims))
     weights = [w for w in model.state_dict().values() if w.is_floating_point()]
     assert sizes[onnx.TensorProto.FLOAT] <= 4  # constants of an operator
-    # Of an RNN or an LSTM two biases become one.
-    assert sizes[onnx.TensorProto.FLOAT16] > 0.8 * sum(w.numel() for w in weights)
+    # Less where an embedding and what reads it are one table.
+    assert sizes[onnx.TensorProto.FLOAT16] > 0.5 * sum(w.numel() for w in weights)
     assert _core.OnnxModel(open_library(), folder / "model.onnx").kernel == ""
 
 

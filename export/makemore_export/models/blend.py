@@ -54,6 +54,10 @@ class Blend(Model):
         """The parts, in order."""
         return [cast("Model", part) for part in self.parts]
 
+    def fold(self) -> None:
+        for part in self.models():
+            part.fold()
+
     def forward(self, tokens: Tensor) -> Tensor:
         return self._mixed([part(tokens) for part in self.parts])
 

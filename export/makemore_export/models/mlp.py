@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makemore_export.models.dropout import Dropout
-from makemore_export.models.model import DropoutRate, Model, Size, uniform_head
+from makemore_export.models.model import (
+    FEW_TOKENS,
+    DropoutRate,
+    Model,
+    Size,
+    uniform_head,
+)
 from makemore_export.recipe import Recipe
 
 
@@ -38,6 +44,8 @@ class MLP(Model):
     Config = MLPConfig
     recipe = Recipe(learning_rate=8e-3, weight_decay=0.01)
     block_size = None
+    tables: Tensor | None
+    """What the hidden layer reads of each token in each place (context * V, H), once folded."""
 
     def __init__(self, config: MLPConfig, vocab_size: int) -> None:
         super().__init__()
@@ -48,21 +56,37 @@ class MLP(Model):
         self.hidden = nn.Linear(width, config.n_hidden)
         self.head = uniform_head(config.n_hidden, vocab_size)
         self.direct = uniform_head(width, vocab_size, bias=False) if config.direct else None
+        self.register_buffer("tables", None, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         width = self.config.context
         windows = F.pad(tokens, (width - 1, 0)).unfold(1, width, 1)
-        return self._logits(windows)  # (B, T, V)
+        x = self.dropout(self.embedding(windows).flatten(-2))  # (B, T, context * C)
+        return self._logits(self.hidden(x), x)  # (B, T, V)
 
     def states(self) -> tuple[StateSpec, ...]:
         return (StateSpec(name="tokens", dtype="int64", shape=(self.config.context - 1,)),)
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
         window = torch.cat([state[0], token[:, None]], dim=1)  # (B, context)
-        return self._logits(window), window[:, 1:]
+        if self.tables is None:
+            x = self.embedding(window).flatten(-2)
+            return self._logits(self.hidden(x), x), window[:, 1:]
+        size = self.embedding.num_embeddings
+        places = size * torch.arange(self.config.context, device=token.device)
+        reads = F.embedding(window + places, self.tables)  # (B, context, H)
+        # Their sum as a product: that of ONNX Runtime has other bits in a batch of one.
+        read = (reads.new_ones(1, self.config.context) @ reads).squeeze(1) + self.hidden.bias
+        return self._logits(read, x=None), window[:, 1:]
 
-    def _logits(self, windows: Tensor) -> Tensor:
-        """From int64 (..., context) to (..., V)."""
-        x = self.dropout(self.embedding(windows).flatten(-2))  # (..., context * C)
-        logits: Tensor = self.head(self.dropout(self.hidden(x).tanh()))
+    @torch.no_grad()
+    def fold(self) -> None:
+        if self.embedding.num_embeddings <= FEW_TOKENS and self.direct is None:
+            weights = self.hidden.weight.view(-1, self.config.context, self.config.n_embd)
+            tables = torch.einsum("vc,hpc->pvh", self.embedding.weight, weights)
+            self.tables = tables.flatten(0, 1).contiguous()
+
+    def _logits(self, read: Tensor, x: Tensor | None) -> Tensor:
+        """(..., V) from what the hidden layer reads (..., H), and the embeddings."""
+        logits: Tensor = self.head(self.dropout(read.tanh()))
         return logits if self.direct is None else logits + self.direct(x)

@@ -72,6 +72,9 @@ class Model(nn.Module, ABC):
         Returns logits (B, V), then the next state in the order of `states`.
         """
 
+    def fold(self) -> None:
+        """Computes beforehand, from the weights of now, what `step` would compute in each step."""
+
     def penalty(self) -> Tensor | float:
         """What training adds to the mean loss, a scalar."""
         return 0.0
@@ -83,6 +86,11 @@ class CountingModel(Model):
     @abstractmethod
     def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
         """Counts `train`; returns the options that it chose for itself on `dev`, by name."""
+
+
+FEW_TOKENS = 256
+"""Up to so many, a product with an embedding is kept for each; for more the tables would be large,
+while the product costs what it did."""
 
 
 def uniform_head(width: int, vocab_size: int, *, bias: bool = True) -> nn.Linear:

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makemore_export.models.dropout import Dropout
-from makemore_export.models.model import DropoutRate, Model, Size, uniform_head
+from makemore_export.models.model import (
+    FEW_TOKENS,
+    DropoutRate,
+    Model,
+    Size,
+    uniform_head,
+)
 from makemore_export.recipe import Recipe
 
 
@@ -43,6 +49,9 @@ class Recurrent(Model):
     memories: ClassVar[tuple[str, ...]] = ("hidden",)
     """The state tensors of a layer, its output first."""
 
+    table: Tensor | None
+    """What the first layer reads of each token (V, G), once folded."""
+
     def __init__(self, config: RecurrentConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
@@ -56,6 +65,7 @@ class Recurrent(Model):
             dropout=config.dropout if config.n_layer > 1 else 0.0,
         )
         self.head = uniform_head(config.n_hidden, vocab_size)
+        self.register_buffer("table", None, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x, _ = self.layers(self.dropout(self.embedding(tokens)))
@@ -70,22 +80,31 @@ class Recurrent(Model):
         )
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
-        x = self.embedding(token)  # (B, C)
+        first, *others = self.layers.all_weights
+        read = (
+            _read(self.embedding(token), first)
+            if self.table is None
+            else self.table.index_select(0, token)
+        )
         size = len(self.memories)
-        after: list[Tensor] = []
-        for layer, weights in enumerate(self.layers.all_weights):
-            memory = self.cell(x, weights, *state[layer * size : (layer + 1) * size])
-            x = memory[0]
-            after += memory
-        return (self.head(x), *after)
+        after = [*self.cell(read, first, *state[:size])]
+        for layer, weights in enumerate(others, start=1):
+            read = _read(after[-size], weights)
+            after += self.cell(read, weights, *state[layer * size : (layer + 1) * size])
+        return (self.head(after[-size]), *after)
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        if self.embedding.num_embeddings <= FEW_TOKENS:
+            self.table = _read(self.embedding.weight, self.layers.all_weights[0])
 
     @staticmethod
     @abstractmethod
-    def cell(x: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
-        """The next memory, each (B, H), of one layer that reads x (B, C).
+    def cell(read: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
+        """The next memory, each (B, H), of one layer that reads `read` (B, G).
 
-        weights: from x (G, C) and from the hidden units (G, H), then a bias (G,) of each, where G
-          counts the gates' units.
+        weights: from the input (G, C) and from the hidden units (G, H), then a bias (G,) of each,
+          where G counts the gates' units.
         """
 
 
@@ -105,8 +124,8 @@ class RNN(Recurrent):
     layer_type = nn.RNN
 
     @staticmethod
-    def cell(x: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
-        return (_gates(x, memory[0], weights).tanh(),)
+    def cell(read: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
+        return ((read + _kept(memory[0], weights)).tanh(),)
 
 
 class LSTM(Recurrent):
@@ -118,9 +137,10 @@ class LSTM(Recurrent):
     memories = ("hidden", "cell")
 
     @staticmethod
-    def cell(x: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
+    def cell(read: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
         hidden, cell = memory
-        write, keep, new, show = _gates(x, hidden, weights).chunk(4, dim=1)  # each (B, H)
+        gates = read + _kept(hidden, weights)
+        write, keep, new, show = gates.chunk(4, dim=1)  # each (B, H)
         cell = keep.sigmoid() * cell + write.sigmoid() * new.tanh()
         return show.sigmoid() * cell.tanh(), cell
 
@@ -141,19 +161,23 @@ class GRU(Recurrent):
     layer_type = nn.GRU
 
     @staticmethod
-    def cell(x: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
+    def cell(read: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
         (hidden,) = memory
-        from_x, from_hidden, bias_x, bias_hidden = weights
-        read = F.linear(x, from_x, bias_x).chunk(3, dim=1)  # each (B, H)
-        kept = F.linear(hidden, from_hidden, bias_hidden).chunk(3, dim=1)
-        reset = (read[0] + kept[0]).sigmoid()
-        update = (read[1] + kept[1]).sigmoid()
-        new = (read[2] + reset * kept[2]).tanh()
+        reset_read, update_read, new_read = read.chunk(3, dim=1)  # each (B, H)
+        reset_kept, update_kept, new_kept = _kept(hidden, weights).chunk(3, dim=1)
+        reset = (reset_read + reset_kept).sigmoid()
+        update = (update_read + update_kept).sigmoid()
+        new = (new_read + reset * new_kept).tanh()
         return (new + update * (hidden - new),)
 
 
-def _gates(x: Tensor, hidden: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """What all gates read, (B, G), in one product; a runtime joins the weights once, at loading."""
-    from_x, from_hidden, bias_x, bias_hidden = weights
-    joined = torch.cat([from_x, from_hidden], dim=1)  # (G, C + H)
-    return F.linear(torch.cat([x, hidden], dim=1), joined, bias_x + bias_hidden)
+def _read(x: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """What the gates of a layer get from its input x (B, C): (B, G)."""
+    from_x, _, bias, _ = weights
+    return F.linear(x, from_x, bias)
+
+
+def _kept(hidden: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """What they get from its hidden units (B, H): (B, G)."""
+    _, from_hidden, _, bias = weights
+    return F.linear(hidden, from_hidden, bias)
