@@ -1,0 +1,261 @@
+"""What people would take instead: the same weights in other runtimes, on one core.
+
+    pip install '.[bench]'
+    for model in transformer gru mlp; do mm-export names.txt --model $model -o $model; done
+    python benchmarks/peers.py transformer gru mlp -o benchmarks/results/peers.json
+
+Equal weights, converted from the best checkpoint of the run beside each artifact; equal work:
+strings until their stop or the artifact's longest, temperature 1, nothing truncated, as Python
+strings. Each peer is a module of peer/ in a process of its own (worker.py), with one thread, and
+all on the same core. Before it is timed, each is checked to be the same model: by the
+log-probabilities that it gives 200 strings, where it gives logits, and by 5,000 samples against as
+many drawn by the model's `forward`. Then they take turns; figures are medians over the rounds,
+ratios those within a round. Seeds are fresh in every call. A peer that is not installed, or not the
+same model, is named with the reason.
+
+Left out: llama-cpp-python, which PyPI has as source only, and pip compiles llama.cpp for longer
+than all of this takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from figures import environment, show
+from makemore_export.plots.figure import BLUE, new_figure, save_png, set_title
+from peer import COLD, OURS, PEERS, NotComparableError, Source
+from peer.check import Truth
+
+BATCH_SIZES = (16, 32, 64, 128, 256, 512, 1_024, 2_048)
+MANY, MORE = 4_096, 100_000
+"""Strings a call; `MORE` of makemore and the fastest peer."""
+SECONDS = 1.0
+"""Of calls for one string, a round."""
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
+P50, P99 = "p50, us", "p99, us"
+RATE, MORE_RATE = f"names/s, n = {MANY:,}", f"names/s, n = {MORE:,}"
+
+Row = dict[str, float | str]
+
+
+class Worker:
+    """The process of a peer."""
+
+    def __init__(self, name: str, artifact: Path) -> None:
+        """Raises `NotComparableError` where its library is missing or refuses the model."""
+        worker = Path(__file__).with_name("worker.py")
+        self.process = subprocess.Popen(
+            [sys.executable, worker, name, artifact],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | ONE_THREAD,
+        )
+        self.largest_batch = self._answer()
+        if isinstance(self.largest_batch, str):
+            raise NotComparableError(self.largest_batch)
+
+    def ask(self, verb: str, *arguments: object) -> Any:
+        """The answer of one of worker.py's verbs."""
+        assert self.process.stdin is not None
+        print(json.dumps([verb, *arguments]), file=self.process.stdin, flush=True)
+        return self._answer()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.process.communicate()
+
+    def _answer(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise NotComparableError(f"its process ended with exit code {self.process.wait()}")
+        return json.loads(line)
+
+
+@click.command()
+@click.argument("artifacts", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True)
+@click.option("-o", "out", type=click.Path(path_type=Path), help="Write JSON and a plot there.")
+@click.option("--only", multiple=True, type=click.Choice(list(PEERS)), help="These peers alone.")
+@click.option("--rounds", default=7, show_default=True)
+def main(artifacts: tuple[Path, ...], out: Path | None, only: tuple[str, ...], rounds: int) -> None:
+    """Measures what samples from the models of ARTIFACTS, each with its run beside it."""
+    torch.set_num_threads(1)
+    names = [name for name in PEERS if not only or name in only or name == OURS]
+    models = {}
+    for artifact in artifacts:
+        models[artifact.name] = found = compare(artifact, names, rounds)
+        print(f"\n{artifact.name}, one name a call\n")
+        show(found["one"])
+        print(f"\n{artifact.name}, many names a call\n")
+        show(found["many"])
+        for name, reason in found["not timed"].items():
+            print(f"not timed: {name}: {reason}")
+    if out is not None:
+        document = {"environment": environment(), "rounds": rounds, "models": models}
+        out.write_text(json.dumps(document, indent=2) + "\n")
+        draw(models, out.with_suffix(".png"))
+
+
+def compare(artifact: Path, names: Iterable[str], rounds: int) -> dict[str, Any]:
+    """The figures of one model, and how busy the machine was."""
+    truth = Truth(Source(artifact))
+    load = [os.getloadavg()[0]]
+    workers: dict[str, Worker] = {}
+    checks, refused = {}, {}
+    for name in names:
+        click.echo(f"{name}: start and check", err=True)
+        try:
+            worker = Worker(name, artifact)
+            checks[name] = truth.check(worker.ask)
+            workers[name] = worker
+        except NotComparableError as reason:
+            refused[name] = str(reason)
+    seeds = count(1_000_000, 1_000_000)
+    one = one_name(workers, seeds, rounds)
+    if COLD in workers:
+        workers.pop(COLD).close()  # a call for many is its own warm-up
+    many = many_names(workers, seeds, rounds)
+    for worker in workers.values():
+        worker.close()
+    load.append(os.getloadavg()[0])
+    return {
+        "load average before, after": load,
+        "checks": checks,
+        "not timed": refused,
+        "one": one,
+        "many": many,
+    }
+
+
+def one_name(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list[Row]:
+    """A row for each peer: ours, then the others by their time of one string."""
+
+    def calls(name: str) -> list[float]:
+        return workers[name].ask("one_at_a_time", SECONDS, next(seeds))
+
+    took = in_turn(calls, [*workers], rounds)
+    p50 = {name: [*map(statistics.median, rows)] for name, rows in took.items()}
+    rows: list[Row] = [
+        {
+            "peer": name,
+            P50: 1e6 * statistics.median(p50[name]),
+            P99: 1e6 * statistics.median(np.quantile(row, 0.99) for row in took[name]),
+            **{
+                f"p50 over {ours}": ratio(p50[name], p50[ours])
+                for ours in (OURS, COLD)
+                if ours in p50
+            },
+        }
+        for name in workers
+    ]
+    return sorted(rows, key=lambda row: (row["peer"] not in {OURS, COLD}, row[P50]))
+
+
+def many_names(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list[Row]:
+    """A row for each peer: ours, then the others by their rate of many strings."""
+    sizes = {}
+    for name, worker in workers.items():
+        click.echo(f"{name}: warm up, find the best batch", err=True)
+        sizes[name] = best_batch(worker, seeds)
+
+    def many(name: str) -> float:
+        return workers[name].ask("many", MANY, sizes[name], next(seeds))
+
+    def more(name: str) -> float:
+        return workers[name].ask("many", MORE, sizes[name], next(seeds))
+
+    rates = in_turn(many, [*workers], rounds)
+    medians = {name: statistics.median(found) for name, found in rates.items()}
+    others = [name for name in workers if name != OURS]
+    fastest = sorted(others, key=lambda name: medians[name])[-1:]
+    more_rates = in_turn(more, [OURS, *fastest], rounds)
+    rows: list[Row] = []
+    for name in workers:
+        row: Row = {
+            "peer": name,
+            "best batch": sizes[name],
+            RATE: medians[name],
+            "makemore over it": ratio(rates[OURS], rates[name]),
+            MORE_RATE: "",
+            "makemore over it, more": "",
+        }
+        if name in more_rates:
+            row[MORE_RATE] = statistics.median(more_rates[name])
+            row["makemore over it, more"] = ratio(more_rates[OURS], more_rates[name])
+        rows.append(row)
+    return sorted(rows, key=lambda row: (row["peer"] != OURS, -medians[str(row["peer"])]))
+
+
+def in_turn(work: Callable[[str], Any], names: Sequence[str], rounds: int) -> dict[str, list[Any]]:
+    """What `work` gives for each name in each round, after a round of warm-up."""
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    for number in range(rounds + 1):
+        click.echo(f"{work.__name__}: round {number} of {rounds}", err=True)
+        for name in names:
+            result = work(name)
+            if number > 0:
+                found[name].append(result)
+    return found
+
+
+def best_batch(worker: Worker, seeds: count[int]) -> int:
+    """The batch size of the highest rate.
+
+    A call is of one batch where `MANY` would take seconds: such peers are no faster with more.
+    """
+    rates = {}
+    for batch_size in BATCH_SIZES:
+        if batch_size <= worker.largest_batch:
+            worker.ask("many", batch_size, batch_size, next(seeds))
+            rate = worker.ask("many", batch_size, batch_size, next(seeds))
+            if rate > MANY / 2:
+                worker.ask("many", MANY, batch_size, next(seeds))
+                rate = max(worker.ask("many", MANY, batch_size, next(seeds)) for _ in range(2))
+            rates[batch_size] = rate
+    return max(rates, key=lambda size: rates[size])
+
+
+def ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    """Median of the ratios within a round."""
+    return statistics.median(a / b for a, b in zip(one, other, strict=True))
+
+
+def draw(models: dict[str, dict[str, Any]], path: Path) -> None:
+    """Time of one string and strings a second, a bar a peer, a row a model."""
+    heights = [len(found["one"]) for found in models.values()]
+    figure = new_figure(10, 0.35 * sum(heights) + len(models))
+    grid = figure.add_gridspec(len(models), 2, height_ratios=heights)
+    for place, (model, found) in enumerate(models.items()):
+        for side, (table, column, title) in enumerate(
+            (("one", P50, "one name a call: us, p50"), ("many", RATE, RATE))
+        ):
+            axes = figure.add_subplot(grid[place, side], xscale="log")
+            set_title(axes, f"{model}, {title}")
+            rows = found[table][::-1]
+            ours = [str(row["peer"]).startswith(OURS) for row in rows]
+            colours = [BLUE if mine else "0.6" for mine in ours]
+            bars = axes.barh(
+                [row["peer"] for row in rows], [r[column] for r in rows], color=colours
+            )
+            axes.bar_label(bars, [f"{row[column]:,.0f}" for row in rows], padding=3)
+            axes.margins(x=0.25)
+    save_png(figure, path)
+
+
+if __name__ == "__main__":
+    main()

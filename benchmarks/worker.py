@@ -1,0 +1,79 @@
+"""The process of one peer: answers requests on stdin, a line of JSON each, on one core.
+
+    python benchmarks/worker.py PEER ARTIFACT
+
+Started by peers.py, one process for each peer, so that no library meets another's threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import peer
+from peer import NotComparableError, Peer, Source
+
+
+def main() -> None:
+    """Says the peer's largest batch when it is loaded, or why it is not; then answers until stdin
+    ends.
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the same core for all
+
+    def say(answer: object) -> None:
+        print(json.dumps(answer), file=answers, flush=True)
+
+    name, artifact = sys.argv[1:]
+    try:
+        loaded = peer.load(name, Source(Path(artifact)))
+    except (ImportError, NotComparableError) as reason:
+        say(str(reason))
+        return
+    say(loaded.largest_batch)
+    for line in sys.stdin:
+        verb, *arguments = json.loads(line)
+        say(VERBS[verb](loaded, *arguments))
+
+
+def log_probs(tried: Peer, strings: list[str]) -> list[float] | None:
+    """Log-probability of each string, its stop included; None where the peer has no logits."""
+    logits = tried.logits(peer.encode(strings, tried.letters))
+    return None if logits is None else peer.log_probs(logits, strings, tried.letters)
+
+
+def sample(tried: Peer, n: int, seed: int) -> list[str]:
+    """The strings themselves."""
+    return tried.sample(n, min(256, tried.largest_batch), seed)
+
+
+def one_at_a_time(tried: Peer, seconds: float, seed: int) -> list[float]:
+    """Seconds of each call for one string, for about as long as is said; a seed for each."""
+    found: list[float] = []
+    end = time.perf_counter() + seconds
+    while (began := time.perf_counter()) < end:
+        tried.sample(1, 1, seed + len(found))
+        found.append(time.perf_counter() - began)
+    return found
+
+
+def many(tried: Peer, n: int, batch_size: int, seed: int) -> float:
+    """Strings a second of one call."""
+    began = time.perf_counter()
+    tried.sample(n, batch_size, seed)
+    return n / (time.perf_counter() - began)
+
+
+VERBS: dict[str, Callable[..., Any]] = {
+    verb.__name__: verb for verb in (log_probs, sample, one_at_a_time, many)
+}
+
+if __name__ == "__main__":
+    main()
