@@ -5,7 +5,7 @@
     python benchmarks/peers.py transformer gru mlp -o benchmarks/results/peers.json
 
 Equal weights, converted from the best checkpoint of the run beside each artifact; equal work:
-strings until their stop or the artifact's longest, temperature 1, nothing truncated, as Python
+strings until their stop or 15 characters, temperature 1, nothing truncated, as Python
 strings. Each peer is a module of peer/ in a process of its own (worker.py), with one thread, and
 all on the same core. Before it is timed, each is checked to be the same model: by the
 log-probabilities that it gives 200 strings, where it gives logits, and by 5,000 samples against as

@@ -40,6 +40,8 @@ PEERS = {
 """What a table calls it: its module."""
 
 STOP = 0
+LONGEST = 15
+"""Characters of a string at most: the longest name of names.txt."""
 
 Rows = Iterable[Sequence[int]]
 """Token ids of strings; what follows a stop counts for nothing."""
@@ -86,7 +88,7 @@ class Source:
     @property
     def max_length(self) -> int:
         """Characters at which a string is cut."""
-        return self.checkpoint.run.max_length
+        return min(LONGEST, self.checkpoint.run.max_length)
 
 
 class Peer(ABC):

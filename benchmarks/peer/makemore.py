@@ -13,14 +13,17 @@ class Makemore(Peer):
     """Strings come from C++, so `generate` is not used."""
 
     def __init__(self, source: Source) -> None:
+        super().__init__(source)
         self.sampler = makemore.load(source.artifact, threads=1)
-        self.letters = ["\0", *self.sampler.artifact.tokens]
 
     def sample(self, n: int, batch_size: int, seed: int) -> list[str]:
-        return self.sampler.sample(n, batch_size=batch_size, seed=seed)
+        return self.sampler.sample(n, batch_size=batch_size, seed=seed, max_length=self.max_length)
 
     def generate(self, n: int, batch_size: int, seed: int) -> list[NDArray[np.int64]]:
-        return [made.ids for made in self.sampler.sample_ids(n, batch_size=batch_size, seed=seed)]
+        made = self.sampler.sample_ids(
+            n, batch_size=batch_size, seed=seed, max_length=self.max_length
+        )
+        return [string.ids for string in made]
 
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         step = self.sampler.new_step()

@@ -13,7 +13,7 @@ class Cold(Makemore):
 
     def sample(self, n: int, batch_size: int, seed: int) -> list[str]:
         fresh = Sampler(self.sampler.artifact, self.sampler.new_step)
-        return fresh.sample(n, batch_size=batch_size, seed=seed)
+        return fresh.sample(n, batch_size=batch_size, seed=seed, max_length=self.max_length)
 
 
 def load(source: Source) -> Peer:
