@@ -1,19 +1,16 @@
 """Names a second on a GPU: the artifact's decode there against what else samples from its weights.
 
-    mm-export --model transformer -o gpt && python benchmarks/gpu.py gpt.run gpt
+    mm-export --model transformer -o gpt && python benchmarks/gpu.py gpt
 
-An artifact in float16 (`mm-export --half`) meets contenders in float16.
+Not yet run on a GPU: `--device cpu` runs all but the CUDA graph on the memory of the CPU, to see
+that it works.
 
 First 10,000 samples are compared with the CPU's: a row may differ where its coin lies nearer to the
 edge of a token's share than the two engines' logits are apart; they are counted and the farthest is
-shown. Then equal weights and equal work (strings until their stop or the artifact's longest,
-temperature 1, no filter) in turn within one process, medians, each contender at its best batch:
-
-- eager: PyTorch runs the model's own step with its cache or state on the device, softmax and
-  `torch.multinomial`, for any model
-- transformers, CTranslate2: a GPT-2 of the same weights, for a transformer, where installed
-
-`--device cpu` runs all of it on the memory of the CPU, to see that it works.
+shown. Then equal weights and equal work (strings until their stop or 15 characters, temperature 1,
+no filter) in turn within one process, medians, each contender at its best batch. The others are
+peers of peer/, each checked first to give 200 strings the log-probabilities of the artifact; those
+that are not installed, or cannot run the model, are named.
 """
 
 from __future__ import annotations
@@ -22,29 +19,31 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 import makemore
 import numpy as np
+import peer
 import torch
 from figures import environment, show
 from makemore import Sampler, _core
 from makemore.device_sampler import DeviceSampler
 from makemore.onnxruntime_library import open_library
-from makemore_export import checkpoint
-from makemore_export.models import Model
-from makemore_export.step_module import StepModule
+from peer import NotComparableError, Peer, Source
 
 SEED = 1
-Generate = Callable[[int], list[list[int]]]
-"""Makes so many strings, as token ids until their stop."""
+PEERS = {
+    "eager PyTorch, cached": "eager_cached",
+    "CUDA graph": "cuda_graph",
+    "torch.compile": "compiled",
+    "transformers": "transformers",
+    "CTranslate2": "ctranslate2",
+}
+"""What a table calls it: its module in peer/."""
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path, exists=True))
 @click.argument("artifact", type=click.Path(path_type=Path, exists=True))
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True)
 @click.option("--batch-size", "batch_sizes", default="1024,4096,16384,65536", show_default=True)
@@ -52,7 +51,6 @@ Generate = Callable[[int], list[list[int]]]
 @click.option("--rounds", default=5, show_default=True)
 @click.option("-o", "out", type=click.Path(path_type=Path), help="Write the figures as JSON too.")
 def main(
-    run: Path,
     artifact: Path,
     device: str,
     batch_sizes: str,
@@ -60,29 +58,30 @@ def main(
     rounds: int,
     out: Path | None,
 ) -> None:
-    """Compares and measures the model of RUN and ARTIFACT, exported from it."""
+    """Compares and measures the model of ARTIFACT, with its run beside it."""
     sampler = on_device(artifact) if device == "cpu" else makemore.load(artifact, device="cuda")
-    best = checkpoint.load(run / "best.safetensors")
-    model = best.run.new_model().eval()
-    model.load_state_dict(best.weights)
-    half = sampler.artifact.model.precision == "float16"
-    same = compare(makemore.load(artifact), sampler, samples)
+    host = makemore.load(artifact)
+    same = compare(host, sampler, samples)
     show([same])
-    peers = {}
-    if best.run.model == "transformer":
-        for name in filter(find_spec, ("transformers", "ctranslate2")):
-            generate_of = import_module(f"{name}_peer").generate_of
-            peers[name] = generate_of(model, sampler.artifact.max_length, device, half=half)
-    eager = eager_generate(model.half() if half else model, sampler, device)
-    contenders = {"makemore": None, "eager": eager, **peers}
+    source = Source(artifact, device)
+    loaded = {name: load_or_reason(module, source) for name, module in PEERS.items()}
+    peers = {name: tried for name, tried in loaded.items() if isinstance(tried, Peer)}
+    for name in loaded.keys() - peers.keys():
+        print(f"not timed: {name}: {loaded[name]}")
+    for tried in peers.values():
+        check_same(tried, host)
+
+    def ours(n: int, batch_size: int, seed: int) -> list[str]:
+        return sampler.sample(n, batch_size=batch_size, seed=seed, max_length=source.max_length)
+
+    contenders = {peer.OURS: ours} | {name: tried.sample for name, tried in peers.items()}
     rows = []
     for batch_size in map(int, batch_sizes.split(",")):
-        rates = in_turn(sampler, contenders, batch_size, rounds)
+        rates = in_turn(contenders, batch_size, rounds)
         rows.append({"batch": batch_size} | {f"{name} names/s": r for name, r in rates.items()})
     show(rows)
     fastest = {name: max(row[f"{name} names/s"] for row in rows) for name in contenders}
-    ours = fastest.pop("makemore")
-    ratios = {f"over {name}": ours / rate for name, rate in fastest.items()}
+    ratios = {f"over {name}": fastest[peer.OURS] / rate for name, rate in fastest.items()}
     show([ratios])
     if out is not None:
         found = {"environment": environment(), "device": gpu_of(device), "samples": same}
@@ -135,40 +134,33 @@ def edge(host: Sampler, row: int, one: list[int], other: list[int]) -> float:
     return float(np.abs(np.cumsum(weights) / weights.sum() - coin).min())
 
 
-def eager_generate(model: Model, sampler: Sampler, device: str) -> Generate:
-    """PyTorch's way with the model's own step: state, tokens and choices stay on the device."""
-    module = StepModule(model.to(device))
-    max_length = sampler.artifact.max_length
+def load_or_reason(module: str, source: Source) -> Peer | str:
+    """The peer, or why there is none."""
+    try:
+        return peer.load(module, source)
+    except (ImportError, NotComparableError) as reason:
+        return str(reason)
 
-    @torch.inference_mode()
-    def generate(rows: int) -> list[list[int]]:
-        token, position, *state = (value.to(device) for value in module.example(rows))
-        said = []
-        for _ in range(max_length):
-            logits, *state = module(token, position, *state)
-            token = torch.multinomial(logits.softmax(-1), num_samples=1)[:, 0]
-            position = position + 1
-            said.append(token)
-        strings = torch.stack(said, dim=1).tolist()
-        return [string[: string.index(0)] if 0 in string else string for string in strings]
 
-    return generate
+def check_same(tried: Peer, sampler: Sampler) -> None:
+    """The peer gives strings the probability that the artifact gives them."""
+    strings = sampler.sample(200, seed=SEED, max_length=tried.max_length)
+    logits = tried.logits(peer.encode(strings, tried.letters))
+    found = peer.log_probs(logits, strings, tried.letters)
+    np.testing.assert_allclose(found, sampler.score(strings), atol=1e-3)
 
 
 def in_turn(
-    sampler: Sampler, contenders: dict[str, Generate | None], batch_size: int, rounds: int
+    contenders: dict[str, Callable[[int, int, int], list[str]]], batch_size: int, rounds: int
 ) -> dict[str, float]:
     """Median strings a second of each contender, after a round of warm-up."""
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
-        for name, generate in contenders.items():
+        for name, sample in contenders.items():
             # The sampler refills its slots, and is at its best with more strings than those.
-            n = batch_size * (4 if generate is None else 1)
+            n = batch_size * (4 if name == peer.OURS else 1)
             began = time.perf_counter()
-            if generate is None:
-                sampler.sample(n, seed=SEED, first_row=number * n, batch_size=batch_size)
-            else:
-                generate(n)
+            sample(n, batch_size, SEED + number)
             if number > 0:
                 rates[name].append(n / (time.perf_counter() - began))
     return {name: statistics.median(found) for name, found in rates.items()}

@@ -59,7 +59,7 @@ class Worker:
         """Raises `NotComparableError` where its library is missing or refuses the model."""
         worker = Path(__file__).with_name("worker.py")
         self.process = subprocess.Popen(
-            [sys.executable, worker, name, artifact],
+            [sys.executable, worker, PEERS[name], artifact],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

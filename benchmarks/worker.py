@@ -1,6 +1,6 @@
 """The process of one peer: answers requests on stdin, a line of JSON each, on one core.
 
-    python benchmarks/worker.py PEER ARTIFACT
+    python benchmarks/worker.py MODULE ARTIFACT
 
 Started by peers.py, one process for each peer, so that no library meets another's threads.
 """
@@ -31,9 +31,9 @@ def main() -> None:
     def say(answer: object) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
-    name, artifact = sys.argv[1:]
+    module, artifact = sys.argv[1:]
     try:
-        loaded = peer.load(name, Source(Path(artifact)))
+        loaded = peer.load(module, Source(Path(artifact)))
     except (ImportError, NotComparableError) as reason:
         say(str(reason))
         return

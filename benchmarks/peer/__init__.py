@@ -114,11 +114,11 @@ class Peer(ABC):
         return None
 
 
-def load(name: str, source: Source) -> Peer:
-    """The peer of that name. Raises ImportError where its library is not installed,
+def load(module: str, source: Source) -> Peer:
+    """The peer of that module. Raises ImportError where its library is not installed,
     `NotComparableError` where it cannot run the model.
     """
-    return cast("Peer", import_module(f"peer.{PEERS[name]}").load(source))
+    return cast("Peer", import_module(f"peer.{module}").load(source))
 
 
 def batches(n: int, batch_size: int) -> list[int]:

@@ -9,7 +9,7 @@ from makemore_export.models.transformer import Transformer
 from torch import Tensor
 from torch.nn import functional as F
 
-from peer import Peer, Source
+from peer import Source
 from peer.torch_loop import TorchLoop, loop_over
 
 
@@ -44,7 +44,7 @@ class CachedTransformer:
         return model.head(model.ln(x)), state
 
 
-def load(source: Source) -> Peer:
+def load(source: Source) -> TorchLoop:
     model = source.model.to(source.device)
     if isinstance(model, Transformer):
         cached = CachedTransformer(model)

@@ -46,6 +46,19 @@ class TorchLoop(Peer):
         return torch.stack(said, dim=1)
 
     @torch.inference_mode()
+    def whole_batch(self, rows: int) -> Tensor:
+        """Tokens (rows, max_length), with nothing in between that the host must wait for."""
+        state: Sequence[Tensor] = self.zeros(rows)
+        token = torch.zeros(rows, dtype=torch.int64, device=self.device)
+        said = []
+        for position in range(self.max_length):
+            logits, state = self.step(token, position, state)
+            # The least of exponential variables at the rates of the shares, as `multinomial` does.
+            token = (logits.softmax(-1) / torch.empty_like(logits).exponential_()).argmax(-1)
+            said.append(token)
+        return torch.stack(said, dim=1)
+
+    @torch.inference_mode()
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         state: Sequence[Tensor] = self.zeros(len(tokens))
         said = []
