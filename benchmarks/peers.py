@@ -25,6 +25,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib import metadata
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from makemore_export.plots.figure import BLUE, new_figure, save_png, set_title
 from peer import COLD, OURS, PEERS, NotComparableError, Source
 from peer.check import Truth
 
-BATCH_SIZES = (16, 32, 64, 128, 256, 512, 1_024, 2_048)
+BATCH_SIZES = (32, 64, 128, 256, 512, 1_024, 2_048)
 MANY, MORE = 4_096, 100_000
 """Strings a call; `MORE` of makemore and the fastest peer."""
 SECONDS = 1.0
@@ -47,7 +48,10 @@ ONE_THREAD = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
 }
 P50, P99 = "p50, us", "p99, us"
-RATE, MORE_RATE = f"names/s, n = {MANY:,}", f"names/s, n = {MORE:,}"
+LIBRARIES = (
+    *("ctranslate2", "jax", "onnxruntime", "onnxruntime-genai", "openvino", "torch"),
+    "transformers",
+)
 
 Row = dict[str, float | str]
 
@@ -106,7 +110,7 @@ def main(artifacts: tuple[Path, ...], out: Path | None, only: tuple[str, ...], r
         for name, reason in found["not timed"].items():
             print(f"not timed: {name}: {reason}")
     if out is not None:
-        document = {"environment": environment(), "rounds": rounds, "models": models}
+        document = {"environment": environment() | versions(), "rounds": rounds, "models": models}
         out.write_text(json.dumps(document, indent=2) + "\n")
         draw(models, out.with_suffix(".png"))
 
@@ -143,7 +147,9 @@ def compare(artifact: Path, names: Iterable[str], rounds: int) -> dict[str, Any]
 
 
 def one_name(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list[Row]:
-    """A row for each peer: ours, then the others by their time of one string."""
+    """A row for each peer: ours, then the others by their time of one string. A p99 is the median
+    of those of the rounds.
+    """
 
     def calls(name: str) -> list[float]:
         return workers[name].ask("one_at_a_time", SECONDS, next(seeds))
@@ -167,38 +173,59 @@ def one_name(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list
 
 
 def many_names(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list[Row]:
-    """A row for each peer: ours, then the others by their rate of many strings."""
-    sizes = {}
-    for name, worker in workers.items():
-        click.echo(f"{name}: warm up, find the best batch", err=True)
-        sizes[name] = best_batch(worker, seeds)
+    """A row for each peer: ours, then the others by their rate of `MANY` strings; with the rates of
+    `MORE` strings for ours and the fastest of the others.
+    """
+    rows: dict[str, Row] = {name: {"peer": name} for name in workers}
 
-    def many(name: str) -> float:
-        return workers[name].ask("many", MANY, sizes[name], next(seeds))
+    def add(n: int, batch_sizes: dict[str, Sequence[int]]) -> None:
+        best: dict[str, int] = {}
+        for name, sizes in batch_sizes.items():
+            click.echo(f"{name}: warm up, find the best batch for {n:,}", err=True)
+            best[name] = best_batch(n, workers[name], sizes, seeds)
 
-    def more(name: str) -> float:
-        return workers[name].ask("many", MORE, sizes[name], next(seeds))
+        def many(name: str) -> float:
+            return workers[name].ask("many", n, best[name], next(seeds))
 
-    rates = in_turn(many, [*workers], rounds)
-    medians = {name: statistics.median(found) for name, found in rates.items()}
-    others = [name for name in workers if name != OURS]
-    fastest = sorted(others, key=lambda name: medians[name])[-1:]
-    more_rates = in_turn(more, [OURS, *fastest], rounds)
-    rows: list[Row] = []
-    for name in workers:
-        row: Row = {
-            "peer": name,
-            "best batch": sizes[name],
-            RATE: medians[name],
-            "makemore over it": ratio(rates[OURS], rates[name]),
-            MORE_RATE: "",
-            "makemore over it, more": "",
-        }
-        if name in more_rates:
-            row[MORE_RATE] = statistics.median(more_rates[name])
-            row["makemore over it, more"] = ratio(more_rates[OURS], more_rates[name])
-        rows.append(row)
-    return sorted(rows, key=lambda row: (row["peer"] != OURS, -medians[str(row["peer"])]))
+        rates = in_turn(many, [*best], rounds)
+        for name, row in rows.items():
+            there = name in rates
+            row[batch_of(n)] = best[name] if there else ""
+            row[rate_of(n)] = statistics.median(rates[name]) if there else ""
+            row[f"makemore over it, n = {n:,}"] = ratio(rates[OURS], rates[name]) if there else ""
+
+    add(MANY, dict.fromkeys(workers, BATCH_SIZES))
+    order = sorted(workers, key=lambda name: (name != OURS, -float(rows[name][rate_of(MANY)])))
+    chosen = {name: int(rows[name][batch_of(MANY)]) for name in order[:2]}
+    # More strings fill a larger batch.
+    add(MORE, {name: [size, 2 * size, 4 * size] for name, size in chosen.items()})
+    return [rows[name] for name in order]
+
+
+def best_batch(n: int, worker: Worker, batch_sizes: Sequence[int], seeds: count[int]) -> int:
+    """The batch size of the highest rate in calls for n strings.
+
+    A call is of one batch where `MANY` would take seconds: such peers are no faster with more.
+    """
+    rates: dict[int, float] = {}
+    for batch_size in batch_sizes:
+        if batch_size <= worker.largest_batch:
+            worker.ask("many", batch_size, batch_size, next(seeds))  # warms up
+            rates[batch_size] = worker.ask("many", batch_size, batch_size, next(seeds))
+            if rates[batch_size] > MANY / 2:
+                worker.ask("many", n, batch_size, next(seeds))
+                rates[batch_size] = worker.ask("many", n, batch_size, next(seeds))
+    return max(rates, key=lambda size: rates[size])
+
+
+def batch_of(n: int) -> str:
+    """The column of the batch size."""
+    return f"batch, n = {n:,}"
+
+
+def rate_of(n: int) -> str:
+    """The column of the rate."""
+    return f"names/s, n = {n:,}"
 
 
 def in_turn(work: Callable[[str], Any], names: Sequence[str], rounds: int) -> dict[str, list[Any]]:
@@ -213,21 +240,10 @@ def in_turn(work: Callable[[str], Any], names: Sequence[str], rounds: int) -> di
     return found
 
 
-def best_batch(worker: Worker, seeds: count[int]) -> int:
-    """The batch size of the highest rate.
-
-    A call is of one batch where `MANY` would take seconds: such peers are no faster with more.
-    """
-    rates = {}
-    for batch_size in BATCH_SIZES:
-        if batch_size <= worker.largest_batch:
-            worker.ask("many", batch_size, batch_size, next(seeds))
-            rate = worker.ask("many", batch_size, batch_size, next(seeds))
-            if rate > MANY / 2:
-                worker.ask("many", MANY, batch_size, next(seeds))
-                rate = max(worker.ask("many", MANY, batch_size, next(seeds)) for _ in range(2))
-            rates[batch_size] = rate
-    return max(rates, key=lambda size: rates[size])
+def versions() -> dict[str, str]:
+    """Of the libraries that are installed."""
+    installed = {found.name: found.version for found in metadata.distributions()}
+    return {name: installed[name] for name in LIBRARIES if name in installed}
 
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> float:
@@ -242,7 +258,7 @@ def draw(models: dict[str, dict[str, Any]], path: Path) -> None:
     grid = figure.add_gridspec(len(models), 2, height_ratios=heights)
     for place, (model, found) in enumerate(models.items()):
         for side, (table, column, title) in enumerate(
-            (("one", P50, "one name a call: us, p50"), ("many", RATE, RATE))
+            (("one", P50, "one name a call: us, p50"), ("many", rate_of(MANY), rate_of(MANY)))
         ):
             axes = figure.add_subplot(grid[place, side], xscale="log")
             set_title(axes, f"{model}, {title}")
