@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from figures import environment, show
 from makemore_export.plots.figure import BLUE, new_figure, save_png, set_title
+from matplotlib.axes import Axes
 from peer import COLD, OURS, PEERS, NotComparableError, Source
 from peer.check import Truth
 
@@ -252,25 +253,28 @@ def ratio(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def draw(models: dict[str, dict[str, Any]], path: Path) -> None:
-    """Time of one string and strings a second, a bar a peer, a row a model."""
+    """Time of one string and strings a second, a bar a peer, a row of pictures a model."""
     heights = [len(found["one"]) for found in models.values()]
-    figure = new_figure(10, 0.35 * sum(heights) + len(models))
-    grid = figure.add_gridspec(len(models), 2, height_ratios=heights)
-    for place, (model, found) in enumerate(models.items()):
-        for side, (table, column, title) in enumerate(
-            (("one", P50, "one name a call: us, p50"), ("many", rate_of(MANY), rate_of(MANY)))
-        ):
-            axes = figure.add_subplot(grid[place, side], xscale="log")
-            set_title(axes, f"{model}, {title}")
-            rows = found[table][::-1]
-            ours = [str(row["peer"]).startswith(OURS) for row in rows]
-            colours = [BLUE if mine else "0.6" for mine in ours]
-            bars = axes.barh(
-                [row["peer"] for row in rows], [r[column] for r in rows], color=colours
-            )
-            axes.bar_label(bars, [f"{row[column]:,.0f}" for row in rows], padding=3)
-            axes.margins(x=0.25)
+    figure = new_figure(11, 0.35 * sum(heights) + len(models))
+    pictures = figure.subplots(len(models), 2, squeeze=False, sharex="col", height_ratios=heights)
+    for (model, found), (left, right) in zip(models.items(), pictures, strict=True):
+        draw_bars(left, found["one"], P50)
+        set_title(left, f"{model}: us for one name")
+        draw_bars(right, found["many"], rate_of(MANY))
+        set_title(right, f"{model}: {rate_of(MANY)}")
     save_png(figure, path)
+
+
+def draw_bars(axes: Axes, rows: list[Row], column: str) -> None:
+    """The first row on top, figures on a logarithmic axis, makemore's in blue."""
+    names = [str(row["peer"]) for row in rows]
+    colours = [BLUE if name in {OURS, COLD} else "0.6" for name in names]
+    bars = axes.barh(names, [float(row[column]) for row in rows], color=colours)
+    axes.bar_label(bars, [f"{row[column]:,.0f}" for row in rows], padding=3)
+    axes.set_xscale("log")
+    axes.tick_params(labelbottom=True)
+    axes.invert_yaxis()
+    axes.margins(x=0.25)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The cached steps of a whole batch, captured once in a CUDA graph and replayed."""
+"""The cached steps of a whole batch, captured once in a CUDA graph and replayed.
+
+Not yet run on a GPU.
+"""
 
 from __future__ import annotations
 

@@ -25,11 +25,11 @@ class TorchLoop(Peer):
         torch.set_num_threads(1)
         self.device, self.step, self.zeros = source.device, step, zeros
 
+    @torch.inference_mode()
     def generate(self, n: int, batch_size: int, seed: int) -> list[list[int]]:
         torch.manual_seed(seed)
         return [row for rows in batches(n, batch_size) for row in self.batch(rows).tolist()]
 
-    @torch.inference_mode()
     def batch(self, rows: int) -> Tensor:
         """Tokens (rows, at most max_length)."""
         state: Sequence[Tensor] = self.zeros(rows)
@@ -45,7 +45,6 @@ class TorchLoop(Peer):
                 break
         return torch.stack(said, dim=1)
 
-    @torch.inference_mode()
     def whole_batch(self, rows: int) -> Tensor:
         """Tokens (rows, max_length), with nothing in between that the host must wait for."""
         state: Sequence[Tensor] = self.zeros(rows)

@@ -18,7 +18,8 @@ class TorchScript(RefillLoop):
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         torch.set_num_threads(1)
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
             module = torch.jit.load(source.artifact / "model.ts").eval()
             self.module = torch.jit.freeze(module)
         self.specs = source.model.states()
