@@ -57,6 +57,8 @@ class Source:
 
     artifact: Path
     device: str = "cpu"
+    half: bool = False
+    """In float16."""
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
@@ -71,6 +73,8 @@ class Source:
         """The trained model, on the CPU."""
         model = self.checkpoint.run.new_model().eval()
         model.load_state_dict(self.checkpoint.weights)
+        if self.half:
+            model.half()
         return model.requires_grad_(requires_grad=False)
 
     @property

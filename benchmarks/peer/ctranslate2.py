@@ -1,4 +1,4 @@
-"""`generate_batch` of CTranslate2 in float32, on the weights as a GPT-2 of transformers."""
+"""`generate_batch` of CTranslate2, on the weights as a GPT-2 of transformers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
-from peer import STOP, Peer, Source
+from peer import STOP, NotComparableError, Peer, Source
 from peer.transformers import gpt2
 
 
@@ -17,6 +17,8 @@ class CTranslate2(Peer):
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
+        if source.half and source.device == "cpu":
+            raise NotComparableError("it refuses float16 on a CPU")
         spec = ctranslate2.converters.transformers.GPT2Loader().get_model_spec(
             gpt2(source.transformer)
         )
@@ -29,7 +31,7 @@ class CTranslate2(Peer):
             self.generator = ctranslate2.Generator(
                 folder,
                 device=source.device,
-                compute_type="float32",
+                compute_type="float16" if source.half else "float32",
                 inter_threads=1,
                 intra_threads=1,
             )

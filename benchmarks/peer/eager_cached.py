@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from makemore_export.models.transformer import Transformer
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,10 +23,8 @@ class CachedTransformer:
 
     def zeros(self, rows: int) -> list[Tensor]:
         """Keys and values of each block, each (B, H, T, D)."""
-        device = self.model.head.weight.device
-        return [
-            torch.zeros(rows, *self.shape, device=device) for _ in self.model.blocks for _ in "kv"
-        ]
+        like = self.model.head.weight
+        return [like.new_zeros(rows, *self.shape) for _ in self.model.blocks for _ in "kv"]
 
     def step(
         self, token: Tensor, position: int, state: Sequence[Tensor]

@@ -64,7 +64,7 @@ class TorchLoop(Peer):
         for position, token in enumerate(torch.from_numpy(tokens).to(self.device).unbind(1)):
             now, state = self.step(token, position, state)
             said.append(now)
-        return torch.stack(said, dim=1).cpu().numpy()
+        return torch.stack(said, dim=1).float().cpu().numpy()
 
 
 def loop_over(model: Model, source: Source) -> TorchLoop:

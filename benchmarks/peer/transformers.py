@@ -28,6 +28,7 @@ def gpt2(model: Transformer) -> GPT2LMHeadModel:
             pad_token_id=STOP,
         )
     ).eval()
+    peer.to(model.head.weight.dtype)
     names = {"ln_1": "ln_1", "attention": "attn.c_attn", "projection": "attn.c_proj"}
     names |= {"ln_2": "ln_2", "mlp_up": "mlp.c_fc", "mlp_down": "mlp.c_proj"}
     renamed = {
@@ -78,7 +79,7 @@ class Transformers(Peer):
 
     @torch.inference_mode()
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self.model(torch.from_numpy(tokens).to(self.device)).logits.cpu().numpy()
+        return self.model(torch.from_numpy(tokens).to(self.device)).logits.float().cpu().numpy()
 
 
 def load(source: Source) -> Peer:
