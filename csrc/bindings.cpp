@@ -1,6 +1,6 @@
-// The only file that knows Python: convert, let go of the GIL, call, convert back.
+// What Python calls: convert, let go of the GIL, call, convert back. Only this file and the headers
+// python_*.h know Python.
 #include <pybind11/functional.h>
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
@@ -13,77 +13,12 @@
 #include "device_block_step.h"
 #include "device_decode.h"
 #include "device_step.h"
+#include "python_step.h"
+#include "python_values.h"
 
-namespace py = pybind11;
 using namespace makemore;
 
 namespace {
-
-using Ids = py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>;
-
-std::span<const std::int64_t> view(const Ids& array) {
-  return {array.data(), static_cast<std::size_t>(array.size())};
-}
-
-/// A NumPy array that owns the memory of `values`.
-template <class T>
-py::array_t<T> to_numpy(std::vector<T> values) {
-  auto owned = std::make_unique<std::vector<T>>(std::move(values));
-  const auto size = static_cast<py::ssize_t>(owned->size());
-  const T* data = owned->data();
-  py::capsule owner(owned.release(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
-  return py::array_t<T>(size, data, owner);
-}
-
-/// Text that a file or a path gave: it need not be UTF-8.
-py::str to_text(const std::string& bytes) {
-  const auto size = static_cast<py::ssize_t>(bytes.size());
-  return py::reinterpret_steal<py::str>(
-      PyUnicode_DecodeUTF8(bytes.data(), size, "backslashreplace"));
-}
-
-/// A step written in Python: an object with the verbs reset, run and select and a vocab_size.
-class PythonStep : public Step {
- public:
-  explicit PythonStep(py::object step)
-      : step_(std::move(step)), vocab_size_(step_.attr("vocab_size").cast<std::int64_t>()) {}
-
-  std::int64_t vocab_size() const override { return vocab_size_; }
-
-  void reset(std::int64_t rows) override {
-    const py::gil_scoped_acquire gil;
-    step_.attr("reset")(rows);
-  }
-
-  std::span<const float> run(std::span<const std::int64_t> tokens,
-                             std::span<const std::int64_t> positions) override {
-    const py::gil_scoped_acquire gil;
-    const auto logits = step_.attr("run")(to_array(tokens), to_array(positions)).cast<Logits>();
-    const auto size = tokens.size() * static_cast<std::size_t>(vocab_size_);
-    if (static_cast<std::size_t>(logits.size()) != size) {
-      throw ArtifactError("a step gave " + std::to_string(logits.size()) + " logits, not " +
-                          std::to_string(size));
-    }
-    logits_.assign(logits.data(), logits.data() + size);
-    return logits_;
-  }
-
-  void select(std::span<const std::int64_t> parents) override {
-    const py::gil_scoped_acquire gil;
-    step_.attr("select")(to_array(parents));
-  }
-
- private:
-  using Logits = py::array_t<float, py::array::c_style | py::array::forcecast>;
-
-  static Ids to_array(std::span<const std::int64_t> values) {
-    return Ids(static_cast<py::ssize_t>(values.size()), values.data());
-  }
-
-  py::object step_;
-  std::int64_t vocab_size_;
-  std::vector<float> logits_;
-};
 
 void poll_signals() {
   const py::gil_scoped_acquire gil;
@@ -105,42 +40,6 @@ py::tuple decode_to_numpy(const Ids& prompts, const Ids& offsets, DecodeRequest 
   return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(ends)),
                         to_numpy(std::move(decoded.log_probs)),
                         to_numpy(std::move(decoded.finished)));
-}
-
-using CodePoints = py::array_t<std::uint32_t, py::array::c_style>;
-
-/// A string of each row: ids[offsets[i]] to ids[offsets[i + 1]], as code points.
-py::list texts(const Ids& ids, const Ids& offsets, const CodePoints& code_points) {
-  const auto id = view(ids), offset = view(offsets);
-  const auto known = static_cast<std::size_t>(code_points.size());
-  const std::uint32_t* points = code_points.data();
-  for (const std::int64_t i : id) {
-    if (i < 0 || static_cast<std::size_t>(i) >= known) throw py::index_error("no such token");
-  }
-  const bool ascii = std::all_of(points, points + known, [](auto point) { return point < 128; });
-  py::list strings(offset.size() - 1);
-  std::u32string text;
-  for (std::size_t row = 0; row + 1 < offset.size(); ++row) {
-    const auto begin = offset[row], length = offset[row + 1] - begin;
-    PyObject* string = nullptr;
-    if (ascii) {
-      string = PyUnicode_New(length, 127);
-      if (string == nullptr) throw py::error_already_set();
-      Py_UCS1* out = PyUnicode_1BYTE_DATA(string);
-      for (std::int64_t i = 0; i < length; ++i) {
-        out[i] = static_cast<Py_UCS1>(points[id[static_cast<std::size_t>(begin + i)]]);
-      }
-    } else {
-      text.clear();
-      for (std::int64_t i = 0; i < length; ++i) {
-        text.push_back(points[id[static_cast<std::size_t>(begin + i)]]);
-      }
-      string = PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, text.data(), length);
-      if (string == nullptr) throw py::error_already_set();
-    }
-    PyList_SET_ITEM(strings.ptr(), static_cast<py::ssize_t>(row), string);
-  }
-  return strings;
 }
 
 /// A function of `target` and the fields of a request.

@@ -1,0 +1,77 @@
+// Arrays and strings, from Python and back.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace makemore {
+
+namespace py = pybind11;
+
+using Ids = py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>;
+
+inline std::span<const std::int64_t> view(const Ids& array) {
+  return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+/// A NumPy array that owns the memory of `values`.
+template <class T>
+py::array_t<T> to_numpy(std::vector<T> values) {
+  auto owned = std::make_unique<std::vector<T>>(std::move(values));
+  const auto size = static_cast<py::ssize_t>(owned->size());
+  const T* data = owned->data();
+  py::capsule owner(owned.release(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  return py::array_t<T>(size, data, owner);
+}
+
+/// Text that a file or a path gave: it need not be UTF-8.
+inline py::str to_text(const std::string& bytes) {
+  const auto size = static_cast<py::ssize_t>(bytes.size());
+  return py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(bytes.data(), size, "backslashreplace"));
+}
+
+using CodePoints = py::array_t<std::uint32_t, py::array::c_style>;
+
+/// A string of each row: ids[offsets[i]] to ids[offsets[i + 1]], as code points.
+inline py::list texts(const Ids& ids, const Ids& offsets, const CodePoints& code_points) {
+  const auto id = view(ids), offset = view(offsets);
+  const auto known = static_cast<std::size_t>(code_points.size());
+  const std::uint32_t* points = code_points.data();
+  for (const std::int64_t i : id) {
+    if (i < 0 || static_cast<std::size_t>(i) >= known) throw py::index_error("no such token");
+  }
+  const bool ascii = std::all_of(points, points + known, [](auto point) { return point < 128; });
+  py::list strings(offset.size() - 1);
+  std::u32string text;
+  for (std::size_t row = 0; row + 1 < offset.size(); ++row) {
+    const auto begin = offset[row], length = offset[row + 1] - begin;
+    PyObject* string = nullptr;
+    if (ascii) {
+      string = PyUnicode_New(length, 127);
+      if (string == nullptr) throw py::error_already_set();
+      Py_UCS1* out = PyUnicode_1BYTE_DATA(string);
+      for (std::int64_t i = 0; i < length; ++i) {
+        out[i] = static_cast<Py_UCS1>(points[id[static_cast<std::size_t>(begin + i)]]);
+      }
+    } else {
+      text.clear();
+      for (std::int64_t i = 0; i < length; ++i) {
+        text.push_back(points[id[static_cast<std::size_t>(begin + i)]]);
+      }
+      string = PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, text.data(), length);
+      if (string == nullptr) throw py::error_already_set();
+    }
+    PyList_SET_ITEM(strings.ptr(), static_cast<py::ssize_t>(row), string);
+  }
+  return strings;
+}
+
+}  // namespace makemore
