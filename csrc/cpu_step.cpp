@@ -28,20 +28,16 @@ CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
       buffer.slots = static_cast<std::size_t>(shape[axis]);
       buffer.slot_bytes = buffer.row_bytes / buffer.outer / buffer.slots;
     }
-    caches_ = caches_ || buffer.in_place;
     buffers_.push_back(std::move(buffer));
   }
   if (std::ranges::all_of(buffers_, &Buffer::in_place)) fused_ = model_->fused_step();
 }
 
-std::size_t CpuStep::Buffer::used_bytes(std::int64_t used) const {
-  return in_place ? std::min(static_cast<std::size_t>(used), slots) * slot_bytes : row_bytes;
-}
-
 void CpuStep::Buffer::copy_row(std::size_t from, std::size_t to, std::int64_t used) {
   const std::byte* source = now.data() + from * row_bytes;
   std::byte* target = now.data() + to * row_bytes;
-  const std::size_t bytes = used_bytes(used);
+  const std::size_t bytes =
+      in_place ? std::min(static_cast<std::size_t>(used), slots) * slot_bytes : row_bytes;
   for (std::size_t i = 0; i < outer; ++i) {
     std::memcpy(target, source, bytes);
     source += slots * slot_bytes;
@@ -154,39 +150,37 @@ void CpuStep::select(std::span<const std::int64_t> parents) {
 }
 
 std::size_t CpuStep::state_bytes() const {
-  std::size_t bytes = caches_ ? sizeof used_[0] : 0;
-  for (const Buffer& buffer : buffers_) bytes += buffer.row_bytes;
+  std::size_t bytes = 0;
+  for (const Buffer& buffer : buffers_) bytes += buffer.step_bytes();
   return bytes;
 }
 
-// A saved state is the number of slots in use, where there is a time axis, and the memory in use.
+// Of a cache a step saves the slot that it has written, of another state all.
 void CpuStep::save(std::int64_t row, State& state) const {
   const auto at = static_cast<std::size_t>(row);
-  const std::int64_t used = used_[at];
-  state.clear();
-  if (caches_) {
-    state.resize(sizeof used);
-    std::memcpy(state.data(), &used, sizeof used);
-  }
+  state.resize(state_bytes());
+  std::byte* target = state.data();
   for (const Buffer& buffer : buffers_) {
-    const std::byte* source = buffer.now.data() + at * buffer.row_bytes;
-    const std::size_t bytes = buffer.used_bytes(used);
+    const std::size_t slot = buffer.in_place ? static_cast<std::size_t>(used_[at] - 1) : 0;
+    const std::size_t bytes = buffer.step_bytes() / buffer.outer;
+    const std::byte* source = buffer.now.data() + at * buffer.row_bytes + slot * buffer.slot_bytes;
     for (std::size_t i = 0; i < buffer.outer; ++i) {
-      state.insert(state.end(), source, source + bytes);
+      std::memcpy(target, source, bytes);
       source += buffer.slots * buffer.slot_bytes;
+      target += bytes;
     }
   }
 }
 
-void CpuStep::restore(std::span<const State* const> states) {
-  reserve(states.size());
-  rows_ = states.size();
+void CpuStep::restore(std::span<const std::optional<History>> rows) {
+  reserve(rows.size());
+  rows_ = rows.size();
   for (std::size_t row = 0; row < rows_; ++row) {
-    if (states[row] == nullptr) continue;
-    if (states[row]->empty()) {
+    if (!rows[row]) continue;
+    if (rows[row]->empty()) {
       clear(row);
     } else {
-      put(row, *states[row]);
+      put(row, *rows[row]);
     }
   }
 }
@@ -198,20 +192,20 @@ void CpuStep::clear(std::size_t row) {
   }
 }
 
-void CpuStep::put(std::size_t row, const State& state) {
-  const std::byte* source = state.data();
-  if (caches_) {
-    std::memcpy(&used_[row], source, sizeof used_[row]);
-    source += sizeof used_[row];
-  }
+void CpuStep::put(std::size_t row, const History& history) {
+  used_[row] = std::ssize(history);
+  std::size_t offset = 0;  // of the buffer in a state
   for (Buffer& buffer : buffers_) {
+    const std::size_t bytes = buffer.step_bytes() / buffer.outer;
+    const std::size_t first = buffer.in_place ? 0 : history.size() - 1;
     std::byte* target = buffer.now.data() + row * buffer.row_bytes;
-    const std::size_t bytes = buffer.used_bytes(used_[row]);
-    for (std::size_t i = 0; i < buffer.outer; ++i) {
-      std::memcpy(target, source, bytes);
-      source += bytes;
-      target += buffer.slots * buffer.slot_bytes;
+    for (std::size_t slot = first; slot < history.size(); ++slot, target += buffer.slot_bytes) {
+      const std::byte* source = history[slot]->data() + offset;
+      for (std::size_t i = 0; i < buffer.outer; ++i) {
+        std::memcpy(target + i * buffer.slots * buffer.slot_bytes, source + i * bytes, bytes);
+      }
     }
+    offset += buffer.step_bytes();
   }
 }
 

@@ -33,7 +33,7 @@ class CpuStep : public Step {
   bool is_stateless() const override { return buffers_.empty(); }
   std::size_t state_bytes() const override;
   void save(std::int64_t row, State& state) const override;
-  void restore(std::span<const State* const> states) override;
+  void restore(std::span<const std::optional<History>> rows) override;
 
  private:
   /// Memory of one state: rows x (outer, slots, inner) bytes, slots being the time axis.
@@ -42,20 +42,19 @@ class CpuStep : public Step {
     bool in_place;
     std::vector<std::byte> now, next;  // next stays empty where the state is written in place
 
-    std::size_t used_bytes(std::int64_t used) const;  // in each of the outer parts of a row
+    std::size_t step_bytes() const { return in_place ? outer * slot_bytes : row_bytes; }
     void copy_row(std::size_t from, std::size_t to, std::int64_t used);
   };
 
   void reserve(std::size_t rows);
   void clear(std::size_t row);
-  void put(std::size_t row, const State& state);
+  void put(std::size_t row, const History& history);
   void bind(std::size_t rows);
   void run_session(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions);
   void swap();
 
   std::shared_ptr<const OnnxModel> model_;
   std::vector<Buffer> buffers_;
-  bool caches_ = false;  // some state has a time axis
   std::size_t rows_ = 0;
   std::size_t capacity_ = 0;
   std::size_t bound_ = 0;  // rows that the tensors below are made for; 0: none

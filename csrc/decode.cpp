@@ -21,8 +21,8 @@ using Rows = std::vector<std::int64_t>;
 /// Rows that go over the memo together: few enough to stay in the cache, enough to share steps.
 constexpr std::int64_t kWalk = 4'096;
 
-/// Rows that are too few to share much with each other, unless the model has no state.
-constexpr std::int64_t kFew = 16;
+/// Rows that share more with those of earlier calls than with each other, if the model has a state.
+constexpr std::int64_t kFew = 2'048;
 
 /// Rows that are brought into order at once: enough to share, and few beside what they make.
 constexpr std::int64_t kSlice = 65'536;
@@ -206,7 +206,7 @@ bool has_use_of_memo(const Worker& worker, const DecodeRequest& request) {
   const auto rows =
       static_cast<std::size_t>(is_stateless ? worker.step.vocab_size() : request.rows);
   return worker.step.can_save() && (is_stateless || request.rows <= kFew) &&
-         rows * worker.memo.node_bytes() <= Memo::kLimit / 16;
+         rows * worker.memo.node_bytes() <= Memo::kLimit / 8;
 }
 
 }  // namespace

@@ -59,8 +59,8 @@ class Worker {
 /// Decodes strings until the stop token or `max_length`. Token 0 starts and stops.
 ///
 /// Rows that share a prefix share one row of the step until they part, and rows are brought into
-/// batches with those that begin alike; a few rows, and any of a model without state, go over the
-/// memo instead. A string depends on nothing but (model, options, seed, row). Work is
+/// batches with those that begin alike; some thousand rows, and any of a model without state, go
+/// over the memo instead. A string depends on nothing but (model, options, seed, row). Work is
 /// spread over the workers, one thread each, the calling thread being the first; `poll` is called
 /// on the calling thread at least every 50 ms, or once a step where that is longer, and may throw
 /// to interrupt: the workers are then not to be used again.

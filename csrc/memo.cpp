@@ -7,7 +7,7 @@ namespace makemore {
 Memo::Memo(Step& step) : step_(step), vocab_size_(static_cast<std::size_t>(step.vocab_size())) {}
 
 Memo::Node Memo::begin(const ChooseOptions& options) {
-  if (bytes() > kLimit) forget();
+  if (bytes() > kLimit) forget_rare();
   if (!chooser_ || options != options_) {
     chooser_.emplace(options, step_.vocab_size());
     options_ = options;
@@ -18,9 +18,46 @@ Memo::Node Memo::begin(const ChooseOptions& options) {
   return 0;
 }
 
-std::size_t Memo::node_bytes() const {
+std::size_t Memo::bare_bytes() const {
   const std::size_t token = sizeof(float) + sizeof(double) + sizeof(Node);
-  return token * vocab_size_ + sizeof(Facts) + step_.state_bytes();
+  return token * vocab_size_ + sizeof(Facts);
+}
+
+/// Whoever came by a node came by its parent, so what is kept is a tree again. Everything is
+/// forgotten where that would not be half, or prefixes are merged.
+void Memo::forget_rare() {
+  std::vector<Node> moved(facts_.size(), kNone);
+  std::size_t kept = 0, kept_bytes = 0;
+  for (std::size_t i = 0; i < facts_.size() && !step_.is_stateless(); ++i) {
+    const Facts& facts = facts_[i];
+    if (!facts.known || (i > 0 && facts.met < 2)) continue;
+    moved[i] = static_cast<Node>(kept++);
+    kept_bytes += facts.state.capacity();
+  }
+  if (kept == 0 || kept * bare_bytes() + kept_bytes > kLimit / 2) return forget();
+  const auto move_row = [&](auto& table, std::size_t from, std::size_t to) {
+    std::copy_n(&table[from * vocab_size_], vocab_size_, &table[to * vocab_size_]);
+  };
+  for (std::size_t i = 0; i < facts_.size(); ++i) {
+    if (moved[i] == kNone) continue;
+    const std::size_t to = index(moved[i]);
+    if (to != i) facts_[to] = std::move(facts_[i]);
+    Facts& facts = facts_[to];
+    if (facts.parent != kNone) facts.parent = moved[index(facts.parent)];
+    facts.met = 0;
+    move_row(logits_, i, to);
+    move_row(cumulative_, i, to);
+    move_row(children_, i, to);
+    for (Node& child : std::span(children_).subspan(to * vocab_size_, vocab_size_)) {
+      if (child != kNone) child = moved[index(child)];
+    }
+  }
+  facts_.resize(kept);
+  logits_.resize(kept * vocab_size_);
+  cumulative_.resize(kept * vocab_size_);
+  children_.resize(kept * vocab_size_);
+  saved_bytes_ = kept_bytes;
+  unknown_.clear();
 }
 
 void Memo::forget() {
@@ -31,6 +68,7 @@ void Memo::forget() {
   unknown_.clear();
   in_step_.clear();
   merged_.clear();
+  saved_bytes_ = 0;
 }
 
 Memo::Node Memo::find(Node node, std::int64_t token) {
@@ -45,7 +83,7 @@ Memo::Node Memo::find(Node node, std::int64_t token) {
 
 Memo::Node Memo::add(Node parent, std::int64_t token, std::int64_t position) {
   const auto node = static_cast<Node>(facts_.size());
-  facts_.push_back({token, position, parent, false, 0, 0.0, {}});
+  facts_.push_back({token, position, parent, false, 0, 0, 0.0, {}});
   const std::size_t size = facts_.size() * vocab_size_;
   logits_.resize(size);
   cumulative_.resize(size);
@@ -62,19 +100,17 @@ void Memo::evaluate(std::size_t rows) {
 }
 
 void Memo::run(std::span<const Node> nodes) {
-  static const State kStart;
-  std::vector<const State*> states;
+  std::vector<std::optional<History>> rows;
   std::vector<std::int64_t> tokens, positions;
   for (std::size_t row = 0; row < nodes.size(); ++row) {
     const Facts& facts = facts_[index(nodes[row])];
-    const bool starts = facts.parent == kNone;
-    const bool there = !starts && row < in_step_.size() && in_step_[row] == facts.parent;
-    const State* state = starts ? &kStart : &facts_[index(facts.parent)].state;
-    states.push_back(there ? nullptr : state);
+    const bool there =
+        facts.parent != kNone && row < in_step_.size() && in_step_[row] == facts.parent;
+    rows.push_back(there ? std::nullopt : std::optional(history(facts.parent)));
     tokens.push_back(facts.token);
     positions.push_back(facts.position);
   }
-  step_.restore(states);
+  step_.restore(rows);
   const auto logits = step_.run(tokens, positions);
   in_step_.assign(nodes.begin(), nodes.end());
   for (std::size_t row = 0; row < nodes.size(); ++row) {
@@ -82,8 +118,18 @@ void Memo::run(std::span<const Node> nodes) {
     std::ranges::copy(logits.subspan(row * vocab_size_, vocab_size_),
                       logits_.begin() + static_cast<std::ptrdiff_t>(at(nodes[row], 0)));
     step_.save(static_cast<std::int64_t>(row), facts.state);
+    saved_bytes_ += facts.state.capacity();
     facts.known = true;
   }
+}
+
+History Memo::history(Node node) const {
+  History states;
+  for (; node != kNone; node = facts_[index(node)].parent) {
+    states.push_back(&facts_[index(node)].state);
+  }
+  std::ranges::reverse(states);
+  return states;
 }
 
 std::span<const double> Memo::cumulative(Node node) {

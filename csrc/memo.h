@@ -21,7 +21,7 @@ class Memo {
  public:
   using Node = std::int32_t;
 
-  /// Bytes past which everything is forgotten before the next strings are begun.
+  /// Bytes past which, before the next strings are begun, all is forgotten that was met only once.
   static constexpr std::size_t kLimit = std::size_t{64} << 20;
 
   /// The step must outlive the memo, and be able to save its rows.
@@ -40,6 +40,7 @@ class Memo {
       child = find(node, token);
       children_[at(node, token)] = child;
     }
+    ++facts_[index(child)].met;
     return child;
   }
 
@@ -52,9 +53,10 @@ class Memo {
   /// The natural-log probability of `token` after a known node, added to `log_prob`.
   double add_log_prob(double log_prob, Node node, std::int64_t token);
 
-  /// Bytes of all nodes at most.
-  std::size_t bytes() const { return facts_.size() * node_bytes(); }
-  std::size_t node_bytes() const;
+  /// Bytes of all nodes.
+  std::size_t bytes() const { return facts_.size() * bare_bytes() + saved_bytes_; }
+  /// Bytes of a node at most.
+  std::size_t node_bytes() const { return bare_bytes() + step_.state_bytes(); }
 
  private:
   static constexpr Node kNone = -1;
@@ -63,9 +65,10 @@ class Memo {
     std::int64_t token, position;  // what the step was fed last, and where
     Node parent;
     bool known = false;
+    std::uint32_t met = 0;       // how often strings came by, since nodes were last forgotten
     std::uint64_t prepared = 0;  // the options that the distribution is for, by number
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is asked for
-    State state;                 // after the step
+    State state;                 // what the step changed
   };
 
   static std::size_t index(Node node) { return static_cast<std::size_t>(node); }
@@ -76,6 +79,9 @@ class Memo {
   Node find(Node node, std::int64_t token);
   Node add(Node parent, std::int64_t token, std::int64_t position);
   void run(std::span<const Node> nodes);
+  History history(Node node) const;
+  std::size_t bare_bytes() const;
+  void forget_rare();
   void forget();
 
   Step& step_;
@@ -83,7 +89,8 @@ class Memo {
   std::uint64_t options_number_ = 0;
   ChooseOptions options_;
   std::optional<Chooser> chooser_;
-  std::vector<Facts> facts_;
+  std::vector<Facts> facts_;        // parents before their children
+  std::size_t saved_bytes_ = 0;     // of the states
   std::vector<float> logits_;       // (nodes, V)
   std::vector<double> cumulative_;  // (nodes, V)
   std::vector<Node> children_;      // (nodes, V)

@@ -2,13 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace makemore {
 
-/// What one row of a step remembers, copied out of it; empty at the start of a string.
+/// What a step has changed in the state of one row, copied out of it.
 using State = std::vector<std::byte>;
+
+/// The states of a row's steps, from the first on.
+using History = std::vector<const State*>;
 
 /// One step of a model that is a state machine, for a batch of rows:
 /// (token, position, state) -> (logits, next state). The decode loop knows no more of a model.
@@ -41,15 +45,15 @@ class Step {
   /// Whether there is no state at all: what comes next hangs on the last token and its position.
   virtual bool is_stateless() const { return false; }
 
-  /// Most bytes of a saved row.
+  /// Bytes that are saved of a row.
   virtual std::size_t state_bytes() const { return 0; }
 
-  /// Copies the state of a row to `state`.
+  /// Copies to `state` what the last step has changed in a row.
   virtual void save([[maybe_unused]] std::int64_t row, [[maybe_unused]] State& state) const {}
 
-  /// Makes row i of the state what states[i] was saved from; null leaves the row as it is. There
-  /// may be fewer or more rows than before.
-  virtual void restore([[maybe_unused]] std::span<const State* const> states) {}
+  /// Makes row i what it was when the last state of rows[i] was saved, that of a start where there
+  /// is none; nothing leaves the row as it is. There may be fewer or more rows than before.
+  virtual void restore([[maybe_unused]] std::span<const std::optional<History>> rows) {}
 };
 
 }  // namespace makemore

@@ -24,7 +24,7 @@ class SavedStep : public Step {
   std::int64_t vocab_size() const override { return kVocabSize; }
   bool can_save() const override { return true; }
   bool is_stateless() const override { return stateless_; }
-  std::size_t state_bytes() const override { return bytes_a_state; }
+  std::size_t state_bytes() const override { return sizeof(std::int64_t) + padding; }
   void reset(std::int64_t rows) override { fed_.assign(static_cast<std::size_t>(rows), {}); }
 
   std::span<const float> run(std::span<const std::int64_t> tokens,
@@ -51,23 +51,24 @@ class SavedStep : public Step {
   }
 
   void save(std::int64_t row, State& state) const override {
-    const Ids& fed = fed_[static_cast<std::size_t>(row)];
-    state.resize(fed.size() * sizeof fed[0]);
-    std::memcpy(state.data(), fed.data(), state.size());
+    const std::int64_t fed = fed_[static_cast<std::size_t>(row)].back();
+    state.resize(state_bytes());
+    std::memcpy(state.data(), &fed, sizeof fed);
   }
 
-  void restore(std::span<const State* const> states) override {
-    fed_.resize(states.size());
-    for (std::size_t row = 0; row < states.size(); ++row) {
-      if (states[row] == nullptr) continue;
-      fed_[row].resize(states[row]->size() / sizeof(std::int64_t));
-      if (!fed_[row].empty())
-        std::memcpy(fed_[row].data(), states[row]->data(), states[row]->size());
+  void restore(std::span<const std::optional<History>> rows) override {
+    fed_.resize(rows.size());
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      if (!rows[row]) continue;
+      fed_[row].clear();
+      for (const State* state : *rows[row]) {
+        std::memcpy(&fed_[row].emplace_back(), state->data(), sizeof(std::int64_t));
+      }
     }
   }
 
   std::int64_t rows_run = 0, most_rows = 0;
-  std::size_t bytes_a_state = 72;
+  std::size_t padding = 0;  // of a saved state
 
  private:
   bool stateless_;
@@ -142,13 +143,34 @@ TEST_CASE("without a state a token at a position is run once, however many rows 
 TEST_CASE("many rows of a model with a state are not remembered") {
   SavedStep step;
   Worker worker(step);
-  decode_on(worker, request_of(200));
+  decode_on(worker, request_of(3000));
   CHECK(worker.memo.bytes() == 0);
+}
+
+TEST_CASE("when room is short, what strings came by more than once is kept") {
+  SavedStep step;
+  step.padding = Memo::kLimit / 2000;
+  Worker worker(step);
+  const auto often = request_of(3);
+  decode_on(worker, often);
+  decode_on(worker, often);
+  std::size_t largest = 0, thinned = 0;
+  for (std::uint64_t seed = 1; thinned == 0; ++seed) {
+    decode_on(worker, request_of(3, 1000 + seed));
+    if (worker.memo.bytes() < largest) thinned = worker.memo.bytes();
+    largest = std::max(largest, worker.memo.bytes());
+  }
+  CHECK(thinned < largest / 2);
+  const std::int64_t before = step.rows_run;
+  check_same(decode_on(worker, often), row_by_row(history_logits, kVocabSize, often));
+  CHECK(step.rows_run == before);
+  decode_on(worker, request_of(3, 1001));
+  CHECK(step.rows_run > before);  // met once
 }
 
 TEST_CASE("what would take too much memory is decoded all the same, and forgotten") {
   SavedStep step;
-  step.bytes_a_state = Memo::kLimit / 100;
+  step.padding = Memo::kLimit / 100;
   Worker worker(step);
   for (std::uint64_t seed = 1; seed < 30; ++seed) {
     auto request = request_of(3, seed);
@@ -163,7 +185,7 @@ TEST_CASE("what would take too much memory is decoded all the same, and forgotte
 }
 
 TEST_CASE("log-probabilities that are not asked for are 0") {
-  for (const std::int64_t rows : {3, 200}) {
+  for (const std::int64_t rows : {3, 3000}) {
     SavedStep step;
     Worker worker(step);
     auto request = request_of(rows);
