@@ -9,10 +9,11 @@ NumPy's dot product reads as many bytes, without the time of a call. They fit in
 share is the floor over the time taken, on one core. Peak, rate and time are taken in turn, a share
 is of one round, shown is the median.
 
-- one row, 256 rows: a step of the artifact, the mean over the positions of a name of mean length;
-  the time of the call from Python is in it.
-- strings: `sample`, strings in Python included. Its floor is naive: every character of every string
-  computed, at the peak, though the decode computes shared prefixes once. So it can pass 100%.
+- a step: of the artifact, the mean over the positions of a name of mean length; the time of the
+  call from Python is in it.
+- one string: calls of samplers that have said nothing yet, choice and strings in Python included.
+- many strings: one call. Its floor is naive: every character of every string computed, at the peak,
+  though the decode computes shared prefixes once. So it can pass 100%.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import makemore
@@ -32,9 +34,17 @@ from figures import environment, show
 from makemore import Sampler
 
 STRINGS = 32_000
+SINGLES = 100
 BATCH = 256
 SIDE = 512
 """Of the matrices whose product gives the peak."""
+
+
+class Core(NamedTuple):
+    """What the core can do: operations and bytes a second."""
+
+    peak: float
+    rate: float
 
 
 class Work:
@@ -54,9 +64,10 @@ class Work:
         """Of one row: two a weight, and attention to the positions so far."""
         return 2 * self.matrices + 4 * self.layers * self.width * (position + 1)
 
-    def floor(self, rows: int, position: int, peak: float, rate: float) -> float:
-        """Seconds of a step; caches count for nothing, as if they lay in registers."""
-        return max(rows * self.flops(position) / peak, self.bytes / rate)
+    def floor(self, core: Core, rows: int, positions: Iterable[int]) -> float:
+        """Seconds of steps; caches count for nothing, as if they lay in registers."""
+        least = self.bytes / core.rate
+        return sum(max(rows * self.flops(at) / core.peak, least) for at in positions)
 
 
 @click.command()
@@ -70,55 +81,82 @@ def main(artifact: Path, out: Path | None, rounds: int) -> None:
     torch.set_num_threads(1)
     sampler = makemore.load(artifact, threads=1)
     work = Work(sampler)
-    lengths = [len(made.ids) + 1 for made in sampler.sample_ids(STRINGS, seed=0)]
-    positions = range(round(statistics.mean(lengths)))
-    all_positions = [position for length in lengths for position in range(length)]
-    multiply = product(SIDE)
-    read = [(dot(work.bytes, library), dot(128, library)) for library in ("torch", "numpy")]
-    step_one, step_many = (steps(sampler, rows, positions) for rows in (1, BATCH))
-
-    found: dict[str, list[tuple[float, float]]] = {}
-    peaks, rates = [], []
+    cores, shares = [], []
+    tasks = tasks_of(sampler, work)
+    measure = core_of(work.bytes)
     for number in range(rounds + 1):
-        peak = 2 * SIDE**3 / seconds(multiply, 10)
-        rate = max(
-            work.bytes / (seconds(all_of, 300) - seconds(call, 300)) for all_of, call in read
-        )
-        took = {
-            "step, 1 row": seconds(step_one, 300) / len(positions),
-            f"step, {BATCH} rows": seconds(step_many, 3) / len(positions),
-            f"{STRINGS:,} strings": seconds(lambda: sampler.sample(STRINGS, seed=0), 1),
-        }
-        floors = [
-            statistics.mean(work.floor(rows, at, peak, rate) for at in positions)
-            for rows in (1, BATCH)
-        ]
-        floors.append(sum(map(work.flops, all_positions)) / peak)
+        core = measure()
+        pairs = [(floor(core), took()) for floor, took in tasks.values()]
         if number > 0:  # the first warms up
-            peaks.append(peak)
-            rates.append(rate)
-            for (name, time_taken), floor in zip(took.items(), floors, strict=True):
-                found.setdefault(name, []).append((floor, time_taken))
+            cores.append(core)
+            shares.append(pairs)
     machine = {
-        "peak, GFLOP/s": statistics.median(peaks) / 1e9,
-        "weights read, GB/s": statistics.median(rates) / 1e9,
+        "peak, GFLOP/s": statistics.median(core.peak for core in cores) / 1e9,
+        "weights read, GB/s": statistics.median(core.rate for core in cores) / 1e9,
         "KiB of weights": work.bytes / 1024,
     }
     rows = [
         {
             "work": name,
-            "floor, us": 1e6 * statistics.median(floor for floor, _ in pairs),
-            "taken, us": 1e6 * statistics.median(taken for _, taken in pairs),
-            "share of the floor, %": 100
-            * statistics.median(floor / taken for floor, taken in pairs),
+            "floor, us": 1e6 * statistics.median(floor for floor, _ in found),
+            "taken, us": 1e6 * statistics.median(taken for _, taken in found),
+            "share, %": 100 * statistics.median(floor / taken for floor, taken in found),
         }
-        for name, pairs in found.items()
+        for name, found in zip(tasks, zip(*shares, strict=True), strict=True)
     ]
     show([machine])
     show(rows)
     if out is not None:
         document = {"environment": environment(), "core": machine, "rows": rows}
         out.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def tasks_of(
+    sampler: Sampler, work: Work
+) -> dict[str, tuple[Callable[[Core], float], Callable[[], float]]]:
+    """What is measured: the seconds of its floor, and those that it takes."""
+    alone = [len(sampler.sample_ids(1, seed=seed)[0].ids) + 1 for seed in range(SINGLES)]
+    together = [len(made.ids) + 1 for made in sampler.sample_ids(STRINGS, seed=0)]
+    positions = range(round(statistics.mean(together)))
+    step_one, step_many = (steps(sampler, rows, positions) for rows in (1, BATCH))
+
+    def cold() -> float:
+        samplers = [Sampler(sampler.artifact, sampler.new_step) for _ in range(SINGLES)]
+        began = time.perf_counter()
+        for seed, fresh in enumerate(samplers):
+            fresh.sample(1, seed=seed)
+        return (time.perf_counter() - began) / SINGLES
+
+    return {
+        "a step of 1 row": (
+            lambda core: work.floor(core, 1, positions) / len(positions),
+            lambda: seconds(step_one, 300) / len(positions),
+        ),
+        "one string, nothing remembered": (
+            lambda core: sum(work.floor(core, 1, range(n)) for n in alone) / SINGLES,
+            cold,
+        ),
+        f"a step of {BATCH} rows": (
+            lambda core: work.floor(core, BATCH, positions) / len(positions),
+            lambda: seconds(step_many, 3) / len(positions),
+        ),
+        f"{STRINGS:,} strings": (
+            lambda core: sum(work.flops(at) for n in together for at in range(n)) / core.peak,
+            lambda: seconds(lambda: sampler.sample(STRINGS, seed=0), 1),
+        ),
+    }
+
+
+def core_of(size: int) -> Callable[[], Core]:
+    """Measures the core, its rate with as many bytes as `size`."""
+    multiply = product(SIDE)
+    reads = [(dot(size, library), dot(128, library)) for library in ("torch", "numpy")]
+
+    def measure() -> Core:
+        took = min(seconds(read, 300) - seconds(call, 300) for read, call in reads)
+        return Core(peak=2 * SIDE**3 / seconds(multiply, 10), rate=size / took)
+
+    return measure
 
 
 def product(side: int) -> Callable[[], object]:

@@ -22,8 +22,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from itertools import count
@@ -38,16 +36,13 @@ from makemore_export.plots.figure import BLUE, new_figure, save_png, set_title
 from matplotlib.axes import Axes
 from peer import COLD, OURS, PEERS, NotComparableError, Source
 from peer.check import Truth
+from worker import Worker
 
 BATCH_SIZES = (32, 64, 128, 256, 512, 1_024, 2_048)
 MANY, MORE = 4_096, 100_000
 """Strings a call; `MORE` of makemore and the fastest peer."""
 SECONDS = 1.0
 """Of calls for one string, a round."""
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-}
 P50, P99 = "p50, us", "p99, us"
 LIBRARIES = (
     *("ctranslate2", "jax", "onnxruntime", "onnxruntime-genai", "openvino", "torch"),
@@ -55,41 +50,6 @@ LIBRARIES = (
 )
 
 Row = dict[str, float | str]
-
-
-class Worker:
-    """The process of a peer."""
-
-    def __init__(self, name: str, artifact: Path) -> None:
-        """Raises `NotComparableError` where its library is missing or refuses the model."""
-        worker = Path(__file__).with_name("worker.py")
-        self.process = subprocess.Popen(
-            [sys.executable, worker, PEERS[name], artifact],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | ONE_THREAD,
-        )
-        self.largest_batch = self._answer()
-        if isinstance(self.largest_batch, str):
-            raise NotComparableError(self.largest_batch)
-
-    def ask(self, verb: str, *arguments: object) -> Any:
-        """The answer of one of worker.py's verbs."""
-        assert self.process.stdin is not None
-        print(json.dumps([verb, *arguments]), file=self.process.stdin, flush=True)
-        return self._answer()
-
-    def close(self) -> None:
-        """Ends the process."""
-        self.process.communicate()
-
-    def _answer(self) -> Any:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise NotComparableError(f"its process ended with exit code {self.process.wait()}")
-        return json.loads(line)
 
 
 @click.command()

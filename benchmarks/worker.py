@@ -1,14 +1,13 @@
-"""The process of one peer: answers requests on stdin, a line of JSON each, on one core.
+"""The process of one peer, so that no library meets another's threads, and the handle on it.
 
-    python benchmarks/worker.py MODULE ARTIFACT
-
-Started by peers.py, one process for each peer, so that no library meets another's threads.
+It answers requests on stdin, a line of JSON each, on one core and one thread.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +15,46 @@ from pathlib import Path
 from typing import Any
 
 import peer
-from peer import NotComparableError, Peer, Source
+from peer import PEERS, NotComparableError, Peer, Source
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+}
+
+
+class Worker:
+    """The process of a peer."""
+
+    def __init__(self, name: str, artifact: Path) -> None:
+        """Raises `NotComparableError` where its library is missing or refuses the model."""
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, PEERS[name], artifact],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | ONE_THREAD,
+        )
+        self.largest_batch = self._answer()
+        if isinstance(self.largest_batch, str):
+            raise NotComparableError(self.largest_batch)
+
+    def ask(self, verb: str, *arguments: object) -> Any:
+        """The answer of one of `VERBS`."""
+        assert self.process.stdin is not None
+        print(json.dumps([verb, *arguments]), file=self.process.stdin, flush=True)
+        return self._answer()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.process.communicate()
+
+    def _answer(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise NotComparableError(f"its process ended with exit code {self.process.wait()}")
+        return json.loads(line)
 
 
 def main() -> None:
