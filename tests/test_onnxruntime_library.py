@@ -10,6 +10,7 @@ from makemore import _core
 from tiny_artifacts import FOLDER
 
 BIGRAM = FOLDER / "bigram" / "model.onnx"
+_QUIET = ("ORT_DISABLE_TELEMETRY", "CI", "GITHUB_ACTIONS")  # each keeps ONNX Runtime from reporting
 
 
 def load_with(folder, before=""):
@@ -77,3 +78,18 @@ def test_a_library_that_is_no_library_is_refused(tmp_path):
 def test_a_library_of_something_else_is_refused(tmp_path):
     said = load_with(fake_onnxruntime(tmp_path, Path(_core.__file__)))
     assert said.endswith("is not ONNX Runtime: it has no OrtGetApiBase")
+
+
+def test_it_is_told_to_report_nothing(tmp_path):
+    code = f"import makemore, os; makemore.load({str(BIGRAM)!r}).sample(1)"
+    env = {key: value for key, value in os.environ.items() if key not in _QUIET}
+    home = {key: str(tmp_path) for key in ("HOME", "XDG_CACHE_HOME", "TMPDIR")}
+    subprocess.run([sys.executable, "-c", code], env=env | home, check=True)
+    assert [*tmp_path.rglob("*")] == []  # where it reports, it numbers the machine
+
+
+def test_who_wants_reports_gets_them(monkeypatch):
+    code = f"import makemore, os; makemore.load({str(BIGRAM)!r}); print(os.environ[{_QUIET[0]!r}])"
+    monkeypatch.setenv(_QUIET[0], "0")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
