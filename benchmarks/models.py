@@ -27,8 +27,8 @@ from makemore_export.plots.figure import BLUE, new_axes
 from makemore_export.presets import PRESETS
 
 STRINGS = 20_000
-CALLS = 300
-ROUNDS = 5
+CALLS = 1_000
+ROUNDS = 25
 
 
 @click.command()
