@@ -5,6 +5,7 @@ Alone, a process is the first of one, and nothing here touches `torch.distribute
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ def joined(device: str) -> Iterator[None]:
         yield
     finally:
         _joined = False
+        # DistributedDataParallel, a cycle, holds the group, whose threads may not outlive Python.
+        gc.collect()
         torch.distributed.destroy_process_group()
 
 
