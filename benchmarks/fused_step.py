@@ -125,12 +125,12 @@ def random_model(shape: tuple[int, ...]) -> bytes:
     return to_onnx(StepModule(model), artifact)
 
 
-def open_step(file: Path, kernel: str | None) -> _core.CpuStep:
+def open_step(file: Path, kernel: str | None) -> _core.Step:
     model = _core.OnnxModel(open_library(), file, kernel=kernel)
-    return _core.CpuStep(model, [0] * len(model.states))
+    return _core.cpu_step(model, [0] * len(model.states))
 
 
-def stepper(step: _core.CpuStep, tokens: np.ndarray, position: int) -> Callable[[], np.ndarray]:
+def stepper(step: _core.Step, tokens: np.ndarray, position: int) -> Callable[[], np.ndarray]:
     """One step of rows that all stand at `position`, over caches of zeros."""
     step.reset(len(tokens))
     positions = np.full(len(tokens), position)
@@ -159,7 +159,7 @@ def sampler_of(file: Path, kernel: str | None) -> Sampler:
     model = _core.OnnxModel(open_library(), file, kernel=kernel)
     artifact = Artifact.from_json(model.metadata(METADATA_KEY).decode(), str(file))
     axes = [state.time_axis for state in artifact.states]
-    return Sampler(artifact, lambda: _core.CpuStep(model, axes), threads=1)
+    return Sampler(artifact, lambda: _core.cpu_step(model, axes), threads=1)
 
 
 def in_turn(*contenders: Callable[[], object]) -> list[list[float]]:

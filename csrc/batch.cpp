@@ -11,66 +11,107 @@ constexpr std::int64_t kStop = 0;
 
 }  // namespace
 
-Batch::Batch(Step& step, const DecodeRequest& request, std::span<const std::int64_t> rows)
-    : step_(step),
-      request_(request),
-      chooser_(request.choose, step.vocab_size()),
-      endings_(rows.size()) {
+Batch::Batch(const DecodeRequest& request, std::int64_t vocab_size)
+    : request_(request), vocab_size_(vocab_size), chooser_(request.choose, vocab_size) {}
+
+Batch::Batch(const DecodeRequest& request, std::int64_t vocab_size,
+             std::span<const std::int64_t> rows)
+    : Batch(request, vocab_size) {
   for (const std::int64_t row : rows) members_.push_back({row, kStop});
+  waiting_.emplace_back().end = members_.size();
 }
 
-// The decode loop: one step for every prefix that is alive, then each row says its next token, and
-// rows that part ways become groups of their own.
-bool Batch::run(std::size_t most_groups, Watch& watch) {
-  const auto vocab_size = static_cast<std::size_t>(step_.vocab_size());
-  groups_ = {{Prefixes::kEmpty, kStop, 0, 0.0, 0, members_.size()}};
-  step_.reset(1);
-  for (std::int64_t position = 0; !groups_.empty(); ++position) {
+// The decode loop: a step for as many prefixes as it may take, then each row says its next token,
+// and rows that part ways become groups of their own.
+bool Batch::run(Step& step, std::size_t most, Watch& watch) {
+  const auto vocab_size = static_cast<std::size_t>(vocab_size_);
+  while (!waiting_.empty()) {
+    if (waiting_.size() > most) return false;
     watch.check();
-    const std::span<const float> logits = feed(position);  // (groups, V)
-    children_.clear();
+    take(std::min(waiting_.size(), static_cast<std::size_t>(request_.batch_size)));
+    settle(step);
+    const std::span<const float> logits = feed(step);  // (groups, V)
     for (std::size_t i = 0; i < groups_.size(); ++i) {
       const auto row = logits.subspan(i * vocab_size, vocab_size);
-      say_next(groups_[i], position, row);
-      part(i, position, row);
+      say_next(groups_[i], row);
+      part(step, i, row);
     }
-    if (children_.size() > most_groups) return false;
-    settle();
   }
   return true;
 }
 
-std::span<const float> Batch::feed(std::int64_t position) {
+/// Takes `count` groups off the pile, each for a row of the step. The first child of a row stays
+/// where it is, so that its state need not be copied.
+void Batch::take(std::size_t count) {
+  const auto taken = std::span(waiting_).last(count);
+  places_.assign(count, nullptr);
+  movers_.clear();
+  for (Group& group : taken) {
+    const auto parent = static_cast<std::size_t>(group.parent);
+    const bool stays = parent < count && places_[parent] == nullptr;
+    if (stays) {
+      places_[parent] = &group;
+    } else {
+      movers_.push_back(&group);
+    }
+  }
+  groups_.clear();
+  auto mover = movers_.begin();
+  for (Group* group : places_) groups_.push_back(std::move(group ? *group : **mover++));
+  waiting_.resize(waiting_.size() - count);
+}
+
+/// Gives each group the row of the step that it takes.
+void Batch::settle(Step& step) {
+  if (step.can_save()) {
+    states_.clear();
+    for (Group& group : groups_) states_.push_back(std::move(group.state));
+    step.restore(states_);
+  } else if (groups_.front().position == 0) {
+    step.reset(1);
+  } else {
+    parents_.clear();
+    for (const Group& group : groups_) parents_.push_back(group.parent);
+    step.select(parents_);
+  }
+}
+
+std::span<const float> Batch::feed(Step& step) {
   tokens_.clear();
-  for (const Group& group : groups_) tokens_.push_back(group.token);
-  positions_.assign(groups_.size(), position);
-  return step_.run(tokens_, positions_);
+  positions_.clear();
+  for (const Group& group : groups_) {
+    tokens_.push_back(group.token);
+    positions_.push_back(group.position);
+  }
+  return step.run(tokens_, positions_);
 }
 
 /// Each member throws its own coin at the distribution they share, unless its prompt speaks.
-void Batch::say_next(const Group& group, std::int64_t position, std::span<const float> logits) {
+void Batch::say_next(const Group& group, std::span<const float> logits) {
   bool prepared = false;
   for (Member& member : std::span(members_).subspan(group.begin, group.end - group.begin)) {
     const auto prompt = request_.prompts.of(member.row);
-    if (static_cast<std::size_t>(position) < prompt.size()) {
-      member.next = prompt[static_cast<std::size_t>(position)];
+    if (static_cast<std::size_t>(group.position) < prompt.size()) {
+      member.next = prompt[static_cast<std::size_t>(group.position)];
       continue;
     }
     if (!prepared) chooser_.prepare(logits);
     prepared = true;
     const auto number = request_.first_row + static_cast<std::uint64_t>(member.row);
-    member.next = chooser_.pick(coin(request_.seed, number, static_cast<std::uint32_t>(position)));
+    const auto position = static_cast<std::uint32_t>(group.position);
+    member.next = chooser_.pick(coin(request_.seed, number, position));
   }
 }
 
 /// Members that said the same stop, are cut, or go on as one group.
-void Batch::part(std::size_t index, std::int64_t position, std::span<const float> logits) {
+void Batch::part(Step& step, std::size_t index, std::span<const float> logits) {
   const Group& group = groups_[index];
   const auto at = [this](std::size_t i) {
     return members_.begin() + static_cast<std::ptrdiff_t>(i);
   };
   std::ranges::stable_sort(at(group.begin), at(group.end), {}, &Member::next);
   const double normalizer = request_.log_probs ? log_sum_exp(logits) : 0;
+  const State state = step.save(static_cast<std::int64_t>(index));
   for (std::size_t begin = group.begin, end; begin < group.end; begin = end) {
     const std::int64_t token = members_[begin].next;
     const auto other = std::ranges::upper_bound(at(begin), at(group.end), token, {}, &Member::next);
@@ -81,52 +122,42 @@ void Batch::part(std::size_t index, std::int64_t position, std::span<const float
                            : 0;
     const bool stopped = token == kStop;
     const auto prefix = stopped ? group.prefix : prefixes_.add(group.prefix, token);
-    if (stopped || position + 1 == request_.max_length) {
-      std::fill_n(&endings_[begin], end - begin, Ending{prefix, log_prob, stopped});
+    if (stopped || group.position + 1 == request_.max_length) {
+      for (const Member& member : std::span(members_).subspan(begin, end - begin)) {
+        endings_.push_back({member.row, prefix, log_prob, stopped});
+      }
     } else {
-      children_.push_back({prefix, token, static_cast<std::int64_t>(index), log_prob, begin, end});
+      waiting_.push_back({prefix, token, group.position + 1, static_cast<std::int64_t>(index),
+                          log_prob, begin, end, state});
     }
   }
 }
 
-/// Gives each child a row of the step. The first child of a row stays where it is, so that its
-/// state need not be copied; the others take the rows that fell free, then new ones.
-void Batch::settle() {
-  places_.assign(children_.size(), nullptr);
-  movers_.clear();
-  for (const Group& child : children_) {
-    const auto parent = static_cast<std::size_t>(child.parent);
-    const bool stays = parent < places_.size() && places_[parent] == nullptr;
-    if (stays) {
-      places_[parent] = &child;
-    } else {
-      movers_.push_back(&child);
+std::vector<Batch> Batch::split(std::size_t count) {
+  std::size_t left = 0;  // rows that wait
+  for (const Group& group : waiting_) left += group.end - group.begin;
+  std::vector<Batch> parts;
+  for (auto group = waiting_.begin(); count > 0; --count) {
+    Batch& part = parts.emplace_back(Batch(request_, vocab_size_));
+    const std::size_t share = left / count;
+    for (; group != waiting_.end() && part.members_.size() < share; ++group) {
+      const auto members = std::span(members_).subspan(group->begin, group->end - group->begin);
+      Group& moved = part.waiting_.emplace_back(std::move(*group));
+      moved.prefix = part.prefixes_.add_from(prefixes_, moved.prefix);
+      moved.begin = part.members_.size();
+      part.members_.insert(part.members_.end(), members.begin(), members.end());
+      moved.end = part.members_.size();
     }
+    left -= part.members_.size();
   }
-  groups_.clear();
-  parents_.clear();
-  auto mover = movers_.begin();
-  for (const Group* child : places_) {
-    groups_.push_back(child != nullptr ? *child : **mover++);
-    parents_.push_back(groups_.back().parent);
-  }
-  step_.select(parents_);
+  waiting_.clear();
+  return parts;
 }
 
 std::vector<std::int64_t> Batch::rows() const {
   std::vector<std::int64_t> rows;
   for (const Member& member : members_) rows.push_back(member.row);
   return rows;
-}
-
-Decoded Batch::strings() const {
-  Decoded out;
-  for (const Ending& ending : endings_) {
-    out.lengths.push_back(prefixes_.append_to(out.tokens, ending.prefix));
-    out.log_probs.push_back(ending.log_prob);
-    out.finished.push_back(ending.stopped ? 1 : 0);
-  }
-  return out;
 }
 
 }  // namespace makemore

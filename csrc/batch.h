@@ -13,22 +13,37 @@
 
 namespace makemore {
 
-/// Rows of a request, decoded together by one step.
+/// Rows of a request on their way to their ends.
+///
+/// They are a tree: rows that have said the same are one group, which takes one row of the step
+/// until they part. Groups wait on a pile, and a step takes as many off its top as it may, of
+/// whatever length, so that it is always full and few of them wait.
 class Batch {
  public:
-  /// `rows` are numbers of rows within the request; the batch brings those that say the same
-  /// together as it goes.
-  Batch(Step& step, const DecodeRequest& request, std::span<const std::int64_t> rows);
+  /// All at their start. `rows` are numbers of rows within the request, which must outlive this.
+  Batch(const DecodeRequest& request, std::int64_t vocab_size, std::span<const std::int64_t> rows);
 
-  /// Decodes all rows to their ends. Gives up, and returns false, where more than `most_groups`
-  /// different prefixes would be alive at once.
-  bool run(std::size_t most_groups, Watch& watch);
+  /// Takes all rows to their ends. Stops before that, and returns false, where more than `most`
+  /// groups wait. A step that cannot save must be able to take all that wait.
+  bool run(Step& step, std::size_t most, Watch& watch);
 
-  /// The rows of the batch, those that share a prefix side by side.
+  /// The groups that wait, in `count` batches of about as many rows.
+  std::vector<Batch> split(std::size_t count);
+
+  /// The rows, those that share a prefix side by side.
   std::vector<std::int64_t> rows() const;
 
-  /// Once decoded: the strings of `rows()`, in that order.
-  Decoded strings() const;
+  /// What a row said.
+  struct Ending {
+    std::int64_t row;
+    std::int64_t prefix;
+    double log_prob;  // in nats
+    bool stopped;
+  };
+
+  /// Of the rows that have come to their ends, in no order.
+  std::span<const Ending> endings() const { return endings_; }
+  const Prefixes& prefixes() const { return prefixes_; }
 
  private:
   struct Member {
@@ -36,36 +51,36 @@ class Batch {
     std::int64_t next;  // the token it has just said
   };
 
-  /// Members that have said the same so far, side by side. They share one row of the step.
+  /// Members that have said the same so far, side by side.
   struct Group {
-    std::int64_t prefix;     // what they have said
-    std::int64_t token;      // the last of it, which the next step is fed
-    std::int64_t parent;     // the row of the step that the group was part of
-    double log_prob;         // of the prefix, in nats
-    std::size_t begin, end;  // in members_
+    std::int64_t prefix = Prefixes::kEmpty;  // what they have said
+    std::int64_t token = 0;                  // the last of it, which the next step is fed
+    std::int64_t position = 0;
+    std::int64_t parent = 0;  // the row of the step that the group was part of
+    double log_prob = 0;      // of the prefix
+    std::size_t begin = 0, end = 0;  // in members_
+    State state;
   };
 
-  struct Ending {
-    std::int64_t prefix = Prefixes::kEmpty;
-    double log_prob = 0;
-    bool stopped = false;
-  };
+  explicit Batch(const DecodeRequest& request, std::int64_t vocab_size);
 
-  std::span<const float> feed(std::int64_t position);
-  void say_next(const Group& group, std::int64_t position, std::span<const float> logits);
-  void part(std::size_t index, std::int64_t position, std::span<const float> logits);
-  void settle();
+  void take(std::size_t count);
+  void settle(Step& step);
+  std::span<const float> feed(Step& step);
+  void say_next(const Group& group, std::span<const float> logits);
+  void part(Step& step, std::size_t index, std::span<const float> logits);
 
-  Step& step_;
   const DecodeRequest& request_;
+  std::int64_t vocab_size_;
   Chooser chooser_;
   Prefixes prefixes_;
   std::vector<Member> members_;
-  std::vector<Ending> endings_;  // of each member, once it has ended: it then keeps its place
-  std::vector<Group> groups_;    // a group's index is its row of the step
-  std::vector<Group> children_;
+  std::vector<Ending> endings_;
+  std::vector<Group> waiting_;  // the pile
+  std::vector<Group> groups_;   // in the step: a group's index is its row
   std::vector<std::int64_t> tokens_, positions_, parents_;
-  std::vector<const Group*> places_, movers_;
+  std::vector<State> states_;
+  std::vector<Group*> places_, movers_;
 };
 
 }  // namespace makemore

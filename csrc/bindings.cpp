@@ -13,6 +13,7 @@
 #include "device_block_step.h"
 #include "device_decode.h"
 #include "device_step.h"
+#include "paged_step.h"
 #include "python_step.h"
 #include "python_values.h"
 
@@ -73,6 +74,14 @@ void translate(std::exception_ptr exception) {
   } catch (const OrtError& error) {
     raise("OrtError", error);
   }
+}
+
+/// The step of a model on the CPU, by its kernel where that is the whole of the model.
+std::unique_ptr<Step> cpu_step(std::shared_ptr<OnnxModel> model,
+                               const std::vector<std::optional<std::int64_t>>& time_axes) {
+  const bool has_caches = std::ranges::count(time_axes, 0) == std::ssize(model->states());
+  if (has_caches && model->fused_step() != nullptr) return std::make_unique<PagedStep>(model);
+  return std::make_unique<CpuStep>(std::move(model), time_axes);
 }
 
 /// The kernel of a name; for none the fastest, for "" none.
@@ -147,12 +156,7 @@ PYBIND11_MODULE(_core, m) {
       .def(
           "select", [](Step& step, const Ids& parents) { step.select(view(parents)); },
           py::arg("parents"));
-  py::class_<CpuStep, Step>(m, "CpuStep")
-      .def(py::init([](std::shared_ptr<OnnxModel> model,
-                       const std::vector<std::optional<std::int64_t>>& time_axes) {
-             return std::make_unique<CpuStep>(std::move(model), time_axes);
-           }),
-           py::arg("model"), py::arg("time_axes"));
+  m.def("cpu_step", &cpu_step, py::arg("model"), py::arg("time_axes"));
   py::class_<DeviceModel, std::shared_ptr<DeviceModel>>(m, "DeviceModel")
       .def(py::init([](std::shared_ptr<OnnxModel> model,
                        const std::vector<std::optional<std::int64_t>>& time_axes) {

@@ -30,14 +30,15 @@ CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
     }
     buffers_.push_back(std::move(buffer));
   }
-  if (std::ranges::all_of(buffers_, &Buffer::in_place)) fused_ = model_->fused_step();
+  in_place_ = std::ranges::any_of(buffers_, &Buffer::in_place);
+  for (const Buffer& buffer : buffers_) step_bytes_ += buffer.step_bytes();
 }
 
-void CpuStep::Buffer::copy_row(std::size_t from, std::size_t to, std::int64_t used) {
+void CpuStep::Buffer::copy_row(std::size_t from, std::size_t to, std::int64_t steps) {
   const std::byte* source = now.data() + from * row_bytes;
   std::byte* target = now.data() + to * row_bytes;
   const std::size_t bytes =
-      in_place ? std::min(static_cast<std::size_t>(used), slots) * slot_bytes : row_bytes;
+      in_place ? std::min(static_cast<std::size_t>(steps), slots) * slot_bytes : row_bytes;
   for (std::size_t i = 0; i < outer; ++i) {
     std::memcpy(target, source, bytes);
     source += slots * slot_bytes;
@@ -55,17 +56,14 @@ void CpuStep::reserve(std::size_t rows) {
   }
   tokens_.resize(capacity_);
   positions_.resize(capacity_);
-  used_.resize(capacity_);
+  steps_.resize(capacity_);
+  saved_.resize(capacity_);
   logits_.resize(capacity_ * static_cast<std::size_t>(vocab_size()));
   bound_ = 0;
-  fused_caches_.clear();
-  for (Buffer& buffer : buffers_) {
-    fused_caches_.push_back(reinterpret_cast<float*>(buffer.now.data()));
-  }
 }
 
 void CpuStep::reset(std::int64_t rows) {
-  if (rows < 0) throw OptionError("rows is " + std::to_string(rows) + "; it must be >= 0");
+  require_rows(rows);
   rows_ = static_cast<std::size_t>(rows);
   reserve(rows_);
   for (std::size_t row = 0; row < rows_; ++row) clear(row);
@@ -96,23 +94,8 @@ void CpuStep::bind(std::size_t rows) {
 
 std::span<const float> CpuStep::run(std::span<const std::int64_t> tokens,
                                     std::span<const std::int64_t> positions) {
-  if (tokens.size() != rows_ || positions.size() != rows_) {
-    throw OptionError("a step of " + std::to_string(rows_) + " rows was given " +
-                      std::to_string(tokens.size()) + " tokens and " +
-                      std::to_string(positions.size()) + " positions");
-  }
+  require_fit(static_cast<std::int64_t>(rows_), tokens, positions);
   if (rows_ == 0) return {};
-  if (fused_ != nullptr) {
-    fused_->run(tokens, positions, fused_caches_, logits_.data());
-  } else {
-    run_session(tokens, positions);
-  }
-  for (std::size_t row = 0; row < rows_; ++row) used_[row] = positions[row] + 1;
-  return std::span(logits_).first(rows_ * static_cast<std::size_t>(vocab_size()));
-}
-
-void CpuStep::run_session(std::span<const std::int64_t> tokens,
-                          std::span<const std::int64_t> positions) {
   if (bound_ != rows_) bind(rows_);
   std::ranges::copy(tokens, tokens_.begin());
   std::ranges::copy(positions, positions_.begin());
@@ -121,6 +104,11 @@ void CpuStep::run_session(std::span<const std::int64_t> tokens,
   model_->library().check("a step failed", ort::Run, model_->session(), nullptr, in.data(),
                           inputs_.data(), in.size(), out.data(), out.size(), outputs_.data());
   swap();
+  for (std::size_t row = 0; row < rows_; ++row) {
+    steps_[row] = positions[row] + 1;
+    if (saved_[row] != nullptr && saved_[row]->steps >= steps_[row]) saved_[row] = nullptr;
+  }
+  return std::span(logits_).first(rows_ * static_cast<std::size_t>(vocab_size()));
 }
 
 void CpuStep::swap() {
@@ -132,78 +120,83 @@ void CpuStep::swap() {
 }
 
 void CpuStep::select(std::span<const std::int64_t> parents) {
+  require_parents(static_cast<std::int64_t>(rows_), parents);
   reserve(parents.size());
   for (std::size_t row = 0; row < parents.size(); ++row) {
     const auto parent = static_cast<std::size_t>(parents[row]);
-    if (parents[row] < 0 || parent >= rows_) {
-      throw OptionError("parent " + std::to_string(parents[row]) + " is none of the " +
-                        std::to_string(rows_) + " rows");
-    }
     if (parent == row) continue;
     if (parent < parents.size() && parents[parent] != parents[row]) {
       throw OptionError("row " + std::to_string(parent) + " is both copied and replaced");
     }
-    for (Buffer& buffer : buffers_) buffer.copy_row(parent, row, used_[parent]);
-    used_[row] = used_[parent];
+    for (Buffer& buffer : buffers_) buffer.copy_row(parent, row, steps_[parent]);
+    steps_[row] = steps_[parent];
+    saved_[row] = saved_[parent];
   }
   rows_ = parents.size();
 }
 
-std::size_t CpuStep::state_bytes() const {
-  std::size_t bytes = 0;
-  for (const Buffer& buffer : buffers_) bytes += buffer.step_bytes();
-  return bytes;
-}
-
-// Of a cache a step saves the slot that it has written, of another state all.
-void CpuStep::save(std::int64_t row, State& state) const {
+// Of a cache each step saves the slot that it has written, of another state all.
+State CpuStep::save(std::int64_t row) {
+  if (is_stateless()) return nullptr;
   const auto at = static_cast<std::size_t>(row);
-  state.resize(state_bytes());
-  std::byte* target = state.data();
-  for (const Buffer& buffer : buffers_) {
-    const std::size_t slot = buffer.in_place ? static_cast<std::size_t>(used_[at] - 1) : 0;
-    const std::size_t bytes = buffer.step_bytes() / buffer.outer;
-    const std::byte* source = buffer.now.data() + at * buffer.row_bytes + slot * buffer.slot_bytes;
-    for (std::size_t i = 0; i < buffer.outer; ++i) {
-      std::memcpy(target, source, bytes);
-      source += buffer.slots * buffer.slot_bytes;
-      target += bytes;
+  State& saved = saved_[at];
+  std::int64_t steps = saved != nullptr ? saved->steps : 0;
+  if (!in_place_ && steps < steps_[at]) steps = steps_[at] - 1;
+  for (; steps < steps_[at]; ++steps) {
+    const auto written = std::make_shared<Written>(in_place_ ? std::move(saved) : nullptr,
+                                                   steps + 1, lines(step_bytes_));
+    auto* target = reinterpret_cast<std::byte*>(written->lines.data());
+    for (const Buffer& buffer : buffers_) {
+      const std::size_t slot = buffer.in_place ? static_cast<std::size_t>(steps) : 0;
+      const std::size_t bytes = buffer.step_bytes() / buffer.outer;
+      const std::byte* source = buffer.now.data() + at * buffer.row_bytes + slot * buffer.slot_bytes;
+      for (std::size_t i = 0; i < buffer.outer; ++i) {
+        std::memcpy(target, source, bytes);
+        source += buffer.slots * buffer.slot_bytes;
+        target += bytes;
+      }
     }
+    saved = written;
   }
+  return saved;
 }
 
-void CpuStep::restore(std::span<const std::optional<History>> rows) {
-  reserve(rows.size());
-  rows_ = rows.size();
+void CpuStep::restore(std::span<const State> states) {
+  reserve(states.size());
+  rows_ = states.size();
   for (std::size_t row = 0; row < rows_; ++row) {
-    if (!rows[row]) continue;
-    if (rows[row]->empty()) {
+    const State& state = states[row];
+    if (state == nullptr) {
       clear(row);
-    } else {
-      put(row, *rows[row]);
+    } else if (saved_[row] != state || steps_[row] != state->steps) {
+      put(row, state);
     }
   }
 }
 
 void CpuStep::clear(std::size_t row) {
-  used_[row] = 0;
+  steps_[row] = 0;
+  saved_[row] = nullptr;
   for (Buffer& buffer : buffers_) {
     std::memset(buffer.now.data() + row * buffer.row_bytes, 0, buffer.row_bytes);
   }
 }
 
-void CpuStep::put(std::size_t row, const History& history) {
-  used_[row] = std::ssize(history);
-  std::size_t offset = 0;  // of the buffer in a state
+void CpuStep::put(std::size_t row, const State& state) {
+  steps_[row] = state->steps;
+  saved_[row] = state;
+  std::size_t offset = 0;  // of the buffer in what a step has written
   for (Buffer& buffer : buffers_) {
     const std::size_t bytes = buffer.step_bytes() / buffer.outer;
-    const std::size_t first = buffer.in_place ? 0 : history.size() - 1;
     std::byte* target = buffer.now.data() + row * buffer.row_bytes;
-    for (std::size_t slot = first; slot < history.size(); ++slot, target += buffer.slot_bytes) {
-      const std::byte* source = history[slot]->data() + offset;
+    for (const Written* step = state.get(); step != nullptr; step = step->before.get()) {
+      const auto slot = buffer.in_place ? static_cast<std::size_t>(step->steps - 1) : 0;
+      const std::byte* source = reinterpret_cast<const std::byte*>(step->lines.data()) + offset;
       for (std::size_t i = 0; i < buffer.outer; ++i) {
-        std::memcpy(target + i * buffer.slots * buffer.slot_bytes, source + i * bytes, bytes);
+        std::memcpy(target + slot * buffer.slot_bytes + i * buffer.slots * buffer.slot_bytes,
+                    source + i * bytes, bytes);
       }
+      if (!buffer.in_place) break;
     }
     offset += buffer.step_bytes();
   }

@@ -12,7 +12,7 @@
 
 namespace makemore {
 
-/// The step of an ONNX model on the CPU, its state in our own memory.
+/// The step of an ONNX model in ONNX Runtime on the CPU, its state in our own memory.
 ///
 /// A state is double-buffered, unless it has a time axis: such a cache is only added to (the step
 /// at position p writes slot p and leaves the others), so the next state is written over the last,
@@ -31,9 +31,9 @@ class CpuStep : public Step {
   void select(std::span<const std::int64_t> parents) override;
   bool can_save() const override { return true; }
   bool is_stateless() const override { return buffers_.empty(); }
-  std::size_t state_bytes() const override;
-  void save(std::int64_t row, State& state) const override;
-  void restore(std::span<const std::optional<History>> rows) override;
+  std::size_t state_bytes() const override { return sizeof(Written) + step_bytes_; }
+  State save(std::int64_t row) override;
+  void restore(std::span<const State> states) override;
 
  private:
   /// Memory of one state: rows x (outer, slots, inner) bytes, slots being the time axis.
@@ -43,28 +43,28 @@ class CpuStep : public Step {
     std::vector<std::byte> now, next;  // next stays empty where the state is written in place
 
     std::size_t step_bytes() const { return in_place ? outer * slot_bytes : row_bytes; }
-    void copy_row(std::size_t from, std::size_t to, std::int64_t used);
+    void copy_row(std::size_t from, std::size_t to, std::int64_t steps);
   };
 
   void reserve(std::size_t rows);
   void clear(std::size_t row);
-  void put(std::size_t row, const History& history);
+  void put(std::size_t row, const State& state);
   void bind(std::size_t rows);
-  void run_session(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions);
   void swap();
 
   std::shared_ptr<const OnnxModel> model_;
   std::vector<Buffer> buffers_;
+  bool in_place_ = false;       // whether any buffer is
+  std::size_t step_bytes_ = 0;  // of all buffers
   std::size_t rows_ = 0;
   std::size_t capacity_ = 0;
   std::size_t bound_ = 0;  // rows that the tensors below are made for; 0: none
   std::vector<std::int64_t> tokens_, positions_;  // (capacity,)
-  std::vector<std::int64_t> used_;                // (capacity,) slots of time in use in each row
+  std::vector<std::int64_t> steps_;               // (capacity,) that each row has gone
+  std::vector<State> saved_;                      // (capacity,) as far as that was asked for
   std::vector<float> logits_;                     // (capacity, V)
   std::vector<ort::Owned<ort::OrtValue>> tensors_;
   std::vector<ort::OrtValue*> inputs_, outputs_;
-  const fused::FusedStep* fused_ = nullptr;  // where there is one, ONNX Runtime is not called
-  std::vector<float*> fused_caches_;
 };
 
 }  // namespace makemore

@@ -1,11 +1,11 @@
 #include "decode.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <future>
 #include <limits>
 #include <numeric>
-#include <optional>
 #include <string>
 
 #include "batch.h"
@@ -22,10 +22,15 @@ using Rows = std::vector<std::int64_t>;
 constexpr std::int64_t kWalk = 4'096;
 
 /// Rows that share more with those of earlier calls than with each other, if the model has a state.
-constexpr std::int64_t kFew = 2'048;
+constexpr std::int64_t kFew = 4'096;
 
-/// Rows that are brought into order at once: enough to share, and few beside what they make.
-constexpr std::int64_t kSlice = 65'536;
+/// Rows that are decoded together: enough to share, and few beside what they make.
+constexpr std::int64_t kSlice = std::int64_t{1} << 18;
+
+/// Batches of a worker, so that none waits long for the others at the end.
+constexpr std::size_t kPartsEach = 4;
+
+constexpr std::size_t kAny = std::numeric_limits<std::size_t>::max();
 
 void require(bool good, const char* name, std::int64_t value, const std::string& limit) {
   if (!good) throw OptionError(std::string(name) + " is " + std::to_string(value) + "; " + limit);
@@ -52,44 +57,22 @@ namespace {
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
-/// What became of a batch.
-struct Result {
-  Rows rows;
-  Decoded strings;
-};
-
-/// Decodes all rows as one batch, where that is small enough: then there is a result. Otherwise
-/// brings `rows` into the order of their prefixes, as far as they were seen.
-std::optional<Result> decode_or_sort(Step& step, const DecodeRequest& request, Rows& rows,
-                                     std::size_t most_groups, Watch& watch) {
-  Batch batch(step, request, rows);
-  const bool decoded = batch.run(most_groups, watch);
-  rows = batch.rows();
-  if (!decoded) return std::nullopt;
-  return Result{rows, batch.strings()};
-}
-
-/// Appends the strings of batches, which together hold the rows from `first` on, in row order.
-void append(Decoded& all, std::int64_t first, std::span<const Result> results) {
+/// Appends the strings of batches, which together hold `count` rows from `first` on, in row order.
+void append(Decoded& all, std::int64_t first, std::size_t count, std::span<const Batch> batches) {
   struct Place {
-    const Decoded* strings;
-    std::size_t index, begin;  // of the string, and of its tokens
+    const Batch::Ending* ending;
+    const Prefixes* prefixes;
   };
-  std::vector<Place> places;
-  for (const Result& result : results) places.resize(places.size() + result.rows.size());
-  for (const Result& result : results) {
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i < result.rows.size(); ++i) {
-      places[static_cast<std::size_t>(result.rows[i] - first)] = {&result.strings, i, begin};
-      begin += static_cast<std::size_t>(result.strings.lengths[i]);
+  std::vector<Place> places(count);
+  for (const Batch& batch : batches) {
+    for (const Batch::Ending& ending : batch.endings()) {
+      places[static_cast<std::size_t>(ending.row - first)] = {&ending, &batch.prefixes()};
     }
   }
-  for (const auto& [strings, i, begin] : places) {
-    const auto tokens = strings->tokens.begin() + static_cast<std::ptrdiff_t>(begin);
-    all.tokens.insert(all.tokens.end(), tokens, tokens + strings->lengths[i]);
-    all.lengths.push_back(strings->lengths[i]);
-    all.log_probs.push_back(strings->log_probs[i]);
-    all.finished.push_back(strings->finished[i]);
+  for (const auto& [ending, prefixes] : places) {
+    all.lengths.push_back(prefixes->append_to(all.tokens, ending->prefix));
+    all.log_probs.push_back(ending->log_prob);
+    all.finished.push_back(ending->stopped ? 1 : 0);
   }
 }
 
@@ -139,17 +122,32 @@ void spread(std::span<Worker* const> workers, std::size_t tasks, Watch& watch,
   }
 }
 
-/// Decodes `rows` in batches of at most `size`.
-std::vector<Result> decode_batches(std::span<Worker* const> workers, const DecodeRequest& request,
-                                   const Rows& rows, std::size_t size, Watch& watch) {
-  std::vector<Result> results(divide_up(rows.size(), size));
-  spread(workers, results.size(), watch, [&](Worker& worker, std::size_t i) {
-    const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(i * size);
-    const std::size_t count = std::min(size, rows.size() - i * size);
-    Rows some(begin, begin + static_cast<std::ptrdiff_t>(count));
-    results[i] = *decode_or_sort(worker.step, request, some, size, watch);
-  });
-  return results;
+/// Decodes rows that one step need not do alone, in batches that are spread over the workers.
+std::vector<Batch> decode_slice(std::span<Worker* const> workers, const DecodeRequest& request,
+                                const Rows& rows, Watch& watch) {
+  Step& step = workers.front()->step;
+  const auto size = std::min(divide_up(rows.size(), workers.size()),
+                             static_cast<std::size_t>(request.batch_size));
+  // How rows begin is cheap to see: few prefixes are alive at first, however many the rows.
+  const bool alone = step.can_save() && workers.size() == 1;
+  std::vector<Batch> batches;
+  batches.emplace_back(request, step.vocab_size(), rows);
+  if (batches.front().run(step, alone ? kAny : size, watch)) return batches;
+  if (step.can_save()) {
+    for (Batch& part : batches.front().split(kPartsEach * workers.size())) {
+      batches.push_back(std::move(part));
+    }
+  } else {
+    const Rows sorted = batches.front().rows();
+    batches.clear();
+    for (std::size_t begin = 0; begin < sorted.size(); begin += size) {
+      const auto some = std::span(sorted).subspan(begin, std::min(size, sorted.size() - begin));
+      batches.emplace_back(request, step.vocab_size(), some);
+    }
+  }
+  spread(workers, batches.size(), watch,
+         [&](Worker& worker, std::size_t i) { batches[i].run(worker.step, kAny, watch); });
+  return batches;
 }
 
 Decoded decode_in_batches(std::span<Worker* const> workers, const DecodeRequest& request,
@@ -158,16 +156,7 @@ Decoded decode_in_batches(std::span<Worker* const> workers, const DecodeRequest&
   for (std::int64_t begin = 0; begin < request.rows; begin += kSlice) {
     Rows rows(static_cast<std::size_t>(std::min(kSlice, request.rows - begin)));
     std::iota(rows.begin(), rows.end(), begin);
-    const std::size_t share = divide_up(rows.size(), workers.size());
-    const auto size = std::min(share, static_cast<std::size_t>(request.batch_size));
-    // Rows of a batch share what they have in common, so those that begin alike go together. How
-    // they begin is cheap to see: few prefixes are alive at first, however many the rows.
-    Step& step = workers.front()->step;
-    if (auto whole = decode_or_sort(step, request, rows, size, watch)) {
-      append(all, begin, {&*whole, 1});
-    } else {
-      append(all, begin, decode_batches(workers, request, rows, size, watch));
-    }
+    append(all, begin, rows.size(), decode_slice(workers, request, rows, watch));
   }
   return all;
 }
@@ -178,8 +167,9 @@ Decoded walk_all(Worker& worker, const DecodeRequest& request, std::int64_t firs
                  std::int64_t count, Watch& watch) {
   if (auto whole = walk(worker.memo, request, first, count, watch)) return std::move(*whole);
   if (count == 1) {
-    Rows row{first};
-    return decode_or_sort(worker.step, request, row, 1, watch)->strings;
+    Decoded one;
+    append(one, first, 1, decode_slice(std::array{&worker}, request, {first}, watch));
+    return one;
   }
   std::vector<Decoded> halves;
   halves.push_back(walk_all(worker, request, first, count / 2, watch));
@@ -206,7 +196,7 @@ bool has_use_of_memo(const Worker& worker, const DecodeRequest& request) {
   const auto rows =
       static_cast<std::size_t>(is_stateless ? worker.step.vocab_size() : request.rows);
   return worker.step.can_save() && (is_stateless || request.rows <= kFew) &&
-         rows * worker.memo.node_bytes() <= Memo::kLimit / 8;
+         rows * worker.memo.node_bytes() <= Memo::kLimit / 4;
 }
 
 }  // namespace

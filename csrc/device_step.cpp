@@ -9,8 +9,9 @@
 #include "binding.h"
 
 namespace makemore {
+
 void DeviceStep::reset(std::int64_t rows) {
-  if (rows < 0) throw OptionError("rows is " + std::to_string(rows) + "; it must be >= 0");
+  require_rows(rows);
   rows_ = rows;
   states_.clear();
   for (const StateTensor& state : device_->model().states()) {
@@ -20,11 +21,7 @@ void DeviceStep::reset(std::int64_t rows) {
 
 std::span<const float> DeviceStep::run(std::span<const std::int64_t> tokens,
                                        std::span<const std::int64_t> positions) {
-  if (std::ssize(tokens) != rows_ || std::ssize(positions) != rows_) {
-    throw OptionError("a step of " + std::to_string(rows_) + " rows was given " +
-                      std::to_string(tokens.size()) + " tokens and " +
-                      std::to_string(positions.size()) + " positions");
-  }
+  require_fit(rows_, tokens, positions);
   if (rows_ == 0) return {};
   const OnnxModel& model = device_->model();
   const ort::Library& library = device_->library();
@@ -54,12 +51,7 @@ std::span<const float> DeviceStep::run(std::span<const std::int64_t> tokens,
 }
 
 void DeviceStep::select(std::span<const std::int64_t> parents) {
-  for (const std::int64_t parent : parents) {
-    if (parent < 0 || parent >= rows_) {
-      throw OptionError("parent " + std::to_string(parent) + " is none of the " +
-                        std::to_string(rows_) + " rows");
-    }
-  }
+  require_parents(rows_, parents);
   std::vector<std::int64_t> unmoved(static_cast<std::size_t>(rows_));
   std::iota(unmoved.begin(), unmoved.end(), std::int64_t{0});
   if (std::ranges::equal(parents, unmoved)) return;

@@ -20,6 +20,7 @@ constexpr const char* kName = "x86-64-v3";
 constexpr const char* kName = "neon";
 #endif
 constexpr std::size_t kTileRows = kLanes == 8 ? 3 : 6;  // AVX2 has only 16 registers
+constexpr float kLog2E = 1.44269504f;
 constexpr std::size_t kTileVectors = 4;
 constexpr std::size_t kPanel = kTileVectors * kLanes;
 constexpr std::size_t kChunkRows = 96;  // go through all layers together, their values in the cache
@@ -101,11 +102,11 @@ void normalise(const Norm& norm, float epsilon, const float* x, std::size_t rows
   }
 }
 
-/// `Vectors` vectors of what the heads of a row read, from `column` on: the mean of `used` slots of
-/// its values (T, C), weighed by `weights` (heads, used).
+/// `Vectors` vectors of what the heads of a row read, from `column` on: the mean of the values, at
+/// `place` in each of `used` pages, weighed by `weights` (heads, used).
 template <std::size_t Lanes, std::size_t Vectors>
-INLINE void read(const Model& model, const float* weights, const float* values, std::size_t used,
-                 std::size_t column, float* out) {
+INLINE void read(const Model& model, const float* weights, float* const* pages, std::size_t place,
+                 std::size_t used, std::size_t column, float* out) {
   const std::size_t size = model.width / model.heads;
   const float* weight[Vectors];
   Floats<Lanes> sums[Vectors]{};
@@ -114,26 +115,28 @@ INLINE void read(const Model& model, const float* weights, const float* values, 
     weight[v] = weights + (column + v * Lanes) / size * used;
   for (std::size_t slot = 0; slot < used; ++slot) {
     for (std::size_t v = 0; v < Vectors; ++v) {
-      sums[v] += weight[v][slot] * load<Lanes>(values + slot * model.width + column + v * Lanes);
+      sums[v] += weight[v][slot] * load<Lanes>(pages[slot] + place + column + v * Lanes);
       totals[v] += weight[v][slot];
     }
   }
-  for (std::size_t v = 0; v < Vectors; ++v) store(out + column + v * Lanes, sums[v] / totals[v]);
+  for (std::size_t v = 0; v < Vectors; ++v) store(out + column + v * Lanes, sums[v] * (1.0f / totals[v]));
 }
 
-/// Scaled dot-product attention of one row: its query (C) against the `used` slots of its caches
-/// (T, C). Heads are of whole vectors; `scores` has room for (heads, used) and a vector.
+/// Scaled dot-product attention of one row: its query (C) against the key at `place` in each of its
+/// `used` pages, a value beside it. Heads are of whole vectors; `scores` has room for (heads, used)
+/// and a vector.
 template <std::size_t Lanes>
-void attend(const Model& model, const float* query, const float* keys, const float* values,
+void attend(const Model& model, const float* query, float* const* pages, std::size_t place,
             std::size_t used, float* scores, float* out) {
   const std::size_t width = model.width, size = width / model.heads;
-  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(size));
+  const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(size));
   for (std::size_t slot = 0; slot < used; ++slot) {
+    const float* key = pages[slot] + place;
     float* score = scores + slot;
     for (std::size_t head = 0; head < width; head += size, score += used) {
       Floats<Lanes> products{};
       for (std::size_t i = head; i < head + size; i += Lanes) {
-        products += load<Lanes>(query + i) * load<Lanes>(keys + slot * width + i);
+        products += load<Lanes>(query + i) * load<Lanes>(key + i);
       }
       *score = sum<Lanes>(products) * scale;
     }
@@ -146,14 +149,14 @@ void attend(const Model& model, const float* query, const float* keys, const flo
     for (std::size_t slot = 0; slot < used; ++slot) score[slot] -= highest;
   }
   for (std::size_t i = 0; i < model.heads * used; i += kLanes) {
-    store(scores + i, exp(load(scores + i)));
+    store(scores + i, exp2(load(scores + i)));
   }
   std::size_t column = 0;
   for (; column + 4 * Lanes <= width; column += 4 * Lanes) {
-    read<Lanes, 4>(model, scores, values, used, column, out);
+    read<Lanes, 4>(model, scores, pages, place + width, used, column, out);
   }
   for (; column < width; column += Lanes) {
-    read<Lanes, 1>(model, scores, values, used, column, out);
+    read<Lanes, 1>(model, scores, pages, place + width, used, column, out);
   }
 }
 
@@ -169,26 +172,25 @@ Attend attend_for(std::size_t size) {
   }
 }
 
-/// Writes the keys and values of qkv (rows, 3 C) to a layer's caches and reads what is in them up
-/// to each row's position; out is (rows, C).
+/// Writes the keys and values of qkv (rows, 3 C) to `place` in each row's page of its position, and
+/// reads what is there in its pages (T) up to that one; out is (rows, C).
 void attention(const Model& model, const float* qkv, const std::int64_t* positions,
-               std::size_t rows, float* keys, float* values, float* scores, float* out) {
-  const std::size_t width = model.width, cache = model.block_size * width;
+               std::size_t rows, float* const* pages, std::size_t place, float* scores,
+               float* out) {
+  const std::size_t width = model.width;
   const Attend attend = attend_for(width / model.heads);
   for (std::size_t row = 0; row < rows; ++row) {
     const auto slot = static_cast<std::size_t>(positions[row]);
-    __builtin_memcpy(keys + slot * width, qkv + width, width * sizeof(float));
-    __builtin_memcpy(values + slot * width, qkv + 2 * width, width * sizeof(float));
-    if (row + 1 < rows) {  // the caches of many rows lie far away
-      const auto next = static_cast<std::size_t>(positions[row + 1] + 1) * width;
-      for (std::size_t i = 0; i < next; i += 16) {
-        __builtin_prefetch(keys + cache + i);
-        __builtin_prefetch(values + cache + i);
+    __builtin_memcpy(pages[slot] + place, qkv + width, 2 * width * sizeof(float));
+    if (row + 1 < rows) {  // the pages of many rows lie far away
+      float* const* next = pages + model.block_size;
+      const auto next_slot = static_cast<std::size_t>(positions[row + 1]);
+      for (std::size_t i = 0; i < next_slot; ++i) {
+        for (std::size_t j = 0; j < 2 * width; j += 16) __builtin_prefetch(next[i] + place + j);
       }
     }
-    attend(model, qkv, keys, values, slot + 1, scores, out);
-    keys += cache;
-    values += cache;
+    attend(model, qkv, pages, place, slot + 1, scores, out);
+    pages += model.block_size;
     qkv += 3 * width;
     out += width;
   }
@@ -202,7 +204,7 @@ std::size_t scratch_floats(const Model& model, std::size_t rows) {
 /// Rows `first` to `first` + `rows` of the batch through all layers.
 void forward(const Model& model, const Batch& batch, std::size_t first, std::size_t rows,
              float* scratch) {
-  const std::size_t width = model.width, cache = model.block_size * width;
+  const std::size_t width = model.width;
   const std::int64_t* positions = batch.positions + first;
   float* x = scratch;                // (rows, C)
   float* normed = x + rows * width;  // (rows, C)
@@ -219,8 +221,8 @@ void forward(const Model& model, const Batch& batch, std::size_t first, std::siz
     const Layer& layer = model.layers[i];
     normalise(layer.ln_1, model.epsilon, x, rows, width, normed);
     linear(layer.attention, normed, rows, wide, Then::kStore);
-    attention(model, wide, positions, rows, batch.caches[2 * i] + first * cache,
-              batch.caches[2 * i + 1] + first * cache, scores, normed);
+    attention(model, wide, positions, rows, batch.pages + first * model.block_size, 2 * i * width,
+              scores, normed);
     linear(layer.projection, normed, rows, x, Then::kAdd);
     normalise(layer.ln_2, model.epsilon, x, rows, width, normed);
     linear(layer.mlp_up, normed, rows, wide, Then::kGelu);

@@ -143,21 +143,36 @@ void FusedOp::Node::compute(ort::OrtKernelContext* context) const {
   }
   const Model& model = step_->model();
   const auto rows = static_cast<std::int64_t>(tokens.size());
+  step_->require_known(tokens, positions);
   const std::array cache{rows, static_cast<std::int64_t>(model.block_size),
                          static_cast<std::int64_t>(model.width)};
-  thread_local std::vector<float*> caches;
-  caches.clear();
+  const std::size_t slots = tokens.size() * model.block_size, width = model.width;
+  std::vector<float*> caches;
   for (std::size_t i = 0; i < 2 * model.layer_count; ++i) {
     const ort::OrtValue* state = input(context, kIntegers + i);
     const auto* from = data_of<const float>(library_, state);
     caches.push_back(output(context, 1 + i, cache));
     if (from == caches.back()) continue;  // bound on each other: written in place
-    const std::size_t size = tokens.size() * model.block_size * model.width;
-    if (size_of(library_, state) != size) throw OptionError("a state is of another batch");
-    std::copy_n(from, size, caches.back());
+    if (size_of(library_, state) != slots * width) throw OptionError("a state is of another batch");
+    std::copy_n(from, slots * width, caches.back());
+  }
+  // A slot of all caches is a page.
+  std::vector<float> memory(slots * step_->page_floats());
+  std::vector<float*> pages;
+  for (std::size_t slot = 0; slot < slots; ++slot) {
+    pages.push_back(memory.data() + slot * step_->page_floats());
+    for (std::size_t i = 0; i < caches.size(); ++i) {
+      std::copy_n(caches[i] + slot * width, width, pages.back() + i * width);
+    }
   }
   const std::array logits{rows, static_cast<std::int64_t>(model.vocab_size)};
-  step_->run(tokens, positions, caches, output(context, 0, logits));
+  step_->run(tokens, positions, pages.data(), output(context, 0, logits));
+  for (std::size_t row = 0; row < tokens.size(); ++row) {
+    const std::size_t slot = row * model.block_size + static_cast<std::size_t>(positions[row]);
+    for (std::size_t i = 0; i < caches.size(); ++i) {
+      std::copy_n(pages[slot] + i * width, width, caches[i] + slot * width);
+    }
+  }
 }
 
 const ort::OrtValue* FusedOp::Node::input(ort::OrtKernelContext* context, std::size_t index) const {

@@ -39,11 +39,6 @@ std::size_t rounded_up(std::size_t size, std::size_t multiple) {
   return (size + multiple - 1) / multiple * multiple;
 }
 
-std::vector<Line> zeros(std::size_t floats) {
-  constexpr std::size_t kSize = sizeof(Line) / sizeof(float);
-  return std::vector<Line>(rounded_up(floats, kSize) / kSize);
-}
-
 std::string shown(std::size_t rows, std::size_t columns) {
   return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
 }
@@ -115,7 +110,7 @@ FusedStep::FusedStep(const Kernel& kernel, std::span<const Parameter> parameters
 }
 
 float* FusedStep::room(std::size_t floats) {
-  memory_.push_back(zeros(floats));
+  memory_.push_back(lines(floats * sizeof(float)));
   return memory_.back().front().values;
 }
 
@@ -146,14 +141,18 @@ Linear FusedStep::linear(Reader& reader, std::size_t outputs, std::size_t inputs
   return {panels, bias, inputs, outputs};
 }
 
-void FusedStep::run(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions,
-                    std::span<float* const> caches, float* logits) const {
+void FusedStep::require_known(std::span<const std::int64_t> tokens,
+                              std::span<const std::int64_t> positions) const {
   require_below("a token", tokens, model_.vocab_size);
   require_below("a position", positions, model_.block_size);
+}
+
+void FusedStep::run(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions,
+                    float* const* pages, float* logits) const {
   thread_local std::vector<Line> scratch;  // kept from step to step
-  const std::size_t floats = kernel_.scratch_floats(model_, tokens.size());
-  if (scratch.size() * sizeof(Line) < floats * sizeof(float)) scratch = zeros(floats);
-  const Batch batch{tokens.size(), tokens.data(), positions.data(), caches.data(), logits};
+  const std::size_t bytes = kernel_.scratch_floats(model_, tokens.size()) * sizeof(float);
+  if (scratch.size() * sizeof(Line) < bytes) scratch = lines(bytes);
+  const Batch batch{tokens.size(), tokens.data(), positions.data(), pages, logits};
   kernel_.step(model_, batch, scratch.data()->values);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fused_model.h"
+#include "line.h"
 
 namespace makemore::fused {
 
@@ -17,11 +18,6 @@ std::vector<const Kernel*> kernels();
 struct Parameter {
   const float* values;
   std::size_t rows, columns;
-};
-
-/// Memory aligned to the widest vector.
-struct alignas(64) Line {
-  float values[16];
 };
 
 /// A transformer's step: its weights packed for a kernel. Immutable, so many threads may share one.
@@ -37,11 +33,17 @@ class FusedStep {
 
   const Model& model() const { return model_; }
 
-  /// Feeds each row its token at its position, both (B,). `caches`, a key and a value of each
-  /// layer, (B, T, C), are written in place; logits is (B, V). Throws OptionError for a token or a
-  /// position that the model does not know.
+  /// Floats of a page: what a row keeps of a position.
+  std::size_t page_floats() const { return 2 * model_.layer_count * model_.width; }
+
+  /// Throws OptionError for a token or a position that the model does not know.
+  void require_known(std::span<const std::int64_t> tokens,
+                     std::span<const std::int64_t> positions) const;
+
+  /// Feeds each row its token at its position, both (B,) and known. `pages` (B, T) are written at
+  /// the row's position and read before it; logits is (B, V).
   void run(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions,
-           std::span<float* const> caches, float* logits) const;
+           float* const* pages, float* logits) const;
 
  private:
   class Reader;

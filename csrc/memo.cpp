@@ -13,28 +13,26 @@ Memo::Node Memo::begin(const ChooseOptions& options) {
     options_ = options;
     ++options_number_;
   }
-  in_step_.clear();  // others may have used the step
   if (facts_.empty()) add(kNone, 0, 0);
   return 0;
 }
 
-std::size_t Memo::bare_bytes() const {
+std::size_t Memo::node_bytes() const {
   const std::size_t token = sizeof(float) + sizeof(double) + sizeof(Node);
-  return token * vocab_size_ + sizeof(Facts);
+  return token * vocab_size_ + sizeof(Facts) + step_.state_bytes();
 }
 
 /// Whoever came by a node came by its parent, so what is kept is a tree again. Everything is
 /// forgotten where that would not be half, or prefixes are merged.
 void Memo::forget_rare() {
   std::vector<Node> moved(facts_.size(), kNone);
-  std::size_t kept = 0, kept_bytes = 0;
+  std::size_t kept = 0;
   for (std::size_t i = 0; i < facts_.size() && !step_.is_stateless(); ++i) {
     const Facts& facts = facts_[i];
     if (!facts.known || (i > 0 && facts.met < 2)) continue;
     moved[i] = static_cast<Node>(kept++);
-    kept_bytes += facts.state.capacity();
   }
-  if (kept == 0 || kept * bare_bytes() + kept_bytes > kLimit / 2) return forget();
+  if (kept == 0 || kept * node_bytes() > kLimit / 2) return forget();
   const auto move_row = [&](auto& table, std::size_t from, std::size_t to) {
     std::copy_n(&table[from * vocab_size_], vocab_size_, &table[to * vocab_size_]);
   };
@@ -56,7 +54,6 @@ void Memo::forget_rare() {
   logits_.resize(kept * vocab_size_);
   cumulative_.resize(kept * vocab_size_);
   children_.resize(kept * vocab_size_);
-  saved_bytes_ = kept_bytes;
   unknown_.clear();
 }
 
@@ -66,9 +63,7 @@ void Memo::forget() {
   cumulative_.clear();
   children_.clear();
   unknown_.clear();
-  in_step_.clear();
   merged_.clear();
-  saved_bytes_ = 0;
 }
 
 Memo::Node Memo::find(Node node, std::int64_t token) {
@@ -100,36 +95,23 @@ void Memo::evaluate(std::size_t rows) {
 }
 
 void Memo::run(std::span<const Node> nodes) {
-  std::vector<std::optional<History>> rows;
+  std::vector<State> states;
   std::vector<std::int64_t> tokens, positions;
-  for (std::size_t row = 0; row < nodes.size(); ++row) {
-    const Facts& facts = facts_[index(nodes[row])];
-    const bool there =
-        facts.parent != kNone && row < in_step_.size() && in_step_[row] == facts.parent;
-    rows.push_back(there ? std::nullopt : std::optional(history(facts.parent)));
+  for (const Node node : nodes) {
+    const Facts& facts = facts_[index(node)];
+    states.push_back(facts.parent == kNone ? nullptr : facts_[index(facts.parent)].state);
     tokens.push_back(facts.token);
     positions.push_back(facts.position);
   }
-  step_.restore(rows);
+  step_.restore(states);
   const auto logits = step_.run(tokens, positions);
-  in_step_.assign(nodes.begin(), nodes.end());
   for (std::size_t row = 0; row < nodes.size(); ++row) {
     Facts& facts = facts_[index(nodes[row])];
     std::ranges::copy(logits.subspan(row * vocab_size_, vocab_size_),
                       logits_.begin() + static_cast<std::ptrdiff_t>(at(nodes[row], 0)));
-    step_.save(static_cast<std::int64_t>(row), facts.state);
-    saved_bytes_ += facts.state.capacity();
+    facts.state = step_.save(static_cast<std::int64_t>(row));
     facts.known = true;
   }
-}
-
-History Memo::history(Node node) const {
-  History states;
-  for (; node != kNone; node = facts_[index(node)].parent) {
-    states.push_back(&facts_[index(node)].state);
-  }
-  std::ranges::reverse(states);
-  return states;
 }
 
 std::span<const double> Memo::cumulative(Node node) {

@@ -54,9 +54,8 @@ class Memo {
   double add_log_prob(double log_prob, Node node, std::int64_t token);
 
   /// Bytes of all nodes.
-  std::size_t bytes() const { return facts_.size() * bare_bytes() + saved_bytes_; }
-  /// Bytes of a node at most.
-  std::size_t node_bytes() const { return bare_bytes() + step_.state_bytes(); }
+  std::size_t bytes() const { return facts_.size() * node_bytes(); }
+  std::size_t node_bytes() const;
 
  private:
   static constexpr Node kNone = -1;
@@ -68,7 +67,7 @@ class Memo {
     std::uint32_t met = 0;       // how often strings came by, since nodes were last forgotten
     std::uint64_t prepared = 0;  // the options that the distribution is for, by number
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is asked for
-    State state;                 // what the step changed
+    State state;                 // once it is known
   };
 
   static std::size_t index(Node node) { return static_cast<std::size_t>(node); }
@@ -79,8 +78,6 @@ class Memo {
   Node find(Node node, std::int64_t token);
   Node add(Node parent, std::int64_t token, std::int64_t position);
   void run(std::span<const Node> nodes);
-  History history(Node node) const;
-  std::size_t bare_bytes() const;
   void forget_rare();
   void forget();
 
@@ -90,12 +87,10 @@ class Memo {
   ChooseOptions options_;
   std::optional<Chooser> chooser_;
   std::vector<Facts> facts_;        // parents before their children
-  std::size_t saved_bytes_ = 0;     // of the states
   std::vector<float> logits_;       // (nodes, V)
   std::vector<double> cumulative_;  // (nodes, V)
   std::vector<Node> children_;      // (nodes, V)
   std::vector<Node> unknown_;
-  std::vector<Node> in_step_;  // the node whose state each row of the step holds
   std::vector<Node> merged_;   // (positions, V), where the model has no state
 };
 

@@ -30,6 +30,15 @@ class Prefixes {
     return static_cast<std::int64_t>(out.size()) - begin;
   }
 
+  /// A prefix of another batch.
+  std::int64_t add_from(const Prefixes& other, std::int64_t prefix) {
+    std::vector<std::int64_t> tokens;
+    other.append_to(tokens, prefix);
+    std::int64_t copy = kEmpty;
+    for (const std::int64_t token : tokens) copy = add(copy, token);
+    return copy;
+  }
+
  private:
   struct Node {
     std::int64_t parent;

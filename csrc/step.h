@@ -2,17 +2,25 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "line.h"
+
 namespace makemore {
 
-/// What a step has changed in the state of one row, copied out of it.
-using State = std::vector<std::byte>;
+struct Written;
 
-/// The states of a row's steps, from the first on.
-using History = std::vector<const State*>;
+/// The state of a row: what its last step has written, and so on back to the first. Rows that began
+/// alike share what they have in common. Null is the state of a start.
+using State = std::shared_ptr<const Written>;
+
+struct Written {
+  State before;        // null, too, where `lines` are the whole state
+  std::int64_t steps;  // how many the row has gone
+  std::vector<Line> lines;
+};
 
 /// One step of a model that is a state machine, for a batch of rows:
 /// (token, position, state) -> (logits, next state). The decode loop knows no more of a model.
@@ -39,21 +47,28 @@ class Step {
   /// can then be copied in place, in any order.
   virtual void select(std::span<const std::int64_t> parents) = 0;
 
-  /// Whether rows can be saved and restored.
+  /// Whether states can be had and given back, also to another step of the same model.
   virtual bool can_save() const { return false; }
 
   /// Whether there is no state at all: what comes next hangs on the last token and its position.
   virtual bool is_stateless() const { return false; }
 
-  /// Bytes that are saved of a row.
+  /// Bytes that a step adds to what is saved of a row.
   virtual std::size_t state_bytes() const { return 0; }
 
-  /// Copies to `state` what the last step has changed in a row.
-  virtual void save([[maybe_unused]] std::int64_t row, [[maybe_unused]] State& state) const {}
+  /// The state of a row.
+  virtual State save([[maybe_unused]] std::int64_t row) { return {}; }
 
-  /// Makes row i what it was when the last state of rows[i] was saved, that of a start where there
-  /// is none; nothing leaves the row as it is. There may be fewer or more rows than before.
-  virtual void restore([[maybe_unused]] std::span<const std::optional<History>> rows) {}
+  /// Gives row i the state `states[i]`; there may be fewer or more rows than before. It costs
+  /// nothing where the row is in that state.
+  virtual void restore([[maybe_unused]] std::span<const State> states) {}
+
+ protected:
+  // Each throws OptionError.
+  static void require_rows(std::int64_t rows);
+  static void require_fit(std::int64_t rows, std::span<const std::int64_t> tokens,
+                          std::span<const std::int64_t> positions);
+  static void require_parents(std::int64_t rows, std::span<const std::int64_t> parents);
 };
 
 }  // namespace makemore

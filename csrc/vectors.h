@@ -5,6 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 namespace makemore {
 namespace {
@@ -59,26 +62,47 @@ INLINE float sum(Floats<Lanes> vector) {
   }
 }
 
-/// e^x to a unit in the last place; e^-87 below, e^88 above. 2^n by its bits, e^r by a polynomial.
-INLINE Vector exp(Vector x) {
+#if defined(__AVX512F__)
+constexpr __mmask16 kAll = 0xffff;  // GCC 12 warns of nothing where a mask is given
+#endif
+
+/// 1 / x to a unit or two in the last place; x is finite.
+INLINE Vector reciprocal(Vector x) {
+#if defined(__AVX512F__)
+  const Vector y = _mm512_maskz_rcp14_ps(kAll, x);
+  return y + y * (1.0f - x * y);        // Newton's method
+#else
+  return 1.0f / x;
+#endif
+}
+
+/// 2^x to a unit or two in the last place, 2^126 above that; below 2^-126 it is as good as 0.
+INLINE Vector exp2(Vector x) {
+  x = x < 126.0f ? x : Vector{} + 126.0f;
+#if defined(__AVX512F__)
+  const Vector n = _mm512_maskz_roundscale_ps(kAll, x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
   constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: added, it leaves n in the low bits
-  x = x < -87.0f ? Vector{} - 87.0f : x;
-  x = x > 88.0f ? Vector{} + 88.0f : x;
-  const Vector shifted = x * 1.44269504f + kToInteger;
+  x = x > -126.0f ? x : Vector{} - 126.0f;
+  const Vector shifted = x + kToInteger;
   const Vector n = shifted - kToInteger;
-  const Vector r = x - n * 0.693145752f - n * 1.42860677e-6f;
-  Vector p = r * 1.98756915e-4f + 1.39819995e-3f;
-  p = p * r + 8.33345205e-3f;
-  p = p * r + 4.16657962e-2f;
-  p = p * r + 1.66666655e-1f;
-  p = p * r + 5.00000012e-1f;
-  p = p * r * r + r + 1.0f;
+#endif
+  const Vector r = x - n;  // in [-1/2, 1/2], where a polynomial of Remez is off by 7.5e-8
+  Vector p = r * 1.3276472e-3f + 9.67554133e-3f;
+  p = p * r + 5.55071327e-2f;
+  p = p * r + 2.40221197e-1f;
+  p = p * r + 6.93146967e-1f;
+  p = p * r + 1.00000007f;
+#if defined(__AVX512F__)
+  return _mm512_maskz_scalef_ps(kAll, p, n);
+#else
   return bits<Vector>(bits<Integers>(p) + (bits<Integers>(shifted) << 23));
+#endif
 }
 
 /// x (1 + tanh(u)) / 2 = x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
 INLINE Vector gelu(Vector x) {
-  return x / (1.0f + exp(x * (-1.59576912f - 0.0713548163f * (x * x))));
+  return x * reciprocal(1.0f + exp2(x * (-2.30220819f - 0.102943240f * (x * x))));
 }
 
 }  // namespace

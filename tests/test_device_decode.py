@@ -38,7 +38,7 @@ def on_device(file):
 def on_host(file):
     """The same, decoded by the host."""
     *model, artifact = open_model(file)
-    return Sampler(artifact, lambda: _core.CpuStep(*model))
+    return Sampler(artifact, lambda: _core.cpu_step(*model))
 
 
 @pytest.fixture

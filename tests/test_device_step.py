@@ -11,7 +11,7 @@ def open_model(tiny):
 
 
 def cpu_step(tiny):
-    return _core.CpuStep(open_model(tiny), [state.time_axis for state in tiny.states])
+    return _core.cpu_step(open_model(tiny), [state.time_axis for state in tiny.states])
 
 
 def device_model(tiny):

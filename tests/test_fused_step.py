@@ -27,7 +27,7 @@ def kernel(request):
 
 def open_step(kernel, file=FILE, time_axis=0):
     model = _core.OnnxModel(open_library(), file, kernel=kernel)
-    return model, _core.CpuStep(model, [time_axis] * len(model.states))
+    return model, _core.cpu_step(model, [time_axis] * len(model.states))
 
 
 def logits_of(step, rows):

@@ -73,7 +73,7 @@ def _load_onnx(file: Path, device: Literal["cpu", "cuda"], threads: int) -> Samp
         return DeviceSampler(artifact, _core.DeviceModel(model, time_axes))
 
     def new_step() -> Step:
-        return _core.CpuStep(model, time_axes)
+        return _core.cpu_step(model, time_axes)
 
     new_step()  # finds a bad time axis now
     return Sampler(artifact, new_step, threads=threads)

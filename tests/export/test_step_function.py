@@ -31,7 +31,7 @@ def difference(model, file, kernel, rows=3):
     """Of a step from PyTorch's forward, at every position, as a share of the largest logit."""
     opened = _core.OnnxModel(open_library(), file, kernel=kernel)
     assert opened.kernel == kernel
-    step = _core.CpuStep(opened, [0] * len(opened.states))
+    step = _core.cpu_step(opened, [0] * len(opened.states))
     step.reset(rows)
     rng = np.random.default_rng(0)
     tokens = rng.integers(opened.vocab_size, size=(rows, model.block_size))
