@@ -163,15 +163,15 @@ State CpuStep::save(std::int64_t row) {
 
 void CpuStep::restore(std::span<const State> states) {
   reserve(states.size());
-  rows_ = states.size();
-  for (std::size_t row = 0; row < rows_; ++row) {
+  for (std::size_t row = 0; row < states.size(); ++row) {
     const State& state = states[row];
     if (state == nullptr) {
       clear(row);
-    } else if (saved_[row] != state || steps_[row] != state->steps) {
+    } else if (row >= rows_ || saved_[row] != state || steps_[row] != state->steps) {
       put(row, state);
     }
   }
+  rows_ = states.size();
 }
 
 void CpuStep::clear(std::size_t row) {

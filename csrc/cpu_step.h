@@ -34,6 +34,7 @@ class CpuStep : public Step {
   std::size_t state_bytes() const override { return sizeof(Written) + step_bytes_; }
   State save(std::int64_t row) override;
   void restore(std::span<const State> states) override;
+  std::shared_ptr<const Start> start() override { return model_->start(*this); }
 
  private:
   /// Memory of one state: rows x (outer, slots, inner) bytes, slots being the time axis.

@@ -182,13 +182,6 @@ void attention(const Model& model, const float* qkv, const std::int64_t* positio
   for (std::size_t row = 0; row < rows; ++row) {
     const auto slot = static_cast<std::size_t>(positions[row]);
     __builtin_memcpy(pages[slot] + place, qkv + width, 2 * width * sizeof(float));
-    if (row + 1 < rows) {  // the pages of many rows lie far away
-      float* const* next = pages + model.block_size;
-      const auto next_slot = static_cast<std::size_t>(positions[row + 1]);
-      for (std::size_t i = 0; i < next_slot; ++i) {
-        for (std::size_t j = 0; j < 2 * width; j += 16) __builtin_prefetch(next[i] + place + j);
-      }
-    }
     attend(model, qkv, pages, place, slot + 1, scores, out);
     pages += model.block_size;
     qkv += 3 * width;
@@ -199,6 +192,28 @@ void attention(const Model& model, const float* qkv, const std::int64_t* positio
 std::size_t scratch_floats(const Model& model, std::size_t rows) {
   rows = rows < kChunkRows ? rows : kChunkRows;
   return rows * 6 * model.width + model.heads * (model.block_size + kLanes) + kPanel;
+}
+
+/// What a token at a position begins as, (C).
+void embed(const Model& model, std::size_t token, std::size_t position, float* out) {
+  const float* of_token = model.token_embedding + token * model.width;
+  const float* of_position = model.position_embedding + position * model.width;
+  for (std::size_t i = 0; i < model.width; ++i) out[i] = of_token[i] + of_position[i];
+}
+
+/// The queries, keys and values of a layer, from x (rows, C) to out (rows, 3 C).
+void project(const Model& model, const Layer& layer, const float* x, std::size_t rows,
+             float* normed, float* out) {
+  normalise(layer.ln_1, model.epsilon, x, rows, model.width, normed);
+  linear(layer.attention, normed, rows, out, Then::kStore);
+}
+
+void first(const Model& model, float* scratch, float* out) {
+  const std::size_t rows = model.vocab_size * model.block_size;
+  for (std::size_t row = 0; row < rows; ++row) {
+    embed(model, row / model.block_size, row % model.block_size, scratch + row * model.width);
+  }
+  project(model, model.layers[0], scratch, rows, scratch + rows * model.width, out);
 }
 
 /// Rows `first` to `first` + `rows` of the batch through all layers.
@@ -212,15 +227,16 @@ void forward(const Model& model, const Batch& batch, std::size_t first, std::siz
   float* scores = wide + rows * 4 * width + kPanel;
   for (std::size_t row = 0; row < rows; ++row) {
     const auto token = static_cast<std::size_t>(batch.tokens[first + row]);
-    const float* of_token = model.token_embedding + token * width;
-    const float* of_position =
-        model.position_embedding + static_cast<std::size_t>(positions[row]) * width;
-    for (std::size_t i = 0; i < width; ++i) x[row * width + i] = of_token[i] + of_position[i];
+    const auto position = static_cast<std::size_t>(positions[row]);
+    embed(model, token, position, x + row * width);
+    if (model.first == nullptr) continue;
+    __builtin_memcpy(wide + row * 3 * width,
+                     model.first + (token * model.block_size + position) * 3 * width,
+                     3 * width * sizeof(float));
   }
   for (std::size_t i = 0; i < model.layer_count; ++i) {
     const Layer& layer = model.layers[i];
-    normalise(layer.ln_1, model.epsilon, x, rows, width, normed);
-    linear(layer.attention, normed, rows, wide, Then::kStore);
+    if (i > 0 || model.first == nullptr) project(model, layer, x, rows, normed, wide);
     attention(model, wide, positions, rows, batch.pages + first * model.block_size, 2 * i * width,
               scores, normed);
     linear(layer.projection, normed, rows, x, Then::kAdd);
@@ -243,6 +259,6 @@ void step(const Model& model, const Batch& batch, float* scratch) {
 }  // namespace
 
 extern const Kernel KERNEL;
-constinit const Kernel KERNEL{kName, kLanes, kPanel, scratch_floats, step};
+constinit const Kernel KERNEL{kName, kLanes, kPanel, scratch_floats, step, first};
 
 }  // namespace makemore::fused

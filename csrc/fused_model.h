@@ -34,6 +34,7 @@ struct Model {
   const float *token_embedding, *position_embedding;
   const Layer* layers;
   std::size_t layer_count;
+  const float* first;  // (V, T, 3 C): what `attention` of the first layer gives; null: not kept
   Norm ln;
   Linear head;
 };
@@ -56,6 +57,8 @@ struct Kernel {
   std::size_t panel;
   std::size_t (*scratch_floats)(const Model&, std::size_t rows);
   void (*step)(const Model&, const Batch&, float* scratch);
+  // What a `Model` keeps as `first`, of every token at every position; scratch is (V, T, 2 C).
+  void (*first)(const Model&, float* scratch, float* out);
 };
 
 }  // namespace makemore::fused

@@ -35,6 +35,9 @@ namespace {
 
 constexpr std::size_t kOfLayer = 12, kOfModel = 5;  // parameters
 
+/// A larger table would push weights out of the cache, and take long to fill.
+constexpr std::size_t kFirstBytes = std::size_t{1} << 20;
+
 std::size_t rounded_up(std::size_t size, std::size_t multiple) {
   return (size + multiple - 1) / multiple * multiple;
 }
@@ -107,6 +110,12 @@ FusedStep::FusedStep(const Kernel& kernel, std::span<const Parameter> parameters
   model_.layer_count = layers_.size();
   model_.ln = norm(reader);
   model_.head = linear(reader, vocab_size, width, false);
+  const std::size_t first = vocab_size * model_.block_size * width;
+  if (model_.layer_count > 0 && 3 * first * sizeof(float) <= kFirstBytes) {
+    float* found = room(3 * first);
+    kernel.first(model_, lines(2 * first * sizeof(float)).data()->values, found);
+    model_.first = found;
+  }
 }
 
 float* FusedStep::room(std::size_t floats) {

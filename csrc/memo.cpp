@@ -13,7 +13,11 @@ Memo::Node Memo::begin(const ChooseOptions& options) {
     options_ = options;
     ++options_number_;
   }
-  if (facts_.empty()) add(kNone, 0, 0);
+  if (facts_.empty()) {
+    const auto start = step_.start();
+    learn(add(kNone, 0, 0), start->logits, start->state);
+    unknown_.clear();
+  }
   return 0;
 }
 
@@ -99,19 +103,22 @@ void Memo::run(std::span<const Node> nodes) {
   std::vector<std::int64_t> tokens, positions;
   for (const Node node : nodes) {
     const Facts& facts = facts_[index(node)];
-    states.push_back(facts.parent == kNone ? nullptr : facts_[index(facts.parent)].state);
+    states.push_back(facts_[index(facts.parent)].state);
     tokens.push_back(facts.token);
     positions.push_back(facts.position);
   }
   step_.restore(states);
   const auto logits = step_.run(tokens, positions);
   for (std::size_t row = 0; row < nodes.size(); ++row) {
-    Facts& facts = facts_[index(nodes[row])];
-    std::ranges::copy(logits.subspan(row * vocab_size_, vocab_size_),
-                      logits_.begin() + static_cast<std::ptrdiff_t>(at(nodes[row], 0)));
-    facts.state = step_.save(static_cast<std::int64_t>(row));
-    facts.known = true;
+    learn(nodes[row], logits.subspan(row * vocab_size_, vocab_size_),
+          step_.save(static_cast<std::int64_t>(row)));
   }
+}
+
+void Memo::learn(Node node, std::span<const float> logits, State state) {
+  std::ranges::copy(logits, logits_.begin() + static_cast<std::ptrdiff_t>(at(node, 0)));
+  facts_[index(node)].state = std::move(state);
+  facts_[index(node)].known = true;
 }
 
 std::span<const double> Memo::cumulative(Node node) {

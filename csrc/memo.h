@@ -78,6 +78,7 @@ class Memo {
   Node find(Node node, std::int64_t token);
   Node add(Node parent, std::int64_t token, std::int64_t position);
   void run(std::span<const Node> nodes);
+  void learn(Node node, std::span<const float> logits, State state);
   void forget_rare();
   void forget();
 

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "fused_op.h"
 #include "ort.h"
+#include "step.h"
 
 namespace makemore {
 
@@ -51,6 +53,12 @@ class OnnxModel {
     return op_ ? op_->step(inputs_, outputs_) : nullptr;
   }
 
+  /// The start of a step of this model, which is computed once for all of its steps.
+  std::shared_ptr<const Start> start(Step& step) const {
+    std::call_once(started_, [&] { start_ = step.Step::start(); });
+    return start_;
+  }
+
   /// The value of a key of the file's metadata, "" where it has none.
   std::string metadata(const std::string& key) const;
 
@@ -75,6 +83,8 @@ class OnnxModel {
   std::vector<const char*> input_names_, output_names_;
   std::int64_t vocab_size_ = 0;
   std::vector<StateTensor> states_;
+  mutable std::once_flag started_;
+  mutable std::shared_ptr<const Start> start_;
 };
 
 }  // namespace makemore

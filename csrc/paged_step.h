@@ -28,6 +28,7 @@ class PagedStep : public Step {
   std::size_t state_bytes() const override;
   State save(std::int64_t row) override { return states_[static_cast<std::size_t>(row)]; }
   void restore(std::span<const State> states) override;
+  std::shared_ptr<const Start> start() override { return model_->start(*this); }
 
  private:
   std::shared_ptr<const OnnxModel> model_;

@@ -1,10 +1,18 @@
 #include "step.h"
 
+#include <array>
 #include <string>
 
 #include "errors.h"
 
 namespace makemore {
+
+std::shared_ptr<const Start> Step::start() {
+  constexpr std::array<std::int64_t, 1> kZero{0};
+  restore(std::array<State, 1>{});
+  const auto logits = run(kZero, kZero);
+  return std::make_shared<const Start>(std::vector(logits.begin(), logits.end()), save(0));
+}
 
 void Step::require_rows(std::int64_t rows) {
   if (rows < 0) throw OptionError("rows is " + std::to_string(rows) + "; it must be >= 0");

@@ -22,6 +22,12 @@ struct Written {
   std::vector<Line> lines;
 };
 
+/// What a step says after token 0, with which every string starts, and the state it is in then.
+struct Start {
+  std::vector<float> logits;  // (V,)
+  State state;
+};
+
 /// One step of a model that is a state machine, for a batch of rows:
 /// (token, position, state) -> (logits, next state). The decode loop knows no more of a model.
 class Step {
@@ -62,6 +68,9 @@ class Step {
   /// Gives row i the state `states[i]`; there may be fewer or more rows than before. It costs
   /// nothing where the row is in that state.
   virtual void restore([[maybe_unused]] std::span<const State> states) {}
+
+  /// The first step of all rows, of a step that can save. It leaves the rows as they may be.
+  virtual std::shared_ptr<const Start> start();
 
  protected:
   // Each throws OptionError.

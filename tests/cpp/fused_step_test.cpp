@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <future>
 #include <limits>
@@ -153,18 +154,21 @@ class Oracle {
   std::size_t position_ = 0, next_ = 0;
 };
 
-/// The state of some rows, and their last logits.
+/// The pages of some rows, and their last logits.
 struct Rows {
-  Rows(const Shape& of, std::size_t rows, float fill = 0) : shape(of), logits(rows * of.vocab) {
-    for (std::size_t i = 0; i < 2 * shape.layers; ++i) {
-      memory.emplace_back(rows * shape.block * shape.width, fill);
+  Rows(const Shape& of, std::size_t rows, float fill = 0)
+      : shape(of), logits(rows * of.vocab), memory(rows * of.block * page_floats(), fill) {
+    for (std::size_t i = 0; i < rows * of.block; ++i) {
+      pages.push_back(memory.data() + i * page_floats());
     }
-    for (auto& cache : memory) caches.push_back(cache.data());
   }
+
+  std::size_t page_floats() const { return 2 * shape.layers * shape.width; }
 
   void run(const FusedStep& step, const std::vector<std::int64_t>& tokens,
            const std::vector<std::int64_t>& positions) {
-    step.run(tokens, positions, caches, logits.data());
+    REQUIRE(step.page_floats() == page_floats());
+    step.run(tokens, positions, pages.data(), logits.data());
   }
 
   std::vector<float> row(std::size_t index) const {
@@ -173,9 +177,8 @@ struct Rows {
   }
 
   Shape shape;
-  std::vector<float> logits;
-  std::vector<std::vector<float>> memory;
-  std::vector<float*> caches;
+  std::vector<float> logits, memory;
+  std::vector<float*> pages;
 };
 
 std::int64_t token(std::size_t row, std::size_t position, const Shape& shape) {
@@ -261,7 +264,7 @@ TEST_CASE("a row's logits have the same bits whatever the rows beside it") {
   }
 }
 
-TEST_CASE("only the slots up to a row's position are read, and only that one is written") {
+TEST_CASE("only the pages up to a row's position are read, and only that one is written") {
   const Weights weights(kSmall);
   const float nan = std::numeric_limits<float>::quiet_NaN();
   for (const Kernel* kernel : kernels()) {
@@ -272,10 +275,9 @@ TEST_CASE("only the slots up to a row's position are read, and only that one is 
       poisoned.run(step, {3}, {position});
       CHECK(poisoned.logits == clean.logits);
     }
-    for (const auto& cache : poisoned.memory) {
-      const auto written = std::ranges::count_if(cache, [](float value) { return value == value; });
-      CHECK(written == static_cast<std::ptrdiff_t>(2 * kSmall.width));
-    }
+    const auto written =
+        std::ranges::count_if(poisoned.memory, [](float value) { return value == value; });
+    CHECK(written == static_cast<std::ptrdiff_t>(2 * step.page_floats()));
   }
 }
 
@@ -296,12 +298,13 @@ TEST_CASE("a token or a position that a model does not know is refused") {
   const Weights weights(kSmall);
   for (const Kernel* kernel : kernels()) {
     const FusedStep step = weights.step(*kernel);
-    Rows rows(kSmall, 1);
     for (const std::int64_t wrong : {std::int64_t{-1}, std::int64_t{27}}) {
-      CHECK_THROWS_AS(rows.run(step, {wrong}, {0}), OptionError);
+      CHECK_THROWS_AS(step.require_known(std::array{wrong}, std::array<std::int64_t, 1>{0}),
+                      OptionError);
     }
-    CHECK_THROWS_WITH_AS(rows.run(step, {0}, {6}), "a position is 6; it must be >= 0 and below 6",
-                         OptionError);
+    CHECK_THROWS_WITH_AS(
+        step.require_known(std::array<std::int64_t, 1>{0}, std::array<std::int64_t, 1>{6}),
+        "a position is 6; it must be >= 0 and below 6", OptionError);
   }
 }
 
