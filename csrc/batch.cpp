@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "coin.h"
 
@@ -103,13 +104,29 @@ void Batch::say_next(const Group& group, std::span<const float> logits) {
   }
 }
 
+/// Brings those that said the same together: by counting, if they are many.
+void Batch::sort(std::span<Member> members) {
+  const auto size = static_cast<std::size_t>(vocab_size_);
+  if (members.size() < size) {
+    std::ranges::sort(members, {}, &Member::next);
+    return;
+  }
+  begins_.assign(size + 1, 0);
+  for (const Member& member : members) ++begins_[static_cast<std::size_t>(member.next) + 1];
+  std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
+  unsorted_.assign(members.begin(), members.end());
+  for (const Member& member : unsorted_) {
+    members[begins_[static_cast<std::size_t>(member.next)]++] = member;
+  }
+}
+
 /// Members that said the same stop, are cut, or go on as one group.
 void Batch::part(Step& step, std::size_t index, std::span<const float> logits) {
   const Group& group = groups_[index];
   const auto at = [this](std::size_t i) {
     return members_.begin() + static_cast<std::ptrdiff_t>(i);
   };
-  std::ranges::stable_sort(at(group.begin), at(group.end), {}, &Member::next);
+  sort(std::span(members_).subspan(group.begin, group.end - group.begin));
   const double normalizer = request_.log_probs ? log_sum_exp(logits) : 0;
   const State state = step.save(static_cast<std::int64_t>(index));
   for (std::size_t begin = group.begin, end; begin < group.end; begin = end) {

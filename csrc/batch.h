@@ -68,6 +68,7 @@ class Batch {
   void settle(Step& step);
   std::span<const float> feed(Step& step);
   void say_next(const Group& group, std::span<const float> logits);
+  void sort(std::span<Member> members);
   void part(Step& step, std::size_t index, std::span<const float> logits);
 
   const DecodeRequest& request_;
@@ -81,6 +82,8 @@ class Batch {
   std::vector<std::int64_t> tokens_, positions_, parents_;
   std::vector<State> states_;
   std::vector<Group*> places_, movers_;
+  std::vector<Member> unsorted_;
+  std::vector<std::size_t> begins_;  // (V + 1,)
 };
 
 }  // namespace makemore

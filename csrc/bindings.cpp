@@ -205,5 +205,6 @@ PYBIND11_MODULE(_core, m) {
                                              DeviceBlockStep step(model, request.choose);
                                              return decode_on_device(step, request, poll_signals);
                                            });
-  m.def("texts", &texts, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
+  m.def("texts", &texts<std::int32_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
+  m.def("texts", &texts<std::int64_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
 }

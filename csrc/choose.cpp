@@ -8,6 +8,7 @@
 #include <string>
 
 #include "errors.h"
+#include "numbers.h"
 
 namespace makemore {
 namespace {
@@ -40,8 +41,8 @@ void validate(const ChooseOptions& options, std::int64_t vocab_size) {
 Chooser::Chooser(ChooseOptions options, std::int64_t vocab_size) : options_(std::move(options)) {
   validate(options_, vocab_size);
   const auto size = static_cast<std::size_t>(vocab_size);
-  masked_.resize(size, false);
-  for (const std::int64_t id : options_.mask) masked_[static_cast<std::size_t>(id)] = true;
+  masked_.resize(size, 0);
+  for (const std::int64_t id : options_.mask) masked_[static_cast<std::size_t>(id)] = 1;
   weights_.resize(size);
   cumulative_.resize(size);
   if (truncates()) order_.resize(size);
@@ -53,13 +54,10 @@ bool Chooser::truncates() const {
 
 void Chooser::prepare(std::span<const float> logits) {
   double highest = -kInfinity;
-  std::size_t likeliest = 0;
   for (std::size_t id = 0; id < weights_.size(); ++id) {
     if (std::isnan(logits[id])) throw ArtifactError("the model's logits hold NaN");
-    if (!masked_[id] && logits[id] > highest) {
-      highest = logits[id];
-      likeliest = id;
-    }
+    weights_[id] = masked_[id] ? -kInfinity : logits[id];
+    highest = std::max(highest, weights_[id]);
   }
   if (highest > 0 && std::isinf(highest)) throw ArtifactError("the model's logits hold +inf");
   if (std::isinf(highest)) {
@@ -68,12 +66,13 @@ void Chooser::prepare(std::span<const float> logits) {
     throw OptionError(kNothing);
   }
   if (options_.temperature == 0) {
-    std::ranges::fill(weights_, 0.0);
-    weights_[likeliest] = 1;
+    const auto likeliest = std::ranges::find(weights_, highest);
+    std::fill(weights_.begin(), likeliest, 0.0);
+    *likeliest = 1;
+    std::fill(likeliest + 1, weights_.end(), 0.0);
   } else {
-    for (std::size_t id = 0; id < weights_.size(); ++id) {
-      weights_[id] = masked_[id] ? 0 : std::exp((logits[id] - highest) / options_.temperature);
-    }
+    for (double& weight : weights_) weight = (weight - highest) / options_.temperature;
+    exp_of_negative(weights_);
     if (truncates()) truncate(logits);
   }
   double sum = 0;
@@ -111,11 +110,7 @@ std::int64_t pick(std::span<const double> cumulative, double coin) {
   const double target = coin * cumulative.back();
   // Few tokens are counted sooner than searched: no branch can be guessed wrong.
   constexpr std::size_t kFew = 64;
-  if (cumulative.size() <= kFew) {
-    std::int64_t token = 0;
-    for (const double sum : cumulative) token += sum <= target ? 1 : 0;
-    return token;
-  }
+  if (cumulative.size() <= kFew) return count_up_to(cumulative, target);
   return std::ranges::upper_bound(cumulative, target) - cumulative.begin();
 }
 

@@ -43,7 +43,7 @@ class Chooser {
   void truncate(std::span<const float> logits);
 
   ChooseOptions options_;
-  std::vector<bool> masked_;
+  std::vector<std::uint8_t> masked_;
   std::vector<double> weights_;     // (V,) unnormalised probabilities, 0 for tokens left out
   std::vector<double> cumulative_;  // (V,) running sum of weights_
   std::vector<std::size_t> order_;  // ids by falling logit, ties by id

@@ -18,8 +18,8 @@ namespace {
 
 using Rows = std::vector<std::int64_t>;
 
-/// Rows that go over the memo together: few enough to stay in the cache, enough to share steps.
-constexpr std::int64_t kWalk = 4'096;
+/// Rows that go over the memo together, of a model without state: few, to stay in the cache.
+constexpr std::int64_t kWalk = 1'024;
 
 /// Rows that share more with those of earlier calls than with each other, if the model has a state.
 constexpr std::int64_t kFew = 4'096;
@@ -76,20 +76,17 @@ void append(Decoded& all, std::int64_t first, std::size_t count, std::span<const
   }
 }
 
-/// Strings laid end to end.
-Decoded joined(std::vector<Decoded> parts) {
-  Decoded all = std::move(parts.front());
-  const auto append_to = [](auto& some, const auto& more) {
-    some.insert(some.end(), more.begin(), more.end());
+/// Appends strings that follow. The first make room for `rows` that are as long as they.
+void append(Decoded& all, const Decoded& more, std::size_t rows) {
+  const std::size_t room = rows / more.lengths.size() + 1;  // as many times
+  const auto append_to = [room](auto& some, const auto& others) {
+    if (some.empty()) some.reserve(room * others.size());
+    some.insert(some.end(), others.begin(), others.end());
   };
-  for (Decoded& part : std::span(parts).subspan(1)) {
-    append_to(all.tokens, part.tokens);
-    append_to(all.lengths, part.lengths);
-    append_to(all.log_probs, part.log_probs);
-    append_to(all.finished, part.finished);
-    part = {};
-  }
-  return all;
+  append_to(all.tokens, more.tokens);
+  append_to(all.lengths, more.lengths);
+  append_to(all.log_probs, more.log_probs);
+  append_to(all.finished, more.finished);
 }
 
 /// Does tasks 0 to `tasks` - 1, spread over the workers.
@@ -161,32 +158,37 @@ Decoded decode_in_batches(std::span<Worker* const> workers, const DecodeRequest&
   return all;
 }
 
-/// Decodes `count` rows from `first` on over the memo; half of them at a time where it has no room
-/// for all, and without it where it has none for one.
-Decoded walk_all(Worker& worker, const DecodeRequest& request, std::int64_t first,
-                 std::int64_t count, Watch& watch) {
-  if (auto whole = walk(worker.memo, request, first, count, watch)) return std::move(*whole);
+/// Appends the strings of `count` rows from `first` on, made over the memo; of half of them at a
+/// time where it has no room for all, and without it where it has none for one.
+void walk_all(Worker& worker, const DecodeRequest& request, std::int64_t first, std::int64_t count,
+              Watch& watch, Decoded& out) {
+  if (walk(worker.memo, request, first, count, watch, out)) return;
   if (count == 1) {
-    Decoded one;
-    append(one, first, 1, decode_slice(std::array{&worker}, request, {first}, watch));
-    return one;
+    append(out, first, 1, decode_slice(std::array{&worker}, request, {first}, watch));
+    return;
   }
-  std::vector<Decoded> halves;
-  halves.push_back(walk_all(worker, request, first, count / 2, watch));
-  halves.push_back(walk_all(worker, request, first + count / 2, count - count / 2, watch));
-  return joined(std::move(halves));
+  walk_all(worker, request, first, count / 2, watch, out);
+  walk_all(worker, request, first + count / 2, count - count / 2, watch, out);
 }
 
 Decoded decode_over_memo(std::span<Worker* const> workers, const DecodeRequest& request,
                          Watch& watch) {
-  const std::int64_t share = (request.rows - 1) / std::ssize(workers) + 1;
-  const std::int64_t size = std::min(share, kWalk);
-  std::vector<Decoded> parts(static_cast<std::size_t>((request.rows - 1) / size + 1));
-  spread(workers, parts.size(), watch, [&](Worker& worker, std::size_t i) {
-    const std::int64_t first = static_cast<std::int64_t>(i) * size;
-    parts[i] = walk_all(worker, request, first, std::min(size, request.rows - first), watch);
-  });
-  return joined(std::move(parts));
+  const std::int64_t most = workers.front()->step.is_stateless() ? kWalk : kFew;
+  const std::int64_t size = std::min((request.rows - 1) / std::ssize(workers) + 1, most);
+  const std::int64_t wave = size * std::ssize(workers) * static_cast<std::int64_t>(kPartsEach);
+  Decoded all;
+  std::vector<Decoded> parts;
+  for (std::int64_t begin = 0; begin < request.rows; begin += wave) {
+    const std::int64_t end = std::min(begin + wave, request.rows);
+    parts.resize(static_cast<std::size_t>((end - begin - 1) / size + 1));
+    spread(workers, parts.size(), watch, [&](Worker& worker, std::size_t i) {
+      const std::int64_t first = begin + static_cast<std::int64_t>(i) * size;
+      parts[i].clear();
+      walk_all(worker, request, first, std::min(size, end - first), watch, parts[i]);
+    });
+    for (const Decoded& part : parts) append(all, part, static_cast<std::size_t>(request.rows));
+  }
+  return all;
 }
 
 /// Whether to go over the memo: it pays where rows often come to nodes that are known, and a node

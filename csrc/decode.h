@@ -41,10 +41,17 @@ void validate(const DecodeRequest& request, std::int64_t vocab_size);
 
 /// Strings as token ids, without start and stop, laid end to end in row order.
 struct Decoded {
-  std::vector<std::int64_t> tokens;
+  std::vector<std::int32_t> tokens;
   std::vector<std::int64_t> lengths;   ///< (rows,)
   std::vector<double> log_probs;       ///< (rows,) of each string under the model itself, in nats
   std::vector<std::uint8_t> finished;  ///< (rows,) 1: the stop token came, 0: cut at max_length
+
+  void clear() {
+    tokens.clear();
+    lengths.clear();
+    log_probs.clear();
+    finished.clear();
+  }
 };
 
 /// A step, and what it has said so far. One decode at a time has it.

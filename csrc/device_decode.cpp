@@ -34,7 +34,7 @@ class Flight {
  private:
   struct Row {
     std::int64_t number = kIdle;
-    std::vector<std::int64_t> said;
+    std::vector<std::int32_t> said;
   };
 
   struct Ending {
@@ -57,7 +57,7 @@ class Flight {
   std::vector<std::int64_t> again_;  // of which these must start again
   std::vector<Row> rows_;            // of each slot
   std::vector<Ending> endings_;      // of each row
-  std::vector<std::int64_t> tokens_;
+  std::vector<std::int32_t> tokens_;
 };
 
 void Flight::run(std::int64_t count, Watch& watch) {
@@ -128,7 +128,7 @@ void Flight::unload(const Slots& slots, std::size_t slot) {
     const std::int64_t token = slots.said[slot * columns + column];
     if (token == step_.vocab_size()) nothing_to_choose();
     if (token == kStop) return end(row, slots.log_probs[slot], true);
-    row.said.push_back(token);
+    row.said.push_back(static_cast<std::int32_t>(token));
     if (std::ssize(row.said) == request_.max_length) {
       return end(row, slots.log_probs[slot], false);
     }

@@ -19,11 +19,11 @@ class Prefixes {
   }
 
   /// Appends the tokens of a prefix to `out` and returns how many they are.
-  std::int64_t append_to(std::vector<std::int64_t>& out, std::int64_t prefix) const {
+  std::int64_t append_to(std::vector<std::int32_t>& out, std::int64_t prefix) const {
     const auto begin = static_cast<std::ptrdiff_t>(out.size());
     while (prefix != kEmpty) {
       const Node& node = nodes_[static_cast<std::size_t>(prefix)];
-      out.push_back(node.token);
+      out.push_back(static_cast<std::int32_t>(node.token));
       prefix = node.parent;
     }
     std::reverse(out.begin() + begin, out.end());
@@ -32,10 +32,10 @@ class Prefixes {
 
   /// A prefix of another batch.
   std::int64_t add_from(const Prefixes& other, std::int64_t prefix) {
-    std::vector<std::int64_t> tokens;
+    std::vector<std::int32_t> tokens;
     other.append_to(tokens, prefix);
     std::int64_t copy = kEmpty;
-    for (const std::int64_t token : tokens) copy = add(copy, token);
+    for (const std::int32_t token : tokens) copy = add(copy, token);
     return copy;
   }
 

@@ -41,11 +41,14 @@ inline py::str to_text(const std::string& bytes) {
 using CodePoints = py::array_t<std::uint32_t, py::array::c_style>;
 
 /// A string of each row: ids[offsets[i]] to ids[offsets[i + 1]], as code points.
-inline py::list texts(const Ids& ids, const Ids& offsets, const CodePoints& code_points) {
-  const auto id = view(ids), offset = view(offsets);
+template <class Id>
+py::list texts(const py::array_t<Id, py::array::c_style>& ids, const Ids& offsets,
+               const CodePoints& code_points) {
+  const auto id = std::span(ids.data(), static_cast<std::size_t>(ids.size()));
+  const auto offset = view(offsets);
   const auto known = static_cast<std::size_t>(code_points.size());
   const std::uint32_t* points = code_points.data();
-  for (const std::int64_t i : id) {
+  for (const Id i : id) {
     if (i < 0 || static_cast<std::size_t>(i) >= known) throw py::index_error("no such token");
   }
   const bool ascii = std::all_of(points, points + known, [](auto point) { return point < 128; });

@@ -32,8 +32,7 @@ class Walk {
     return true;
   }
 
-  Decoded strings() const {
-    Decoded out;
+  void append_to(Decoded& out) const {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       const auto said = said_.begin() + static_cast<std::ptrdiff_t>(i * room_);
       out.tokens.insert(out.tokens.end(), said, said + rows_[i].length);
@@ -41,7 +40,6 @@ class Walk {
       out.log_probs.push_back(rows_[i].log_prob);
       out.finished.push_back(rows_[i].stopped ? 1 : 0);
     }
-    return out;
   }
 
  private:
@@ -96,11 +94,12 @@ class Walk {
 
 }  // namespace
 
-std::optional<Decoded> walk(Memo& memo, const DecodeRequest& request, std::int64_t first,
-                            std::int64_t count, Watch& watch) {
+bool walk(Memo& memo, const DecodeRequest& request, std::int64_t first, std::int64_t count,
+          Watch& watch, Decoded& out) {
   Walk walk(memo, request, first, count);
-  if (!walk.run(watch)) return std::nullopt;
-  return walk.strings();
+  if (!walk.run(watch)) return false;
+  walk.append_to(out);
+  return true;
 }
 
 }  // namespace makemore

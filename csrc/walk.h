@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "decode.h"
 #include "memo.h"
@@ -9,10 +8,10 @@
 
 namespace makemore {
 
-/// Decodes `count` rows of a request from `first` on, over what the memo knows: each row goes from
-/// node to node on its own, and waits where the step has yet to be run. Gives up, and returns
-/// nothing, where the memo grows past twice its limit.
-std::optional<Decoded> walk(Memo& memo, const DecodeRequest& request, std::int64_t first,
-                            std::int64_t count, Watch& watch);
+/// Appends `count` strings of a request, from row `first` on, made over what the memo knows: each row
+/// goes from node to node on its own, and waits where the step has yet to be run. Gives up before
+/// that, and returns false, where the memo grows past twice its limit.
+bool walk(Memo& memo, const DecodeRequest& request, std::int64_t first, std::int64_t count,
+          Watch& watch, Decoded& out);
 
 }  // namespace makemore

@@ -29,7 +29,7 @@ class DeviceSampler(Sampler):
 
     def _decode(
         self, rows: int, **request: Any
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
         if request["offsets"].size > 0:  # a string of its own for each row, to be scored
             return super()._decode(rows, **request)
         return _core.decode_on_device(self._model, rows=rows, **request)

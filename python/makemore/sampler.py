@@ -19,7 +19,7 @@ from makemore.vocabulary import STOP
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-BATCH_SIZE = 512
+BATCH_SIZE = 256
 """Rows decoded together unless told otherwise."""
 
 ROWS_PER_THREAD = 64
@@ -114,10 +114,11 @@ class Sampler:
         """
         ids, offsets, log_probs, stopped, seed = self._sample(n, **options, log_probs=True)
         first_row = options.get("first_row", 0)
+        wide = ids.astype(np.int64)
         return [
             Sample(
                 text=text,
-                ids=ids[offsets[i] : offsets[i + 1]],
+                ids=wide[offsets[i] : offsets[i + 1]],
                 log_prob=float(log_probs[i]),
                 finish_reason="stop" if stopped[i] else "length",
                 seed=seed,
@@ -170,7 +171,7 @@ class Sampler:
         first_row: int = 0,
         batch_size: int | None = None,
         log_probs: bool = False,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8], int]:
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8], int]:
         """Token ids (total,), offsets (n + 1,), log-probabilities (n,), stopped (n,), seed."""
         if max_length is None:
             max_length = self.artifact.max_length
@@ -220,7 +221,7 @@ class Sampler:
 
     def _decode(
         self, rows: int, **request: Any
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
         """`_core.decode` on as many threads as are worth having for so many rows."""
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
         workers = [self._worker() for _ in range(count)]

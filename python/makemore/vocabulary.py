@@ -65,7 +65,7 @@ class Vocabulary:
         """Ids that are never made: those of `exclude`; `OptionError` for what is not known."""
         return self.encode(exclude)
 
-    def decode(self, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> list[str]:
+    def decode(self, ids: NDArray[np.integer], offsets: NDArray[np.int64]) -> list[str]:
         """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.
 
         `ids` holds no start or stop; `offsets` has shape (n + 1,).
@@ -131,7 +131,7 @@ class WordVocabulary(Vocabulary):
             ids += found
         return ids
 
-    def decode(self, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> list[str]:
+    def decode(self, ids: NDArray[np.integer], offsets: NDArray[np.int64]) -> list[str]:
         """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.
 
         `ids` holds no start or stop; `offsets` has shape (n + 1,). Unknown is shown as U+FFFD.
