@@ -44,6 +44,7 @@ INLINE void exp_of_lanes(double* values) {
 
 INLINE void exp_of_each(double* x, std::size_t size) {
   for (; size >= kLanes; x += kLanes, size -= kLanes) exp_of_lanes(x);
+  if (size == 0) return;
   double last[kLanes]{};
   std::memcpy(last, x, size * sizeof(double));
   exp_of_lanes(last);

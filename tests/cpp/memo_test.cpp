@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <set>
 
 #include "history_logits.h"
 #include "row_by_row.h"
@@ -39,6 +41,7 @@ class SavedStep : public Step {
       const auto logits = stateless_ ? logits_of_last(fed_[row]) : history_logits(fed_[row]);
       logits_.insert(logits_.end(), logits.begin(), logits.end());
     }
+    ++runs;
     rows_run += std::ssize(fed_);
     most_rows = std::max(most_rows, std::ssize(fed_));
     return logits_;
@@ -73,7 +76,7 @@ class SavedStep : public Step {
     }
   }
 
-  std::int64_t rows_run = 0, most_rows = 0;
+  std::int64_t runs = 0, rows_run = 0, most_rows = 0;
   std::size_t padding = 0;  // of a saved state
 
  private:
@@ -144,6 +147,35 @@ TEST_CASE("without a state a token at a position is run once, however many rows 
   Worker worker(step);
   decode_on(worker, request_of(2000));
   CHECK(step.rows_run <= kVocabSize * 40);
+}
+
+TEST_CASE("many rows are a tree: no prefix is run twice, and steps are full") {
+  constexpr std::int64_t kRows = 6000;
+  auto request = request_of(kRows);
+  request.batch_size = 32;
+  const auto expected = row_by_row(history_logits, kVocabSize, request);
+  std::set<Ids> prefixes;
+  auto said = expected.tokens.begin();
+  for (const std::int64_t length : expected.lengths) {
+    const std::int64_t fed = std::min(length, request.max_length - 1);
+    for (std::int64_t i = 0; i <= fed; ++i) prefixes.insert(Ids(said, said + i));
+    said += length;
+  }
+  for (const std::size_t count : {1, 2, 3}) {
+    std::deque<SavedStep> steps(count);
+    std::deque<Worker> workers;
+    std::vector<Worker*> pointers;
+    for (SavedStep& step : steps) pointers.push_back(&workers.emplace_back(step));
+    check_same(decode(pointers, request, [] {}), expected);
+    std::int64_t rows_run = 0, runs = 0;
+    for (const SavedStep& step : steps) {
+      CHECK(step.most_rows == 32);
+      rows_run += step.rows_run;
+      runs += step.runs;
+    }
+    CHECK(rows_run == std::ssize(prefixes));
+    if (count == 1) CHECK(runs <= rows_run / 32 + 2 * request.max_length);
+  }
 }
 
 TEST_CASE("many rows of a model with a state are not remembered") {

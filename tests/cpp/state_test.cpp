@@ -1,0 +1,146 @@
+// States of the steps that save them: any row of any step of a model may go on from any state.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+
+#include "cpu_step.h"
+#include "paged_step.h"
+#include "tiny_models.h"
+
+using namespace makemore;
+
+namespace {
+
+using Ids = std::vector<std::int64_t>;
+using NewStep = std::function<std::unique_ptr<Step>()>;
+
+constexpr float kTolerance = 1e-3F;  // float16 sums of one row and of many
+constexpr std::size_t kLongest = 6;  // tokens, fewer than every block holds
+
+std::shared_ptr<const OnnxModel> open(const std::string& name, const fused::Kernel* kernel) {
+  static const auto library = std::make_shared<const ort::Library>(ORT_LIBRARY);
+  return std::make_shared<const OnnxModel>(library, ARTIFACTS "/" + name + "/model.onnx",
+                                           ort::Device::kCpu, kernel);
+}
+
+/// Every kind of step that can save: ONNX Runtime's over each tiny model, and each kernel's.
+std::vector<NewStep> kinds() {
+  std::vector<NewStep> kinds;
+  for (const Tiny& tiny : kTinyModels) {
+    kinds.push_back([model = open(tiny.name, nullptr), axes = tiny.time_axes] {
+      return std::make_unique<CpuStep>(model, axes);
+    });
+  }
+  for (const fused::Kernel* kernel : fused::kernels()) {
+    kinds.push_back(
+        [model = open("fused", kernel)] { return std::make_unique<PagedStep>(model); });
+  }
+  return kinds;
+}
+
+/// What a fresh step says after the tokens of `fed`.
+std::vector<float> logits_after(const NewStep& new_step, const Ids& fed) {
+  const auto step = new_step();
+  step->reset(1);
+  std::span<const float> logits;
+  for (std::size_t i = 0; i < fed.size(); ++i) {
+    logits = step->run(std::span(&fed[i], 1), Ids{static_cast<std::int64_t>(i)});
+  }
+  return {logits.begin(), logits.end()};
+}
+
+struct Known {
+  Ids fed;
+  State state;
+};
+
+}  // namespace
+
+TEST_CASE("a row goes on from any state, whatever row of whatever step was in it") {
+  for (const NewStep& new_step : kinds()) {
+    std::mt19937 random(1);
+    const auto below = [&random](std::size_t limit) { return random() % limit; };
+    const std::unique_ptr<Step> steps[] = {new_step(), new_step()};
+    const auto vocab_size = static_cast<std::size_t>(steps[0]->vocab_size());
+    std::vector<Known> known{{}};  // a start
+    std::map<Ids, std::vector<float>> expected;
+    for (int turn = 0; turn < 60; ++turn) {
+      Step& step = *steps[below(2)];
+      std::vector<Ids> rows;
+      std::vector<State> states;
+      for (std::size_t i = 0, count = 1 + below(9); i < count; ++i) {
+        const Known& from = known[below(known.size())];
+        rows.push_back(from.fed);
+        states.push_back(from.state);
+      }
+      step.restore(states);
+      for (std::size_t i = 0, runs = 1 + below(2); i < runs; ++i) {
+        Ids tokens, positions;
+        for (Ids& row : rows) {
+          positions.push_back(std::ssize(row));
+          row.push_back(static_cast<std::int64_t>(below(vocab_size)));
+          tokens.push_back(row.back());
+        }
+        const auto logits = step.run(tokens, positions);
+        for (std::size_t row = 0; row < rows.size(); ++row) {
+          auto [at, is_new] = expected.try_emplace(rows[row]);
+          if (is_new) at->second = logits_after(new_step, rows[row]);
+          for (std::size_t id = 0; id < vocab_size; ++id) {
+            const float found = logits[row * vocab_size + id], wanted = at->second[id];
+            CHECK((found == wanted || std::abs(found - wanted) < kTolerance));
+          }
+        }
+      }
+      for (std::size_t row = 0; row < rows.size(); ++row) {
+        if (rows[row].size() + 2 > kLongest) continue;
+        const State state = step.save(static_cast<std::int64_t>(row));
+        if (!step.is_stateless()) CHECK(state->steps == std::ssize(rows[row]));
+        known.push_back({rows[row], state});
+      }
+    }
+  }
+}
+
+TEST_CASE("a start is what token 0 leads to, and is computed once for a model") {
+  for (const NewStep& new_step : kinds()) {
+    const auto start = new_step()->start();
+    CHECK(start->logits == logits_after(new_step, {0}));
+    CHECK(new_step()->start() == start);
+  }
+}
+
+TEST_CASE("rows that began alike share pages") {
+  for (const fused::Kernel* kernel : fused::kernels()) {
+    PagedStep step(open("fused", kernel));
+    step.reset(1);
+    step.run(Ids{0}, Ids{0});
+    const State begun = step.save(0);
+    step.select(Ids{0, 0, 0});
+    step.run(Ids{1, 2, 3}, Ids{1, 1, 1});
+    for (const std::int64_t row : {0, 1, 2}) CHECK(step.save(row)->before == begun);
+  }
+}
+
+TEST_CASE("a paged row may step again where it has been, but leaves no position out") {
+  for (const fused::Kernel* kernel : fused::kernels()) {
+    const auto model = open("fused", kernel);
+    PagedStep step(model);
+    const NewStep fresh = [&] { return std::make_unique<PagedStep>(model); };
+    step.reset(1);
+    for (const std::int64_t position : {0, 1, 2}) step.run(Ids{position}, Ids{position});
+    const auto again = step.run(Ids{4}, Ids{1});
+    CHECK(std::ranges::equal(again, logits_after(fresh, {0, 4})));
+    CHECK_THROWS_WITH_AS(step.run(Ids{1}, Ids{4}), "a row of 2 steps was given position 4",
+                         OptionError);
+    step.reset(2);
+    CHECK_THROWS_AS(step.run(Ids{0}, Ids{0}), OptionError);
+    CHECK_THROWS_AS(step.run(Ids{0, 5}, Ids{0, 0}), OptionError);  // the vocabulary has 5
+    CHECK_THROWS_AS(step.select(Ids{2}), OptionError);
+    CHECK_THROWS_AS(step.reset(-1), OptionError);
+  }
+}
