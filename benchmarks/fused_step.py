@@ -131,8 +131,10 @@ def open_step(file: Path, kernel: str | None) -> _core.Step:
 
 
 def stepper(step: _core.Step, tokens: np.ndarray, position: int) -> Callable[[], np.ndarray]:
-    """One step of rows that all stand at `position`, over caches of zeros."""
+    """One step of rows that all stand at `position`, over caches that are each row's own."""
     step.reset(len(tokens))
+    for before in range(position):
+        step.run(tokens, np.full(len(tokens), before))
     positions = np.full(len(tokens), position)
     return lambda: step.run(tokens, positions)
 

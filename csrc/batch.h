@@ -56,8 +56,8 @@ class Batch {
     std::int64_t prefix = Prefixes::kEmpty;  // what they have said
     std::int64_t token = 0;                  // the last of it, which the next step is fed
     std::int64_t position = 0;
-    std::int64_t parent = 0;  // the row of the step that the group was part of
-    double log_prob = 0;      // of the prefix
+    std::int64_t parent = 0;         // the row of the step that the group was part of
+    double log_prob = 0;             // of the prefix
     std::size_t begin = 0, end = 0;  // in members_
     State state;
   };

@@ -149,7 +149,8 @@ State CpuStep::save(std::int64_t row) {
     for (const Buffer& buffer : buffers_) {
       const std::size_t slot = buffer.in_place ? static_cast<std::size_t>(steps) : 0;
       const std::size_t bytes = buffer.step_bytes() / buffer.outer;
-      const std::byte* source = buffer.now.data() + at * buffer.row_bytes + slot * buffer.slot_bytes;
+      const std::byte* source =
+          buffer.now.data() + at * buffer.row_bytes + slot * buffer.slot_bytes;
       for (std::size_t i = 0; i < buffer.outer; ++i) {
         std::memcpy(target, source, bytes);
         source += buffer.slots * buffer.slot_bytes;

@@ -92,7 +92,7 @@ class Memo {
   std::vector<double> cumulative_;  // (nodes, V)
   std::vector<Node> children_;      // (nodes, V)
   std::vector<Node> unknown_;
-  std::vector<Node> merged_;   // (positions, V), where the model has no state
+  std::vector<Node> merged_;  // (positions, V), where the model has no state
 };
 
 }  // namespace makemore

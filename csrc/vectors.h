@@ -70,7 +70,7 @@ constexpr __mmask16 kAll = 0xffff;  // GCC 12 warns of nothing where a mask is g
 INLINE Vector reciprocal(Vector x) {
 #if defined(__AVX512F__)
   const Vector y = _mm512_maskz_rcp14_ps(kAll, x);
-  return y + y * (1.0f - x * y);        // Newton's method
+  return y + y * (1.0f - x * y);  // Newton's method
 #else
   return 1.0f / x;
 #endif
@@ -80,7 +80,8 @@ INLINE Vector reciprocal(Vector x) {
 INLINE Vector exp2(Vector x) {
   x = x < 126.0f ? x : Vector{} + 126.0f;
 #if defined(__AVX512F__)
-  const Vector n = _mm512_maskz_roundscale_ps(kAll, x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const Vector n =
+      _mm512_maskz_roundscale_ps(kAll, x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
   constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: added, it leaves n in the low bits
   x = x > -126.0f ? x : Vector{} - 126.0f;

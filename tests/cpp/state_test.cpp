@@ -37,8 +37,7 @@ std::vector<NewStep> kinds() {
     });
   }
   for (const fused::Kernel* kernel : fused::kernels()) {
-    kinds.push_back(
-        [model = open("fused", kernel)] { return std::make_unique<PagedStep>(model); });
+    kinds.push_back([model = open("fused", kernel)] { return std::make_unique<PagedStep>(model); });
   }
   return kinds;
 }
