@@ -92,8 +92,6 @@ def compare(artifact: Path, names: Iterable[str], rounds: int) -> dict[str, Any]
             refused[name] = str(reason)
     seeds = count(1_000_000, 1_000_000)
     one = one_name(workers, seeds, rounds)
-    if COLD in workers:
-        workers.pop(COLD).close()  # a call for many is its own warm-up
     many = many_names(workers, seeds, rounds)
     for worker in workers.values():
         worker.close()
@@ -135,7 +133,7 @@ def one_name(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list
 
 def many_names(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list[Row]:
     """A row for each peer: ours, then the others by their rate of `MANY` strings; with the rates of
-    `MORE` strings for ours and the fastest of the others.
+    `MORE` strings, which are too many to be remembered, for ours and the fastest of the others.
     """
     rows: dict[str, Row] = {name: {"peer": name} for name in workers}
 
@@ -156,11 +154,13 @@ def many_names(workers: dict[str, Worker], seeds: count[int], rounds: int) -> li
             row[f"makemore over it, n = {n:,}"] = ratio(rates[OURS], rates[name]) if there else ""
 
     add(MANY, dict.fromkeys(workers, BATCH_SIZES))
-    order = sorted(workers, key=lambda name: (name != OURS, -float(rows[name][rate_of(MANY)])))
-    chosen = {name: int(rows[name][batch_of(MANY)]) for name in order[:2]}
+    ours = [name for name in (OURS, COLD) if name in workers]
+    others = sorted(set(workers) - {*ours}, key=lambda name: -float(rows[name][rate_of(MANY)]))
+    fastest = {name: int(rows[name][batch_of(MANY)]) for name in others[:1]}
     # More strings fill a larger batch.
-    add(MORE, {name: [size, 2 * size, 4 * size] for name, size in chosen.items()})
-    return [rows[name] for name in order]
+    larger = {name: [size, 2 * size, 4 * size] for name, size in fastest.items()}
+    add(MORE, {OURS: BATCH_SIZES} | larger)
+    return [rows[name] for name in (*ours, *others)]
 
 
 def best_batch(n: int, worker: Worker, batch_sizes: Sequence[int], seeds: count[int]) -> int:

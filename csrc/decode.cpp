@@ -24,8 +24,9 @@ constexpr std::int64_t kWalk = 1'024;
 /// Rows that share more with those of earlier calls than with each other, if the model has a state.
 constexpr std::int64_t kFew = 4'096;
 
-/// Rows that are decoded together: enough to share, and few beside what they make.
-constexpr std::int64_t kSlice = std::int64_t{1} << 18;
+/// Tokens, at most, of rows that are decoded together: enough rows to share, and few beside what
+/// they make.
+constexpr std::int64_t kSlice = std::int64_t{1} << 22;
 
 /// Batches of a worker, so that none waits long for the others at the end.
 constexpr std::size_t kPartsEach = 4;
@@ -119,7 +120,9 @@ void spread(std::span<Worker* const> workers, std::size_t tasks, Watch& watch,
   }
 }
 
-/// Decodes rows that one step need not do alone, in batches that are spread over the workers.
+/// Decodes rows in a batch that the first worker begins and, where it is not alone, all end, each
+/// some of the groups that wait by then. Of a step that cannot save, rows begin again: as many as
+/// it may take together, in the order of the prefixes seen so far.
 std::vector<Batch> decode_slice(std::span<Worker* const> workers, const DecodeRequest& request,
                                 const Rows& rows, Watch& watch) {
   Step& step = workers.front()->step;
@@ -149,9 +152,10 @@ std::vector<Batch> decode_slice(std::span<Worker* const> workers, const DecodeRe
 
 Decoded decode_in_batches(std::span<Worker* const> workers, const DecodeRequest& request,
                           Watch& watch) {
+  const std::int64_t slice = std::max(kFew, kSlice / request.max_length);
   Decoded all;
-  for (std::int64_t begin = 0; begin < request.rows; begin += kSlice) {
-    Rows rows(static_cast<std::size_t>(std::min(kSlice, request.rows - begin)));
+  for (std::int64_t begin = 0; begin < request.rows; begin += slice) {
+    Rows rows(static_cast<std::size_t>(std::min(slice, request.rows - begin)));
     std::iota(rows.begin(), rows.end(), begin);
     append(all, begin, rows.size(), decode_slice(workers, request, rows, watch));
   }

@@ -65,9 +65,9 @@ class Worker {
 
 /// Decodes strings until the stop token or `max_length`. Token 0 starts and stops.
 ///
-/// Rows that share a prefix share one row of the step until they part, and rows are brought into
-/// batches with those that begin alike; some thousand rows, and any of a model without state, go
-/// over the memo instead. A string depends on nothing but (model, options, seed, row). Work is
+/// Rows that share a prefix share one row of the step until they part: see Batch. Some thousand
+/// rows, and any of a model without state, go over the memo instead. A step that cannot save is
+/// given rows that begin alike. A string depends on nothing but (model, options, seed, row). Work is
 /// spread over the workers, one thread each, the calling thread being the first; `poll` is called
 /// on the calling thread at least every 50 ms, or once a step where that is longer, and may throw
 /// to interrupt: the workers are then not to be used again.

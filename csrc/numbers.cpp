@@ -12,9 +12,15 @@ namespace {
 
 #define INLINE [[gnu::always_inline]] inline
 
+#ifdef __GNUC__
 constexpr std::size_t kLanes = 4;
 typedef double Doubles __attribute__((vector_size(kLanes * sizeof(double))));
 typedef std::uint64_t Words __attribute__((vector_size(kLanes * sizeof(double))));
+#else
+constexpr std::size_t kLanes = 1;
+using Doubles = double;
+using Words = std::uint64_t;
+#endif
 
 /// Of each lane 2^n e^r = e^x, where |r| <= log(2) / 2: Cody and Waite (1980), Software Manual for
 /// the Elementary Functions, chapter 6. Of the Taylor series 14 terms are off by less than 2^-57.
@@ -23,8 +29,10 @@ INLINE void exp_of_lanes(double* values) {
   constexpr double kLog2High = 0x1.62e42fefa3800p-1, kLog2Low = 0x1.ef35793c76730p-45;
   constexpr double kToInteger = 0x1.8p52;  // added, it leaves n in the low bits
   constexpr double kLowest = -708;
-  constexpr double kFactorials[] = {6227020800, 479001600, 39916800, 3628800, 362880, 40320, 5040,
-                                    720,        120,       24,       6,       2,      1,     1};
+  constexpr double kTerms[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+                               1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
+                               1.0 / 120,        1.0 / 24,        1.0 / 6,        1.0 / 2,
+                               1.0,              1.0};
   Doubles x;
   std::memcpy(&x, values, sizeof x);
   const Doubles bounded = x < kLowest ? Doubles{} + kLowest : x;
@@ -32,7 +40,7 @@ INLINE void exp_of_lanes(double* values) {
   const Doubles n = shifted - kToInteger;
   const Doubles r = bounded - n * kLog2High - n * kLog2Low;
   Doubles sum{};
-  for (const double factorial : kFactorials) sum = sum * r + 1 / factorial;
+  for (const double term : kTerms) sum = sum * r + term;
   Words bits, exponent;
   std::memcpy(&bits, &sum, sizeof bits);
   std::memcpy(&exponent, &shifted, sizeof exponent);
