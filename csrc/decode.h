@@ -67,10 +67,10 @@ class Worker {
 ///
 /// Rows that share a prefix share one row of the step until they part: see Batch. Some thousand
 /// rows, and any of a model without state, go over the memo instead. A step that cannot save is
-/// given rows that begin alike. A string depends on nothing but (model, options, seed, row). Work is
-/// spread over the workers, one thread each, the calling thread being the first; `poll` is called
-/// on the calling thread at least every 50 ms, or once a step where that is longer, and may throw
-/// to interrupt: the workers are then not to be used again.
+/// given rows that begin alike. A string depends on nothing but (model, options, seed, row). Work
+/// is spread over the workers, one thread each, the calling thread being the first; `poll` is
+/// called on the calling thread at least every 50 ms, or once a step where that is longer, and may
+/// throw to interrupt: the workers are then not to be used again.
 Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
                const std::function<void()>& poll);
 

@@ -29,10 +29,20 @@ INLINE void exp_of_lanes(double* values) {
   constexpr double kLog2High = 0x1.62e42fefa3800p-1, kLog2Low = 0x1.ef35793c76730p-45;
   constexpr double kToInteger = 0x1.8p52;  // added, it leaves n in the low bits
   constexpr double kLowest = -708;
-  constexpr double kTerms[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
-                               1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
-                               1.0 / 120,        1.0 / 24,        1.0 / 6,        1.0 / 2,
-                               1.0,              1.0};
+  constexpr double kTerms[] = {1.0 / 6227020800,
+                               1.0 / 479001600,
+                               1.0 / 39916800,
+                               1.0 / 3628800,
+                               1.0 / 362880,
+                               1.0 / 40320,
+                               1.0 / 5040,
+                               1.0 / 720,
+                               1.0 / 120,
+                               1.0 / 24,
+                               1.0 / 6,
+                               1.0 / 2,
+                               1.0,
+                               1.0};
   Doubles x;
   std::memcpy(&x, values, sizeof x);
   const Doubles bounded = x < kLowest ? Doubles{} + kLowest : x;
