@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::int64_t kStop = 0;
 
+/// Prefixes past which those that have ended are forgotten.
+constexpr std::size_t kMost = std::size_t{1} << 20;
+
 }  // namespace
 
 Batch::Batch(const DecodeRequest& request, std::int64_t vocab_size)
@@ -29,6 +32,7 @@ bool Batch::run(Step& step, std::size_t most, Watch& watch) {
   while (!waiting_.empty()) {
     if (waiting_.size() > most) return false;
     watch.check();
+    if (prefixes_.size() > kMost) forget_ended();
     take(std::min(waiting_.size(), static_cast<std::size_t>(request_.batch_size)));
     settle(step);
     const std::span<const float> logits = feed(step);  // (groups, V)
@@ -140,14 +144,22 @@ void Batch::part(Step& step, std::size_t index, std::span<const float> logits) {
     const bool stopped = token == kStop;
     const auto prefix = stopped ? group.prefix : prefixes_.add(group.prefix, token);
     if (stopped || group.position + 1 == request_.max_length) {
+      const std::size_t first = said_.size();
+      const std::int64_t length = prefixes_.append_to(said_, prefix);
       for (const Member& member : std::span(members_).subspan(begin, end - begin)) {
-        endings_.push_back({member.row, prefix, log_prob, stopped});
+        endings_.push_back({member.row, first, length, log_prob, stopped});
       }
     } else {
       waiting_.push_back({prefix, token, group.position + 1, static_cast<std::int64_t>(index),
                           log_prob, begin, end, state});
     }
   }
+}
+
+void Batch::forget_ended() {
+  Prefixes kept;
+  for (Group& group : waiting_) group.prefix = kept.add_from(prefixes_, group.prefix);
+  prefixes_ = std::move(kept);
 }
 
 std::vector<Batch> Batch::split(std::size_t count) {

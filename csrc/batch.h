@@ -36,14 +36,15 @@ class Batch {
   /// What a row said.
   struct Ending {
     std::int64_t row;
-    std::int64_t prefix;
+    std::size_t begin;  // in tokens()
+    std::int64_t length;
     double log_prob;  // in nats
     bool stopped;
   };
 
   /// Of the rows that have come to their ends, in no order.
   std::span<const Ending> endings() const { return endings_; }
-  const Prefixes& prefixes() const { return prefixes_; }
+  std::span<const std::int32_t> tokens() const { return said_; }
 
  private:
   struct Member {
@@ -69,6 +70,7 @@ class Batch {
   std::span<const float> feed(Step& step);
   void say_next(const Group& group, std::span<const float> logits);
   void sort(std::span<Member> members);
+  void forget_ended();
   void part(Step& step, std::size_t index, std::span<const float> logits);
 
   const DecodeRequest& request_;
@@ -77,8 +79,9 @@ class Batch {
   Prefixes prefixes_;
   std::vector<Member> members_;
   std::vector<Ending> endings_;
-  std::vector<Group> waiting_;  // the pile
-  std::vector<Group> groups_;   // in the step: a group's index is its row
+  std::vector<std::int32_t> said_;  // by rows that have ended
+  std::vector<Group> waiting_;      // the pile
+  std::vector<Group> groups_;       // in the step: a group's index is its row
   std::vector<std::int64_t> tokens_, positions_, parents_;
   std::vector<State> states_;
   std::vector<Group*> places_, movers_;

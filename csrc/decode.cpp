@@ -24,9 +24,8 @@ constexpr std::int64_t kWalk = 1'024;
 /// Rows that share more with those of earlier calls than with each other, if the model has a state.
 constexpr std::int64_t kFew = 4'096;
 
-/// Tokens, at most, of rows that are decoded together: enough rows to share, and few beside what
-/// they make.
-constexpr std::int64_t kSlice = std::int64_t{1} << 22;
+/// Rows that are decoded together: enough to share, and few beside what they make.
+constexpr std::int64_t kSlice = std::int64_t{1} << 18;
 
 /// Batches of a worker, so that none waits long for the others at the end.
 constexpr std::size_t kPartsEach = 4;
@@ -62,16 +61,18 @@ std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 
 void append(Decoded& all, std::int64_t first, std::size_t count, std::span<const Batch> batches) {
   struct Place {
     const Batch::Ending* ending;
-    const Prefixes* prefixes;
+    const std::int32_t* tokens;
   };
   std::vector<Place> places(count);
   for (const Batch& batch : batches) {
     for (const Batch::Ending& ending : batch.endings()) {
-      places[static_cast<std::size_t>(ending.row - first)] = {&ending, &batch.prefixes()};
+      places[static_cast<std::size_t>(ending.row - first)] = {&ending,
+                                                              batch.tokens().data() + ending.begin};
     }
   }
-  for (const auto& [ending, prefixes] : places) {
-    all.lengths.push_back(prefixes->append_to(all.tokens, ending->prefix));
+  for (const auto& [ending, tokens] : places) {
+    all.tokens.insert(all.tokens.end(), tokens, tokens + ending->length);
+    all.lengths.push_back(ending->length);
     all.log_probs.push_back(ending->log_prob);
     all.finished.push_back(ending->stopped ? 1 : 0);
   }
@@ -152,10 +153,9 @@ std::vector<Batch> decode_slice(std::span<Worker* const> workers, const DecodeRe
 
 Decoded decode_in_batches(std::span<Worker* const> workers, const DecodeRequest& request,
                           Watch& watch) {
-  const std::int64_t slice = std::max(kFew, kSlice / request.max_length);
   Decoded all;
-  for (std::int64_t begin = 0; begin < request.rows; begin += slice) {
-    Rows rows(static_cast<std::size_t>(std::min(slice, request.rows - begin)));
+  for (std::int64_t begin = 0; begin < request.rows; begin += kSlice) {
+    Rows rows(static_cast<std::size_t>(std::min(kSlice, request.rows - begin)));
     std::iota(rows.begin(), rows.end(), begin);
     append(all, begin, rows.size(), decode_slice(workers, request, rows, watch));
   }

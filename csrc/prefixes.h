@@ -18,6 +18,8 @@ class Prefixes {
     return static_cast<std::int64_t>(nodes_.size()) - 1;
   }
 
+  std::size_t size() const { return nodes_.size(); }
+
   /// Appends the tokens of a prefix to `out` and returns how many they are.
   std::int64_t append_to(std::vector<std::int32_t>& out, std::int64_t prefix) const {
     const auto begin = static_cast<std::ptrdiff_t>(out.size());
