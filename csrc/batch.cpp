@@ -30,53 +30,65 @@ Batch::Batch(const DecodeRequest& request, std::int64_t vocab_size,
 bool Batch::run(Step& step, std::size_t most, Watch& watch) {
   const auto vocab_size = static_cast<std::size_t>(vocab_size_);
   while (!waiting_.empty()) {
-    if (waiting_.size() > most) return false;
+    if (waiting_.size() > most) {
+      save_waiting(step, waiting_.size());
+      return false;
+    }
     watch.check();
     if (prefixes_.size() > kMost) forget_ended();
-    take(std::min(waiting_.size(), static_cast<std::size_t>(request_.batch_size)));
-    settle(step);
+    take(step, std::min(waiting_.size(), static_cast<std::size_t>(request_.batch_size)));
     const std::span<const float> logits = feed(step);  // (groups, V)
     for (std::size_t i = 0; i < groups_.size(); ++i) {
       const auto row = logits.subspan(i * vocab_size, vocab_size);
       say_next(groups_[i], row);
-      part(step, i, row);
+      part(i, row);
     }
   }
   return true;
 }
 
-/// Takes `count` groups off the pile, each for a row of the step. The first child of a row stays
-/// where it is, so that its state need not be copied.
-void Batch::take(std::size_t count) {
-  const auto taken = std::span(waiting_).last(count);
+/// Saves the states of groups that wait on, up to `end`, before the step overwrites them.
+void Batch::save_waiting(Step& step, std::size_t end) {
+  if (!step.can_save()) return;
+  for (; fresh_ < end; ++fresh_) waiting_[fresh_].state = step.save(waiting_[fresh_].parent);
+}
+
+/// Takes `count` groups off the pile and gives each a row of the step. The first child of a row
+/// stays where it is, so that its state need be neither saved nor copied.
+void Batch::take(Step& step, std::size_t count) {
+  const std::size_t left = waiting_.size() - count;
+  const bool at_start = waiting_.back().position == 0;
+  if (at_start) fresh_ = waiting_.size();  // there was no step
+  save_waiting(step, left);
   places_.assign(count, nullptr);
   movers_.clear();
-  for (Group& group : taken) {
+  for (std::size_t i = left; i < waiting_.size(); ++i) {
+    Group& group = waiting_[i];
     const auto parent = static_cast<std::size_t>(group.parent);
-    const bool stays = parent < count && places_[parent] == nullptr;
-    if (stays) {
+    if (i >= fresh_ && parent < count && places_[parent] == nullptr) {
       places_[parent] = &group;
     } else {
+      if (i >= fresh_ && step.can_save()) group.state = step.save(group.parent);
       movers_.push_back(&group);
     }
   }
   groups_.clear();
+  states_.clear();
+  parents_.clear();
   auto mover = movers_.begin();
-  for (Group* group : places_) groups_.push_back(std::move(group ? *group : **mover++));
-  waiting_.resize(waiting_.size() - count);
-}
-
-/// Gives each group the row of the step that it takes.
-void Batch::settle(Step& step) {
+  for (Group* stayer : places_) {
+    groups_.push_back(std::move(stayer != nullptr ? *stayer : **mover++));
+    parents_.push_back(groups_.back().parent);
+    states_.push_back(std::nullopt);
+    if (stayer == nullptr) states_.back() = std::move(groups_.back().state);
+  }
+  waiting_.resize(left);
+  fresh_ = left;
   if (step.can_save()) {
-    states_.clear();
-    for (Group& group : groups_) states_.push_back(std::move(group.state));
     step.restore(states_);
-  } else if (groups_.front().position == 0) {
+  } else if (at_start) {
     step.reset(1);
   } else {
-    parents_.clear();
-    for (const Group& group : groups_) parents_.push_back(group.parent);
     step.select(parents_);
   }
 }
@@ -125,14 +137,13 @@ void Batch::sort(std::span<Member> members) {
 }
 
 /// Members that said the same stop, are cut, or go on as one group.
-void Batch::part(Step& step, std::size_t index, std::span<const float> logits) {
+void Batch::part(std::size_t index, std::span<const float> logits) {
   const Group& group = groups_[index];
   const auto at = [this](std::size_t i) {
     return members_.begin() + static_cast<std::ptrdiff_t>(i);
   };
   sort(std::span(members_).subspan(group.begin, group.end - group.begin));
   const double normalizer = request_.log_probs ? log_sum_exp(logits) : 0;
-  const State state = step.save(static_cast<std::int64_t>(index));
   for (std::size_t begin = group.begin, end; begin < group.end; begin = end) {
     const std::int64_t token = members_[begin].next;
     const auto other = std::ranges::upper_bound(at(begin), at(group.end), token, {}, &Member::next);
@@ -151,7 +162,7 @@ void Batch::part(Step& step, std::size_t index, std::span<const float> logits) {
       }
     } else {
       waiting_.push_back({prefix, token, group.position + 1, static_cast<std::int64_t>(index),
-                          log_prob, begin, end, state});
+                          log_prob, begin, end, nullptr});
     }
   }
 }
@@ -177,6 +188,7 @@ std::vector<Batch> Batch::split(std::size_t count) {
       part.members_.insert(part.members_.end(), members.begin(), members.end());
       moved.end = part.members_.size();
     }
+    part.fresh_ = part.waiting_.size();
     left -= part.members_.size();
   }
   waiting_.clear();

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -60,18 +61,18 @@ class Batch {
     std::int64_t parent = 0;         // the row of the step that the group was part of
     double log_prob = 0;             // of the prefix
     std::size_t begin = 0, end = 0;  // in members_
-    State state;
+    State state;                     // once it is saved, as long as the group waits
   };
 
   explicit Batch(const DecodeRequest& request, std::int64_t vocab_size);
 
-  void take(std::size_t count);
-  void settle(Step& step);
+  void save_waiting(Step& step, std::size_t end);
+  void take(Step& step, std::size_t count);
   std::span<const float> feed(Step& step);
   void say_next(const Group& group, std::span<const float> logits);
   void sort(std::span<Member> members);
   void forget_ended();
-  void part(Step& step, std::size_t index, std::span<const float> logits);
+  void part(std::size_t index, std::span<const float> logits);
 
   const DecodeRequest& request_;
   std::int64_t vocab_size_;
@@ -81,9 +82,10 @@ class Batch {
   std::vector<Ending> endings_;
   std::vector<std::int32_t> said_;  // by rows that have ended
   std::vector<Group> waiting_;      // the pile
-  std::vector<Group> groups_;       // in the step: a group's index is its row
+  std::size_t fresh_ = 0;      // groups of the last step, their states still in it: from here on
+  std::vector<Group> groups_;  // in the step: a group's index is its row
   std::vector<std::int64_t> tokens_, positions_, parents_;
-  std::vector<State> states_;
+  std::vector<std::optional<State>> states_;
   std::vector<Group*> places_, movers_;
   std::vector<Member> unsorted_;
   std::vector<std::size_t> begins_;  // (V + 1,)

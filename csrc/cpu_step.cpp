@@ -162,10 +162,11 @@ State CpuStep::save(std::int64_t row) {
   return saved;
 }
 
-void CpuStep::restore(std::span<const State> states) {
+void CpuStep::restore(std::span<const std::optional<State>> states) {
   reserve(states.size());
   for (std::size_t row = 0; row < states.size(); ++row) {
-    const State& state = states[row];
+    if (!states[row]) continue;
+    const State& state = *states[row];
     if (state == nullptr) {
       clear(row);
     } else if (row >= rows_ || saved_[row] != state || steps_[row] != state->steps) {

@@ -33,7 +33,7 @@ class CpuStep : public Step {
   bool is_stateless() const override { return buffers_.empty(); }
   std::size_t state_bytes() const override { return sizeof(Written) + step_bytes_; }
   State save(std::int64_t row) override;
-  void restore(std::span<const State> states) override;
+  void restore(std::span<const std::optional<State>> states) override;
   std::shared_ptr<const Start> start() override { return model_->start(*this); }
 
  private:

@@ -99,7 +99,7 @@ void Memo::evaluate(std::size_t rows) {
 }
 
 void Memo::run(std::span<const Node> nodes) {
-  std::vector<State> states;
+  std::vector<std::optional<State>> states;
   std::vector<std::int64_t> tokens, positions;
   for (const Node node : nodes) {
     const Facts& facts = facts_[index(node)];

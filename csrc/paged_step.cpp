@@ -45,21 +45,21 @@ std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
 
 void PagedStep::select(std::span<const std::int64_t> parents) {
   require_parents(std::ssize(states_), parents);
-  std::vector<State> states;
+  std::vector<std::optional<State>> states;
   for (const std::int64_t parent : parents) {
     states.push_back(states_[static_cast<std::size_t>(parent)]);
   }
   restore(states);
 }
 
-void PagedStep::restore(std::span<const State> states) {
+void PagedStep::restore(std::span<const std::optional<State>> states) {
   const std::size_t block_size = fused_.model().block_size;
   states_.resize(states.size());
   pages_.resize(states.size() * block_size);
   for (std::size_t row = 0; row < states.size(); ++row) {
-    if (states_[row] == states[row]) continue;
-    states_[row] = states[row];
-    for (const Written* step = states[row].get(); step != nullptr; step = step->before.get()) {
+    if (!states[row] || states_[row] == *states[row]) continue;
+    states_[row] = *states[row];
+    for (const Written* step = states_[row].get(); step != nullptr; step = step->before.get()) {
       // Only the step that wrote a page has it to write; those after it read.
       float* page = const_cast<float*>(step->lines.front().values);
       pages_[row * block_size + static_cast<std::size_t>(step->steps - 1)] = page;

@@ -27,7 +27,7 @@ class PagedStep : public Step {
   bool can_save() const override { return true; }
   std::size_t state_bytes() const override;
   State save(std::int64_t row) override { return states_[static_cast<std::size_t>(row)]; }
-  void restore(std::span<const State> states) override;
+  void restore(std::span<const std::optional<State>> states) override;
   std::shared_ptr<const Start> start() override { return model_->start(*this); }
 
  private:

@@ -9,7 +9,7 @@ namespace makemore {
 
 std::shared_ptr<const Start> Step::start() {
   constexpr std::array<std::int64_t, 1> kZero{0};
-  restore(std::array<State, 1>{});
+  restore(std::array{std::optional(State())});
   const auto logits = run(kZero, kZero);
   return std::make_shared<const Start>(std::vector(logits.begin(), logits.end()), save(0));
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -65,9 +66,9 @@ class Step {
   /// The state of a row.
   virtual State save([[maybe_unused]] std::int64_t row) { return {}; }
 
-  /// Gives row i the state `states[i]`; there may be fewer or more rows than before. It costs
-  /// nothing where the row is in that state.
-  virtual void restore([[maybe_unused]] std::span<const State> states) {}
+  /// Gives row i the state `states[i]`, or leaves it in its own where there is nothing; there may
+  /// be fewer or more rows than before.
+  virtual void restore([[maybe_unused]] std::span<const std::optional<State>> states) {}
 
   /// The first step of all rows, of a step that can save. It leaves the rows as they may be.
   virtual std::shared_ptr<const Start> start();

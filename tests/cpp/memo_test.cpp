@@ -66,10 +66,12 @@ class SavedStep : public Step {
     return state;
   }
 
-  void restore(std::span<const State> states) override {
-    fed_.assign(states.size(), {});
+  void restore(std::span<const std::optional<State>> states) override {
+    fed_.resize(states.size());
     for (std::size_t row = 0; row < states.size(); ++row) {
-      for (const Written* step = states[row].get(); step != nullptr; step = step->before.get()) {
+      if (!states[row]) continue;
+      fed_[row].clear();
+      for (const Written* step = states[row]->get(); step != nullptr; step = step->before.get()) {
         std::memcpy(&fed_[row].emplace_back(), step->lines.data(), sizeof(std::int64_t));
       }
       std::ranges::reverse(fed_[row]);

@@ -71,7 +71,7 @@ TEST_CASE("a row goes on from any state, whatever row of whatever step was in it
     for (int turn = 0; turn < 60; ++turn) {
       Step& step = *steps[below(2)];
       std::vector<Ids> rows;
-      std::vector<State> states;
+      std::vector<std::optional<State>> states;
       for (std::size_t i = 0, count = 1 + below(9); i < count; ++i) {
         const Known& from = known[below(known.size())];
         rows.push_back(from.fed);
