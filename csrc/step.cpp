@@ -11,7 +11,7 @@ std::shared_ptr<const Start> Step::start() {
   constexpr std::array<std::int64_t, 1> kZero{0};
   restore(std::array{std::optional(State())});
   const auto logits = run(kZero, kZero);
-  return std::make_shared<const Start>(std::vector(logits.begin(), logits.end()), save(0));
+  return std::make_shared<const Start>(Start{{logits.begin(), logits.end()}, save(0)});
 }
 
 void Step::require_rows(std::int64_t rows) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "line.h"
@@ -18,6 +19,9 @@ struct Written;
 using State = std::shared_ptr<const Written>;
 
 struct Written {
+  Written(State before, std::int64_t steps, std::vector<Line> lines)
+      : before(std::move(before)), steps(steps), lines(std::move(lines)) {}
+
   State before;        // null, too, where `lines` are the whole state
   std::int64_t steps;  // how many the row has gone
   std::vector<Line> lines;
