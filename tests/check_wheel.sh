@@ -15,14 +15,16 @@ tools=$folder/tools/bin
 
 # Zig's clang links for any glibc, and its libc++ statically: a manylinux wheel without a container.
 # auditwheel names it for the oldest glibc that has all it asks for. Zig writes x86-64-v3 as x86_64_v3.
+# Debian's Python includes its pyconfig.h from beside its own headers; zig looks in no folder of the machine.
+beside=$(dirname "$("$tools/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')")
 cat >"$folder/c++" <<END
 #!/bin/bash
-exec "$tools/python" -m ziglang c++ -target $(uname -m)-linux-gnu.2.28 "\${@/-march=x86-64-/-march=x86_64_}"
+exec "$tools/python" -m ziglang c++ -target $(uname -m)-linux-gnu.2.28 -idirafter "$beside" "\${@/-march=x86-64-/-march=x86_64_}"
 END
 chmod +x "$folder/c++"
 
 # The sdist, then the wheel from it, in an environment with the declared build requirements alone.
-CXX="$folder/c++" "$tools/python" -m build -q --outdir "$folder/dist" "$here/.."
+CXX="$folder/c++" "$tools/python" -m build --outdir "$folder/dist" "$here/.."
 PATH="$tools:$PATH" auditwheel repair -w "$folder/wheels" "$folder"/dist/makemore-*.whl
 wheel=$(ls "$folder"/wheels/makemore-*manylinux*.whl)
 "$tools/twine" check --strict "$folder"/dist/*.tar.gz "$wheel"
