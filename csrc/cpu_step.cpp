@@ -9,8 +9,8 @@ namespace makemore {
 
 CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
                  std::span<const std::optional<std::int64_t>> time_axes)
-    : model_(std::move(model)) {
-  const auto& states = model_->states();
+    : OnnxStep(std::move(model)) {
+  const auto& states = onnx_model().states();
   if (time_axes.size() != states.size()) {
     throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
                         " states, the model has " + std::to_string(states.size()));
@@ -70,7 +70,7 @@ void CpuStep::reset(std::int64_t rows) {
 }
 
 void CpuStep::bind(std::size_t rows) {
-  const ort::Library& library = model_->library();
+  const ort::Library& library = onnx_model().library();
   const auto count = static_cast<std::int64_t>(rows);
   const auto add = [&](auto& memory, std::size_t size, std::vector<std::int64_t> shape, int type) {
     shape.insert(shape.begin(), count);
@@ -83,7 +83,7 @@ void CpuStep::bind(std::size_t rows) {
   outputs_ = {add(logits_, vocab, {vocab_size()}, ort::kFloat)};
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     Buffer& buffer = buffers_[i];
-    const StateTensor& state = model_->states()[i];
+    const StateTensor& state = onnx_model().states()[i];
     inputs_.push_back(add(buffer.now, buffer.row_bytes, state.shape, state.element_type));
     outputs_.push_back(buffer.in_place
                            ? inputs_.back()
@@ -99,10 +99,11 @@ std::span<const float> CpuStep::run(std::span<const std::int64_t> tokens,
   if (bound_ != rows_) bind(rows_);
   std::ranges::copy(tokens, tokens_.begin());
   std::ranges::copy(positions, positions_.begin());
-  const auto& in = model_->input_names();
-  const auto& out = model_->output_names();
-  model_->library().check("a step failed", ort::Run, model_->session(), nullptr, in.data(),
-                          inputs_.data(), in.size(), out.data(), out.size(), outputs_.data());
+  const auto& in = onnx_model().input_names();
+  const auto& out = onnx_model().output_names();
+  onnx_model().library().check("a step failed", ort::Run, onnx_model().session(), nullptr,
+                               in.data(), inputs_.data(), in.size(), out.data(), out.size(),
+                               outputs_.data());
   swap();
   for (std::size_t row = 0; row < rows_; ++row) {
     steps_[row] = positions[row] + 1;

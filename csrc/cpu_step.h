@@ -7,8 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "onnx_model.h"
-#include "step.h"
+#include "onnx_step.h"
 
 namespace makemore {
 
@@ -17,24 +16,21 @@ namespace makemore {
 /// A state is double-buffered, unless it has a time axis: such a cache is only added to (the step
 /// at position p writes slot p and leaves the others), so the next state is written over the last,
 /// and copying a row copies the slots in use and no more.
-class CpuStep : public Step {
+class CpuStep : public OnnxStep {
  public:
   /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. Throws
   /// ArtifactError where there is no such axis.
   CpuStep(std::shared_ptr<const OnnxModel> model,
           std::span<const std::optional<std::int64_t>> time_axes);
 
-  std::int64_t vocab_size() const override { return model_->vocab_size(); }
   void reset(std::int64_t rows) override;
   std::span<const float> run(std::span<const std::int64_t> tokens,
                              std::span<const std::int64_t> positions) override;
   void select(std::span<const std::int64_t> parents) override;
-  bool can_save() const override { return true; }
   bool is_stateless() const override { return buffers_.empty(); }
   std::size_t state_bytes() const override { return sizeof(Written) + step_bytes_; }
   State save(std::int64_t row) override;
   void restore(std::span<const std::optional<State>> states) override;
-  std::shared_ptr<const Start> start() override { return model_->start(*this); }
 
  private:
   /// Memory of one state: rows x (outer, slots, inner) bytes, slots being the time axis.
@@ -53,7 +49,6 @@ class CpuStep : public Step {
   void bind(std::size_t rows);
   void swap();
 
-  std::shared_ptr<const OnnxModel> model_;
   std::vector<Buffer> buffers_;
   bool in_place_ = false;       // whether any buffer is
   std::size_t step_bytes_ = 0;  // of all buffers

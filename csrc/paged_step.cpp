@@ -8,7 +8,7 @@
 namespace makemore {
 
 PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model)
-    : model_(std::move(model)), fused_(*model_->fused_step()) {}
+    : OnnxStep(std::move(model)), fused_(*onnx_model().fused_step()) {}
 
 std::size_t PagedStep::state_bytes() const {
   return sizeof(Written) + fused_.page_floats() * sizeof(float);

@@ -6,32 +6,27 @@
 #include <span>
 #include <vector>
 
-#include "onnx_model.h"
-#include "step.h"
+#include "onnx_step.h"
 
 namespace makemore {
 
 /// The step of a transformer that a kernel runs, without ONNX Runtime. What a row keeps of a
 /// position is a page of its own, which rows that began alike share: no row is ever copied.
-class PagedStep : public Step {
+class PagedStep : public OnnxStep {
  public:
   /// The model must have a fused step.
   explicit PagedStep(std::shared_ptr<const OnnxModel> model);
 
-  std::int64_t vocab_size() const override { return model_->vocab_size(); }
   void reset(std::int64_t rows) override;
   /// A row steps to the position after its last, or again to one that it has been at.
   std::span<const float> run(std::span<const std::int64_t> tokens,
                              std::span<const std::int64_t> positions) override;
   void select(std::span<const std::int64_t> parents) override;
-  bool can_save() const override { return true; }
   std::size_t state_bytes() const override;
   State save(std::int64_t row) override { return states_[static_cast<std::size_t>(row)]; }
   void restore(std::span<const std::optional<State>> states) override;
-  std::shared_ptr<const Start> start() override { return model_->start(*this); }
 
  private:
-  std::shared_ptr<const OnnxModel> model_;
   const fused::FusedStep& fused_;
   std::vector<State> states_;  // (rows,)
   std::vector<float*> pages_;  // (rows, T), those of a row's steps
