@@ -24,6 +24,7 @@ constexpr std::size_t kTileRows = kLanes == 8 ? 3 : 6;  // AVX2 has only 16 regi
 constexpr std::size_t kTileVectors = 4;
 constexpr std::size_t kPanel = kTileVectors * kLanes;
 constexpr std::size_t kChunkRows = 96;  // go through all layers together, their values in the cache
+constexpr std::size_t kWide = 1024;     // outputs that are not: fetched while their sums are made
 
 enum class Then { kStore, kAdd, kGelu };
 
@@ -67,6 +68,10 @@ void linear(const Linear& weight, const float* x, std::size_t rows, float* out, 
     const std::size_t vectors = (columns + kLanes - 1) / kLanes;
     for (std::size_t i = 0; i < tiles; ++i) {
       const std::size_t first = i * rows / tiles, end = (i + 1) * rows / tiles;
+      for (std::size_t row = first; row < end && weight.outputs >= kWide; ++row) {
+        float* line = out + row * weight.outputs + column;
+        for (std::size_t j = 0; j < columns; j += 16) __builtin_prefetch(line + j, 1, 3);
+      }
       kTiles[end - first - 1][vectors - 1](
           x + first * weight.inputs, weight.inputs, weight.panels + column * weight.inputs,
           weight.bias + column, out + first * weight.outputs + column, weight.outputs, columns,
