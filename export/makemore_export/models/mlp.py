@@ -45,7 +45,9 @@ class MLP(Model):
     recipe = Recipe(learning_rate=8e-3, weight_decay=0.01)
     block_size = None
     tables: Tensor | None
-    """What the hidden layer reads of each token in each place (context * V, H), once folded."""
+    """What the hidden layer reads of each token in each place (context * V, H), once folded; with
+    its bias in the last place.
+    """
 
     def __init__(self, config: MLPConfig, vocab_size: int) -> None:
         super().__init__()
@@ -76,7 +78,7 @@ class MLP(Model):
         places = size * torch.arange(self.config.context, device=token.device)
         reads = F.embedding(window + places, self.tables)  # (B, context, H)
         # Their sum as a product: that of ONNX Runtime has other bits in a batch of one.
-        read = (reads.new_ones(1, self.config.context) @ reads).squeeze(1) + self.hidden.bias
+        read = (reads.new_ones(1, self.config.context) @ reads).squeeze(1)
         return self._logits(read, x=None), window[:, 1:]
 
     @torch.no_grad()
@@ -84,6 +86,7 @@ class MLP(Model):
         if self.embedding.num_embeddings <= FEW_TOKENS and self.direct is None:
             weights = self.hidden.weight.view(-1, self.config.context, self.config.n_embd)
             tables = torch.einsum("vc,hpc->pvh", self.embedding.weight, weights)
+            tables[-1] += self.hidden.bias
             self.tables = tables.flatten(0, 1).contiguous()
 
     def _logits(self, read: Tensor, x: Tensor | None) -> Tensor:
