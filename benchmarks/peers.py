@@ -39,8 +39,8 @@ from peer.check import Truth
 from worker import Worker
 
 BATCH_SIZES = (32, 64, 128, 256, 512, 1_024, 2_048)
-MANY, MORE = 4_096, 100_000
-"""Strings a call; `MORE` of makemore and the fastest peer."""
+MANY = 4_096
+"""Strings a call."""
 SECONDS = 1.0
 """Of calls for one string, a round."""
 P50, P99 = "p50, us", "p99, us"
@@ -57,13 +57,16 @@ Row = dict[str, float | str]
 @click.option("-o", "out", type=click.Path(path_type=Path), help="Write JSON and a plot there.")
 @click.option("--only", multiple=True, type=click.Choice(list(PEERS)), help="These peers alone.")
 @click.option("--rounds", default=7, show_default=True)
-def main(artifacts: tuple[Path, ...], out: Path | None, only: tuple[str, ...], rounds: int) -> None:
+@click.option("--more", default=100_000, show_default=True, help="Strings of the largest calls.")
+def main(
+    artifacts: tuple[Path, ...], out: Path | None, only: tuple[str, ...], rounds: int, more: int
+) -> None:
     """Measures what samples from the models of ARTIFACTS, each with its run beside it."""
     torch.set_num_threads(1)
     names = [name for name in PEERS if not only or name in only or name == OURS]
     models = {}
     for artifact in artifacts:
-        models[artifact.name] = found = compare(artifact, names, rounds)
+        models[artifact.name] = found = compare(artifact, names, rounds, more)
         print(f"\n{artifact.name}, one name a call\n")
         show(found["one"])
         print(f"\n{artifact.name}, many names a call\n")
@@ -76,7 +79,7 @@ def main(artifacts: tuple[Path, ...], out: Path | None, only: tuple[str, ...], r
         draw(models, out.with_suffix(".png"))
 
 
-def compare(artifact: Path, names: Iterable[str], rounds: int) -> dict[str, Any]:
+def compare(artifact: Path, names: Iterable[str], rounds: int, more: int) -> dict[str, Any]:
     """The figures of one model, and how busy the machine was."""
     truth = Truth(Source(artifact))
     load = [os.getloadavg()[0]]
@@ -92,7 +95,7 @@ def compare(artifact: Path, names: Iterable[str], rounds: int) -> dict[str, Any]
             refused[name] = str(reason)
     seeds = count(1_000_000, 1_000_000)
     one = one_name(workers, seeds, rounds)
-    many = many_names(workers, seeds, rounds)
+    many = many_names(workers, seeds, rounds, more)
     for worker in workers.values():
         worker.close()
     load.append(os.getloadavg()[0])
@@ -131,9 +134,9 @@ def one_name(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list
     return sorted(rows, key=lambda row: (row["peer"] not in {OURS, COLD}, row[P50]))
 
 
-def many_names(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list[Row]:
+def many_names(workers: dict[str, Worker], seeds: count[int], rounds: int, more: int) -> list[Row]:
     """A row for each peer: ours, then the others by their rate of `MANY` strings; with the rates of
-    `MORE` strings, which are too many to be remembered, for ours and the fastest of the others.
+    `more` strings, too many to be remembered, for ours and the fastest of the others.
     """
     rows: dict[str, Row] = {name: {"peer": name} for name in workers}
 
@@ -159,7 +162,7 @@ def many_names(workers: dict[str, Worker], seeds: count[int], rounds: int) -> li
     fastest = {name: int(rows[name][batch_of(MANY)]) for name in others[:1]}
     # More strings fill a larger batch.
     larger = {name: [size, 2 * size, 4 * size] for name, size in fastest.items()}
-    add(MORE, {OURS: BATCH_SIZES} | larger)
+    add(more, {OURS: BATCH_SIZES} | larger)
     return [rows[name] for name in (*ours, *others)]
 
 
