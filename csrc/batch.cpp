@@ -21,6 +21,8 @@ Batch::Batch(const DecodeRequest& request, std::int64_t vocab_size)
 Batch::Batch(const DecodeRequest& request, std::int64_t vocab_size,
              std::span<const std::int64_t> rows)
     : Batch(request, vocab_size) {
+  members_.reserve(rows.size());
+  endings_.reserve(rows.size());
   for (const std::int64_t row : rows) members_.push_back({row, kStop});
   waiting_.emplace_back().end = members_.size();
 }
@@ -189,6 +191,7 @@ std::vector<Batch> Batch::split(std::size_t count) {
       moved.end = part.members_.size();
     }
     part.fresh_ = part.waiting_.size();
+    part.endings_.reserve(part.members_.size());
     left -= part.members_.size();
   }
   waiting_.clear();

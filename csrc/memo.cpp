@@ -1,8 +1,15 @@
 #include "memo.h"
 
 #include <algorithm>
+#include <array>
 
 namespace makemore {
+namespace {
+
+/// Nodes that were met oftener are not told apart.
+constexpr std::uint32_t kOften = 8;
+
+}  // namespace
 
 Memo::Memo(Step& step) : step_(step), vocab_size_(static_cast<std::size_t>(step.vocab_size())) {}
 
@@ -26,17 +33,26 @@ std::size_t Memo::node_bytes() const {
   return token * vocab_size_ + sizeof(Facts) + step_.state_bytes();
 }
 
-/// Whoever came by a node came by its parent, so what is kept is a tree again. Everything is
-/// forgotten where that would not be half, or prefixes are merged.
+/// Keeps the start and what was met most often, three quarters of the limit at most. Where that was
+/// often, counts are halved, so that what was common long ago gives way: Einziger et al. (2017),
+/// TinyLFU: A Highly Efficient Cache Admission Policy, section 3.3. Whoever came by a node came by
+/// its parent, so what is kept is a tree again. Everything is forgotten where prefixes are merged.
 void Memo::forget_rare() {
+  std::array<std::size_t, kOften + 1> count{};  // of nodes by how often they were met
+  for (Facts& facts : facts_) {
+    facts.met = facts.known ? std::min(facts.met, kOften) : 0;
+    ++count[facts.met];
+  }
+  std::uint32_t least = kOften + 1;
+  std::size_t left = kLimit / 4 * 3 / node_bytes();
+  while (least > 1 && count[least - 1] < left) left -= count[--least];
+  if (least > kOften || step_.is_stateless()) return forget();
+
   std::vector<Node> moved(facts_.size(), kNone);
   std::size_t kept = 0;
-  for (std::size_t i = 0; i < facts_.size() && !step_.is_stateless(); ++i) {
-    const Facts& facts = facts_[i];
-    if (!facts.known || (i > 0 && facts.met < 2)) continue;
-    moved[i] = static_cast<Node>(kept++);
+  for (std::size_t i = 0; i < facts_.size(); ++i) {
+    if (i == 0 || facts_[i].met >= least) moved[i] = static_cast<Node>(kept++);
   }
-  if (kept == 0 || kept * node_bytes() > kLimit / 2) return forget();
   const auto move_row = [&](auto& table, std::size_t from, std::size_t to) {
     std::copy_n(&table[from * vocab_size_], vocab_size_, &table[to * vocab_size_]);
   };
@@ -46,7 +62,7 @@ void Memo::forget_rare() {
     if (to != i) facts_[to] = std::move(facts_[i]);
     Facts& facts = facts_[to];
     if (facts.parent != kNone) facts.parent = moved[index(facts.parent)];
-    facts.met = 0;
+    if (least > kOften / 2) facts.met /= 2;
     move_row(logits_, i, to);
     move_row(cumulative_, i, to);
     move_row(children_, i, to);

@@ -21,7 +21,7 @@ class Memo {
  public:
   using Node = std::int32_t;
 
-  /// Bytes past which, before the next strings are begun, all is forgotten that was met only once.
+  /// Bytes past which, before the next strings are begun, what was met least is forgotten.
   static constexpr std::size_t kLimit = std::size_t{64} << 20;
 
   /// The step must outlive the memo, and be able to save its rows.
@@ -64,7 +64,7 @@ class Memo {
     std::int64_t token, position;  // what the step was fed last, and where
     Node parent;
     bool known = false;
-    std::uint32_t met = 0;       // how often strings came by, since nodes were last forgotten
+    std::uint32_t met = 0;       // how often strings came by, lately
     std::uint64_t prepared = 0;  // the options that the distribution is for, by number
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is asked for
     State state;                 // once it is known

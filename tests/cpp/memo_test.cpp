@@ -208,6 +208,23 @@ TEST_CASE("when room is short, what strings came by more than once is kept") {
   CHECK(step.rows_run > before);  // met once
 }
 
+TEST_CASE("what was common long ago gives way to what is common now") {
+  SavedStep step;
+  Worker worker(step);
+  const auto runs_for = [&](const DecodeRequest& request) {
+    const std::int64_t before = step.rows_run;
+    decode_on(worker, request);
+    return step.rows_run - before;
+  };
+  const std::int64_t nodes = runs_for(request_of(20, 0));
+  step.padding = Memo::kLimit / static_cast<std::size_t>(3 * nodes);
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    for (int i = 0; i < 10; ++i) runs_for(request_of(20, seed));
+    CHECK(runs_for(request_of(20, seed)) == 0);
+  }
+  CHECK(runs_for(request_of(20, 0)) > nodes / 2);
+}
+
 TEST_CASE("what would take too much memory is decoded all the same, and forgotten") {
   SavedStep step;
   step.padding = Memo::kLimit / 100;
