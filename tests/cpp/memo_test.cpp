@@ -169,12 +169,13 @@ TEST_CASE("many rows are a tree: no prefix is run twice, and steps are full") {
     std::vector<Worker*> pointers;
     for (SavedStep& step : steps) pointers.push_back(&workers.emplace_back(step));
     check_same(decode(pointers, request, [] {}), expected);
-    std::int64_t rows_run = 0, runs = 0;
-    for (const SavedStep& step : steps) {
-      CHECK(step.most_rows == 32);
+    std::int64_t rows_run = 0, runs = 0, most_rows = 0;
+    for (const SavedStep& step : steps) {  // a thread that starts late may find nothing to do
+      most_rows = std::max(most_rows, step.most_rows);
       rows_run += step.rows_run;
       runs += step.runs;
     }
+    CHECK(most_rows == 32);
     CHECK(rows_run == std::ssize(prefixes));
     if (count == 1) CHECK(runs <= rows_run / 32 + 2 * request.max_length);
   }
