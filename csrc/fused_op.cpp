@@ -70,10 +70,6 @@ std::vector<std::string> names_of(const ort::Library& library, const ort::OrtKer
   return names;
 }
 
-ort::OrtStatus* failure(const ort::Library& library, const std::exception& error) {
-  return library.call(ort::CreateStatus, static_cast<int>(ort::kFail), error.what());
-}
-
 }  // namespace
 
 /// A node of a session that runs the kernel.
@@ -131,7 +127,7 @@ ort::OrtStatus* FusedOp::Node::compute(void* node, ort::OrtKernelContext* contex
     self->compute(context);
     return nullptr;
   } catch (const std::exception& error) {
-    return failure(self->library_, error);
+    return self->library_.call(ort::CreateStatus, static_cast<int>(ort::kFail), error.what());
   }
 }
 
@@ -244,7 +240,7 @@ ort::OrtStatus* FusedOp::create(const ort::OrtKernelInfo* info, void** node) con
     return nullptr;
   } catch (const std::exception& error) {
     declined_ = true;
-    return failure(*library_, error);
+    return library_->call(ort::CreateStatus, static_cast<int>(ort::kFail), error.what());
   }
 }
 

@@ -9,6 +9,9 @@ namespace {
 /// Nodes that were met oftener are not told apart.
 constexpr std::uint32_t kOften = 8;
 
+/// Counts are halved every so many times that something is forgotten.
+constexpr std::uint64_t kPeriod = 8;
+
 }  // namespace
 
 Memo::Memo(Step& step) : step_(step), vocab_size_(static_cast<std::size_t>(step.vocab_size())) {}
@@ -33,11 +36,12 @@ std::size_t Memo::node_bytes() const {
   return token * vocab_size_ + sizeof(Facts) + step_.state_bytes();
 }
 
-/// Keeps the start and what was met most often, three quarters of the limit at most. Where that was
-/// often, counts are halved, so that what was common long ago gives way: Einziger et al. (2017),
+/// Keeps the start and what was met most often, three quarters of the limit at most. Counts are
+/// halved now and then, so that what was common long ago gives way: Einziger et al. (2017),
 /// TinyLFU: A Highly Efficient Cache Admission Policy, section 3.3. Whoever came by a node came by
 /// its parent, so what is kept is a tree again. Everything is forgotten where prefixes are merged.
 void Memo::forget_rare() {
+  ++forgotten_;
   std::array<std::size_t, kOften + 1> count{};  // of nodes by how often they were met
   for (Facts& facts : facts_) {
     facts.met = facts.known ? std::min(facts.met, kOften) : 0;
@@ -62,7 +66,7 @@ void Memo::forget_rare() {
     if (to != i) facts_[to] = std::move(facts_[i]);
     Facts& facts = facts_[to];
     if (facts.parent != kNone) facts.parent = moved[index(facts.parent)];
-    if (least > kOften / 2) facts.met /= 2;
+    if (forgotten_ % kPeriod == 0) facts.met /= 2;
     move_row(logits_, i, to);
     move_row(cumulative_, i, to);
     move_row(children_, i, to);

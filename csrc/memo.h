@@ -85,6 +85,7 @@ class Memo {
   Step& step_;
   std::size_t vocab_size_;
   std::uint64_t options_number_ = 0;
+  std::uint64_t forgotten_ = 0;  // how often something was
   ChooseOptions options_;
   std::optional<Chooser> chooser_;
   std::vector<Facts> facts_;        // parents before their children

@@ -217,13 +217,16 @@ TEST_CASE("what was common long ago gives way to what is common now") {
     decode_on(worker, request);
     return step.rows_run - before;
   };
-  const std::int64_t nodes = runs_for(request_of(20, 0));
-  step.padding = Memo::kLimit / static_cast<std::size_t>(3 * nodes);
-  for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    for (int i = 0; i < 10; ++i) runs_for(request_of(20, seed));
-    CHECK(runs_for(request_of(20, seed)) == 0);
+  const auto then = request_of(20, 0), now = request_of(20, 1);
+  const std::int64_t nodes = runs_for(then);
+  step.padding = Memo::kLimit / static_cast<std::size_t>(2 * nodes);  // not of both and others
+  for (int i = 0; i < 20; ++i) runs_for(then);
+  for (std::uint64_t other = 100; other < 140; ++other) {
+    runs_for(request_of(20, other));
+    for (int i = 0; i < 6; ++i) runs_for(now);
   }
-  CHECK(runs_for(request_of(20, 0)) > nodes / 2);
+  CHECK(runs_for(now) == 0);
+  CHECK(runs_for(then) > 0);
 }
 
 TEST_CASE("what would take too much memory is decoded all the same, and forgotten") {
