@@ -145,7 +145,7 @@ void DeviceDecoder::end(Row& row, double log_prob, bool stopped) {
 
 void DeviceDecoder::nothing_to_choose() const {
   constexpr auto kNothing =
-      "no token is remaining to choose: what is not excluded has probability 0";
+      "no token is left to choose: what is not excluded has probability 0";
   if (request_.sampling.mask.empty()) throw ArtifactError(kNothing);
   throw OptionError(kNothing);
 }
