@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 import torch
 from makemore.errors import OptionError
-from makemore_export.data import Strings
-from makemore_export.descent import Descent, rate
-from makemore_export.epochs import Epochs
-from makemore_export.recipe import Recipe
-from makemore_export.training import initial_model
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.length_bucketing import LengthBuckets
+from makemore_export.models.recipe import Recipe
+from makemore_export.training.loop import initial_model
+from makemore_export.training.optimizer_step import OptimizerStep, rate
 from small_runs import planned
 
 PLAIN = {"optimizer": "sgd", "weight_decay": 0.0, "clip": 0.0, "average": 0.0}
@@ -21,12 +21,12 @@ NESTEROV = 1.9  # the first step of momentum 0.9, in steps of the gradient
 def one_step(learning_rate=0.1, penalty=None, **options):
     """What one step adds to the weights, by name; and the weights and strings before it."""
     run, parts = planned(**options)
-    strings = Strings(parts["train"], run.vocabulary)
+    strings = EncodedStrings(parts["train"], run.vocabulary)
     model = initial_model(run)
     if penalty:
         model.penalty = partial(penalty, model)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
-    Descent(model, run, strings).step(1, learning_rate)
+    OptimizerStep(model, run, strings).step(1, learning_rate)
     moves = {name: weight.detach() - before[name] for name, weight in model.named_parameters()}
     return moves, before, parts["train"]
 
@@ -36,7 +36,9 @@ def gradient(batch_size, penalty=None):
     run, parts = planned()
     lines = parts["train"]
     model = initial_model(run)
-    rows = Epochs(Strings(lines, run.vocabulary).lengths.numpy() + 1, batch_size, run.seed).rows(1)
+    rows = LengthBuckets(
+        EncodedStrings(lines, run.vocabulary).lengths.numpy() + 1, batch_size, run.seed
+    ).rows(1)
     loss = torch.zeros(())
     for row in rows:
         ids = run.vocabulary.encode(lines[row])
@@ -116,9 +118,9 @@ def test_bfloat16_is_near_float32_and_not_the_same():
 
 def test_bfloat16_is_refused_where_it_cannot_be_had():
     run, parts = planned(precision="bfloat16")
-    strings = Strings(parts["train"], run.vocabulary, "meta")
+    strings = EncodedStrings(parts["train"], run.vocabulary, "meta")
     with pytest.raises(OptionError, match="precision bfloat16 is for cpu and cuda, not for device"):
-        Descent(initial_model(run, "meta"), run, strings)
+        OptimizerStep(initial_model(run, "meta"), run, strings)
 
 
 def test_a_compiled_model_takes_the_same_steps(monkeypatch):

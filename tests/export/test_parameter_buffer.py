@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from makemore_export.flat import flatten
+from makemore_export.training.parameter_buffer import flatten
 from torch import nn
 
 

@@ -10,17 +10,17 @@ from typing import Any, TypeGuard
 import click
 import makemore
 import msgspec
-from makemore.command import Command
+from makemore.commands.command import Command
 from makemore.errors import OptionError
 
-from makemore_export import distributed
-from makemore_export.checkpoint import Checkpoint, RunFolder
-from makemore_export.export import FILES, check_target, export, read_source
-from makemore_export.model_card import Report, quality
-from makemore_export.plan import lines_of
-from makemore_export.run_options import run_options
-from makemore_export.run_training import run_training
-from makemore_export.verification import ExportError
+from makemore_export.commands.run_options import run_options
+from makemore_export.commands.run_training import run_training
+from makemore_export.packing.artifact_folder import FILES, check_target, export
+from makemore_export.packing.model_card import Report, quality
+from makemore_export.packing.verification import ExportError
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
+from makemore_export.runs.run_text import lines_of
+from makemore_export.training import distributed
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):

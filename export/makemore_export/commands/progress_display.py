@@ -9,15 +9,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from makemore_export.checkpoint import Run
-from makemore_export.data import Text
+from makemore_export.data.text import Text
 from makemore_export.models import Model
-from makemore_export.records import Evaluation, Start
+from makemore_export.runs.checkpoint import Run
+from makemore_export.runs.records import Evaluation, Start
 
 _FIRST_LOSS_OFF = 0.05  # nats from ln V that an initialisation may be
 
 
-class Screen:
+class ProgressDisplay:
     """A context in which to show lines and how many of `total` steps are done, if at all."""
 
     def __init__(self, total: int, done: int = 0, *, silent: bool = False) -> None:
@@ -34,7 +34,7 @@ class Screen:
         )
         self._task = self._bar.add_task("training", total=total, completed=done)
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> ProgressDisplay:
         self._bar.start()
         return self
 

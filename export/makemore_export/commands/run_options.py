@@ -12,12 +12,13 @@ from makemore.errors import DataError, OptionError
 from makemore.vocabulary import VOCABULARIES, WORDS, Level
 from msgspec import inspect
 
-from makemore_export.checkpoint import Run
-from makemore_export.data import Text, parse_split
+from makemore_export.data.splits import parse_split
+from makemore_export.data.text import Text
 from makemore_export.models import MODELS
-from makemore_export.plan import flag, options_of, plan
-from makemore_export.presets import PRESETS
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs.checkpoint import Run
+from makemore_export.training.plan import flag, options_of, plan
+from makemore_export.training.presets import PRESETS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PRESET, _SPLIT, _SEED = "fast", "80/10/10", 1

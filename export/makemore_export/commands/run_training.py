@@ -11,22 +11,29 @@ from typing import Any, NamedTuple
 
 import click
 import torch
-from makemore.command import INTERRUPTED
+from makemore.commands.command import INTERRUPTED
 from makemore.errors import OptionError
 from msgspec.structs import replace
 
-from makemore_export import checkpoint, distributed
-from makemore_export.checkpoint import Checkpoint, Progress, Run, RunFolder
-from makemore_export.data import Strings, Text, read_text
-from makemore_export.eager import describe, eager_sampler
+from makemore_export.commands.progress_display import (
+    ProgressDisplay,
+    evaluation_line,
+    start_line,
+    summary,
+)
+from makemore_export.commands.run_options import planned
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.text import Text, read_text
+from makemore_export.evaluation.novelty import measure
 from makemore_export.models import Model
-from makemore_export.novelty import measure
-from makemore_export.plan import differences
-from makemore_export.records import Evaluation, Record, Start, Step
-from makemore_export.run_options import planned
-from makemore_export.screen import Screen, evaluation_line, start_line, summary
-from makemore_export.tensorboard import Scalars
-from makemore_export.training import initial_model, train
+from makemore_export.packing.eager import describe, eager_sampler
+from makemore_export.runs import checkpoint
+from makemore_export.runs.checkpoint import Checkpoint, Progress, Run, RunFolder
+from makemore_export.runs.records import Evaluation, Record, Start, Step
+from makemore_export.training import distributed
+from makemore_export.training.loop import initial_model, train
+from makemore_export.training.plan import differences
+from makemore_export.training.tensorboard import Scalars
 
 _SAMPLES = 8  # shown at each evaluation
 
@@ -37,7 +44,7 @@ class Job(NamedTuple):
     text: Text
     run: Run
     lines: dict[str, list[str]]
-    parts: dict[str, Strings]
+    parts: dict[str, EncodedStrings]
     model: Model
     device: str
 
@@ -64,7 +71,7 @@ def plan_job(
     if start and (other := differences(start.run, run)):
         raise OptionError(f"{folder.path}: holds another run: {'; '.join(other)}")
     vocabulary = run.vocabulary
-    strings = {part: Strings(of_part, vocabulary, device) for part, of_part in lines.items()}
+    strings = {part: EncodedStrings(of_part, vocabulary, device) for part, of_part in lines.items()}
     return Job(contents, run, lines, strings, initial_model(run, device), device)
 
 
@@ -99,19 +106,21 @@ def run_training(
     records = train(job.model, run, job.parts, folder, start)
     scalars = Scalars(folder.path / "tensorboard") if tensorboard and first else None
     with (
-        Screen(_steps(run), start.progress.step if start else 0, silent=not first) as screen,
+        ProgressDisplay(
+            _steps(run), start.progress.step if start else 0, silent=not first
+        ) as display,
         _interrupts() as interrupted,
         scalars or nullcontext(),
     ):
-        screen.show(summary(job.text, run, job.model, job.device))
+        display.show(summary(job.text, run, job.model, job.device))
         for record in records:
             if scalars and not isinstance(record, Step):
                 scalars.add(record)
             if first:
-                _show(screen, record, job)
+                _show(display, record, job)
             if distributed.anywhere(interrupted()):
                 records.close()
-                screen.show(f"interrupted; to go on: {again}")
+                display.show(f"interrupted; to go on: {again}")
                 raise click.exceptions.Exit(INTERRUPTED)
     best = checkpoint.load(folder.best)
     return best if best.progress.novelty or not first else _with_novelty(best, job, folder)
@@ -125,19 +134,19 @@ def _steps(run: Run) -> int:
     return sum(recipe["max_steps"] for recipe in recipes if recipe)
 
 
-def _show(screen: Screen, record: Step | Record, job: Job) -> None:
+def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
     name = "" if record.model == job.run.model else f"{record.model}: "  # of a part of a blend
     if isinstance(record, Start):
-        screen.show(name + start_line(record))
+        display.show(name + start_line(record))
         return
     finished = isinstance(record, Evaluation) and record.finished
     if not finished:
-        screen.advance()
+        display.advance()
     if isinstance(record, Evaluation):
-        screen.show(name + evaluation_line(record))
+        display.show(name + evaluation_line(record))
         if not name:
             between = "\n  " if job.run.level == "word" else ", "
-            screen.show("  " + between.join(_samples(record, job)))
+            display.show("  " + between.join(_samples(record, job)))
 
 
 def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:

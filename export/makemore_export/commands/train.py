@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
-from makemore.command import Command
+from makemore.commands.command import Command
 from makemore.errors import OptionError
 
-from makemore_export import distributed
-from makemore_export.checkpoint import RunFolder
-from makemore_export.find_lr import keep, suggestion, sweep
-from makemore_export.run_options import run_options
-from makemore_export.run_training import find_device, plan_job, run_training
+from makemore_export.commands.find_lr import find_learning_rate
+from makemore_export.commands.run_options import run_options
+from makemore_export.commands.run_training import find_device, run_training
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.training import distributed
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,13 +25,6 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     steps: int
     losses: dict[str, float | None]
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """The `--json` result of `--find-lr`: its suggestion, and where the sweep and its plot are."""
-
-    learning_rate: float
-    files: list[str]
 
 
 @click.command(cls=Command)
@@ -62,13 +54,13 @@ def main(
     The run folder holds last.safetensors (to resume), best.safetensors (for mm-export) and
     log.jsonl. Ctrl-C saves the last checkpoint and exits with 130; a bad input exits with 2.
 
-    On several CPUs or GPUs: torchrun --nproc-per-node 2 -m makemore_export.train_command ...
+    On several CPUs or GPUs: torchrun --nproc-per-node 2 -m makemore_export.commands.train ...
     """
     options["device"] = find_device(options["device"])
     if find_lr:
         if resume:
             raise OptionError("--find-lr is for new weights: it does not go with --resume")
-        _find_lr(text, out, options, as_json=as_json)
+        find_learning_rate(text, out, options, as_json=as_json)
         return
     folder = RunFolder(out)
     start = folder.latest()
@@ -90,25 +82,6 @@ def main(
                 losses=best.progress.losses,
             )
             click.echo(msgspec.json.encode(result) if as_json else f"mm-export {out} -o ARTIFACT")
-
-
-def _find_lr(text: Path | None, out: Path, options: Mapping[str, Any], *, as_json: bool) -> None:
-    """Sweeps the learning rate on new weights; nothing of the run is kept but the sweep."""
-    distributed.refuse("--find-lr")
-    job = plan_job(text, RunFolder(out), None, options, None)
-    if job.run.recipe is None:
-        raise OptionError(f"--find-lr does not apply to model {job.run.model}: it has no one rate")
-    trials = list(sweep(job.model, job.run, job.parts["train"]))
-    best = suggestion(trials)
-    files = keep(out, trials, best)
-    if len(files) == 1:
-        click.echo("for a plot of the sweep: pip install matplotlib", err=True)
-    highest = trials[-1].learning_rate
-    click.echo(
-        f"rates up to {highest:.2g} in {len(trials)} steps: {', '.join(map(str, files))}", err=True
-    )
-    found = Found(learning_rate=best, files=[str(file) for file in files])
-    click.echo(msgspec.json.encode(found) if as_json else f"--learning-rate {best:.2g}")
 
 
 if __name__ == "__main__":

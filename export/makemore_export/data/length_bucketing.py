@@ -8,7 +8,7 @@ import numpy.typing as npt
 BUCKET = 32
 
 
-class Epochs:
+class LengthBuckets:
     """Batches of strings of like lengths, so that little is padding; each string once an epoch.
 
     An epoch shuffles the strings, sorts `bucket` batches' worth of them at a time by length, equal

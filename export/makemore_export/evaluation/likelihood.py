@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from makemore_export.data import PADDING, Strings
+from makemore_export.data.encoded_strings import PADDING, EncodedStrings
 from makemore_export.models import Model
 
 
-def mean_nll(model: Model, strings: Strings) -> float:
+def mean_nll(model: Model, strings: EncodedStrings) -> float:
     """Mean negative log-likelihood in nats per token, stops counted, summed in double.
 
     Infinite where the model gives some token no probability at all. Leaves it in eval mode.
@@ -21,7 +21,7 @@ def mean_nll(model: Model, strings: Strings) -> float:
 
 
 @torch.inference_mode()
-def log_likelihoods(model: Model, strings: Strings) -> Tensor:
+def log_likelihoods(model: Model, strings: EncodedStrings) -> Tensor:
     """What the model gave to each token and stop: natural logs, float64 (N,) on the CPU.
 
     The order depends on the strings alone. Leaves the model in eval mode.

@@ -7,52 +7,30 @@ import math
 import shutil
 from collections.abc import Sequence
 from copy import deepcopy
-from itertools import accumulate, takewhile
 from pathlib import Path
 
 import msgspec
-import torch
-from makemore import Sample, Sampler
-from makemore._core import coin
-from makemore.artifact import Artifact, Golden, Precision
+from makemore.artifact import Artifact
 from makemore.errors import OptionError
-from makemore.vocabulary import STOP
 from msgspec.structs import replace
 
-from makemore_export import checkpoint
-from makemore_export.atomic import beside, replace_folder
-from makemore_export.checkpoint import Checkpoint, CheckpointError, Run, RunFolder
-from makemore_export.data import Strings, split
-from makemore_export.eager import describe, eager_sampler
-from makemore_export.evaluation import mean_nll
-from makemore_export.model_card import Report, model_card
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.splits import split
+from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import Model
-from makemore_export.onnx_export import to_onnx
-from makemore_export.step_module import StepModule
-from makemore_export.torchscript_export import to_torchscript
-from makemore_export.verification import Verification, verify
+from makemore_export.packing.eager import describe
+from makemore_export.packing.golden_samples import golden_samples
+from makemore_export.packing.model_card import Report, model_card
+from makemore_export.packing.onnx_export import to_onnx
+from makemore_export.packing.step_module import StepModule
+from makemore_export.packing.torchscript_export import to_torchscript
+from makemore_export.packing.verification import Verification, verify
+from makemore_export.runs.atomic_files import beside, replace_folder
+from makemore_export.runs.checkpoint import Checkpoint, Run
 
 MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
 FILES = frozenset({*MODEL_FILES, "README.md", "report.json"})
 """What an artifact's folder holds, and nothing else."""
-
-_GOLDEN_SEEDS = 8
-_GOLDEN_SAMPLES = 32
-_GOLDEN_TOKENS = 1024
-
-# Engines round otherwise, and in float16 so much that the CDFs of two of them were up to 0.0014
-# apart; coins are to keep farther from every step than that.
-_MARGIN: dict[Precision, float] = {"float32": 1e-6, "float16": 2e-3}
-
-
-def read_source(source: Path) -> Checkpoint:
-    """The checkpoint at `source`, or the best of a run folder; `CheckpointError` without one."""
-    if not source.is_dir():
-        return checkpoint.load(source)
-    best = RunFolder(source).best
-    if not best.exists():
-        raise CheckpointError(f"{source}: not a run that was evaluated once: no {best.name}")
-    return checkpoint.load(best)
 
 
 def check_target(out: Path) -> None:
@@ -88,7 +66,7 @@ def export(
     model.eval()
     exported = deepcopy(model).half() if half else model
     artifact = describe(source.run, source.progress, exported)
-    artifact = replace(artifact, golden=_golden(exported, artifact))
+    artifact = replace(artifact, golden=golden_samples(exported, artifact))
     prepared = beside(target)
     shutil.rmtree(prepared, ignore_errors=True)
     prepared.mkdir(parents=True)
@@ -110,44 +88,6 @@ def export(
     return report
 
 
-def _golden(model: Model, artifact: Artifact) -> Golden:
-    """Samples that every engine should give again, though no two agree on the last bits of a logit:
-    of a few seeds, the one with the most whose coins keep clear of where another token would be
-    chosen, and of those where they keep farthest.
-    """
-    sampler = eager_sampler(model, artifact)
-    tried = [_clear(model, sampler, seed) for seed in range(_GOLDEN_SEEDS)]
-    return max(tried, key=lambda found: found[:2])[-1]
-
-
-def _clear(model: Model, sampler: Sampler, seed: int) -> tuple[int, float, Golden]:
-    """How many of the first samples of a seed keep clear, by how much all do, and those."""
-    mask = sampler.vocabulary.mask()
-    samples = _few(sampler.sample_ids(_GOLDEN_SAMPLES, seed=seed))
-    margins = [_margin(model, mask, sample) for sample in samples]
-    margins = [*takewhile(lambda margin: margin > _MARGIN[model.precision], margins)]
-    strings = tuple(sample.text for sample in samples[: len(margins)])
-    return len(strings), min(margins, default=0.0), Golden(seed=seed, strings=strings)
-
-
-def _few(samples: list[Sample]) -> list[Sample]:
-    """The first samples, up to `_GOLDEN_TOKENS` in all: each coin may be the one missed."""
-    ends = accumulate(len(sample.ids) + 1 for sample in samples)
-    return samples[: max(1, sum(end <= _GOLDEN_TOKENS for end in ends))]
-
-
-@torch.inference_mode()
-def _margin(model: Model, mask: Sequence[int], sample: Sample) -> float:
-    """Least distance of the coins of a sample to the steps of the CDFs they were thrown at."""
-    said = [STOP, *sample.ids.tolist()]
-    thrown = len(said) if sample.finish_reason == "stop" else len(said) - 1
-    logits = model(torch.tensor([said[:thrown]]))[0]  # (thrown, V)
-    logits[:, mask] = -torch.inf
-    steps = logits.double().softmax(-1).cumsum(-1)
-    coins = [coin(sample.seed, sample.row, position) for position in range(thrown)]
-    return float((steps - torch.tensor(coins, dtype=torch.float64)[:, None]).abs().min())
-
-
 def _write(
     folder: Path, step: StepModule, artifact: Artifact, model: Model
 ) -> tuple[dict[str, str], tuple[Verification, ...]]:
@@ -165,7 +105,7 @@ def _held_out(model: Model, run: Run, lines: Sequence[str]) -> dict[str, float |
     """The loss of the last part of the split, by its name; None if infinite."""
     parts = split(lines, run.split, run.seed, keep_duplicates=run.keep_duplicates)
     name, held_out = [*parts.items()][-1]
-    loss = mean_nll(model, Strings(held_out, run.vocabulary))
+    loss = mean_nll(model, EncodedStrings(held_out, run.vocabulary))
     return {name: loss if math.isfinite(loss) else None}
 
 

@@ -6,11 +6,11 @@ from importlib.metadata import version
 
 from makemore import Sampler
 from makemore.artifact import Artifact, Golden, ModelInfo, TrainingInfo
-from makemore.torch_step import TorchStep
+from makemore.runtime.torch_step import TorchStep
 
-from makemore_export.checkpoint import Progress, Run
 from makemore_export.models import Model
-from makemore_export.step_module import StepModule
+from makemore_export.packing.step_module import StepModule
+from makemore_export.runs.checkpoint import Progress, Run
 
 _PACKAGES = ("makemore", "torch", "onnx", "onnxscript")
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import msgspec
 from makemore.artifact import Artifact
 
-from makemore_export.evaluation import bits, perplexity
-from makemore_export.novelty import Novelty
-from makemore_export.verification import Verification
+from makemore_export.evaluation.likelihood import bits, perplexity
+from makemore_export.evaluation.novelty import Novelty
+from makemore_export.packing.verification import Verification
 
 _SAMPLES = 10
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnxscript import opset20
 
 from makemore_export.models.model import StepFunction
-from makemore_export.step_module import INPUTS, StepModule
+from makemore_export.packing.step_module import INPUTS, StepModule
 
 OPSET = 20
 """The newest opset that onnxruntime 1.20, the oldest supported, runs in full."""

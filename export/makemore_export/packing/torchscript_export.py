@@ -9,7 +9,7 @@ import zipfile
 import torch
 from makemore.artifact import METADATA_KEY, Artifact
 
-from makemore_export.step_module import StepModule
+from makemore_export.packing.step_module import StepModule
 
 
 def to_torchscript(step: StepModule, artifact: Artifact) -> bytes:

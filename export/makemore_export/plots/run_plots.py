@@ -10,22 +10,26 @@ import msgspec
 from makemore.errors import OptionError
 from matplotlib.figure import Figure
 
-from makemore_export.checkpoint import Checkpoint, CheckpointError, Run, RunFolder
-from makemore_export.data import Strings
-from makemore_export.eager import describe, eager_sampler
-from makemore_export.export import read_source
-from makemore_export.find_lr import Trial, suggestion
+from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models import Blend, Model
 from makemore_export.models.transformer import Transformer
-from makemore_export.plan import lines_of
+from makemore_export.packing.eager import describe, eager_sampler
+from makemore_export.plots.activations import (
+    activation_plot,
+    activations,
+    attention,
+    attention_plot,
+)
 from makemore_export.plots.counts import bigram_counts, bigram_plot, most_frequent
 from makemore_export.plots.curves import learning_rate_plot, loss_plot
 from makemore_export.plots.embedding import MARKS, embedding_plot, token_vectors
 from makemore_export.plots.figure import save_png
-from makemore_export.plots.inside import activation_plot, activations, attention, attention_plot
-from makemore_export.plots.lettering import STOP_LABEL, token_labels
+from makemore_export.plots.labels import STOP_LABEL, token_labels
 from makemore_export.plots.surprise import surprise, surprise_plot
-from makemore_export.records import Evaluation, Record
+from makemore_export.runs.checkpoint import Checkpoint, CheckpointError, Run, RunFolder, read_source
+from makemore_export.runs.records import Evaluation, Record
+from makemore_export.runs.run_text import lines_of
+from makemore_export.training.find_lr import Trial, suggestion
 
 LONGEST = 200
 """Tokens of a string in a picture."""
@@ -89,12 +93,14 @@ def draw(
     return drawn
 
 
-def _strings(run: Run, path: Path | None, encoding: str) -> Strings | None:
+def _strings(run: Run, path: Path | None, encoding: str) -> EncodedStrings | None:
     """The run's text, or None where it is not at hand."""
     lines = lines_of(run, path, encoding)
     if lines is None:
         return None
-    return Strings(lines if run.keep_duplicates else tuple(dict.fromkeys(lines)), run.vocabulary)
+    return EncodedStrings(
+        lines if run.keep_duplicates else tuple(dict.fromkeys(lines)), run.vocabulary
+    )
 
 
 def _sample(trained: Checkpoint, model: Model) -> _Read:
@@ -118,7 +124,7 @@ def _read(run: Run, text: str, ids: Sequence[int]) -> _Read:
     return _Read(text, list(ids), [labels[i] for i in ids])
 
 
-def _bigrams(run: Run, strings: Strings | None) -> Figure | str:
+def _bigrams(run: Run, strings: EncodedStrings | None) -> Figure | str:
     if strings is None:
         return f"{run.data.name} is not at hand; name it with --text"
     labels = token_labels(run.vocabulary)
@@ -161,7 +167,7 @@ def _sweep(folder: Path) -> Figure | str:
     return learning_rate_plot(points, suggestion(trials))
 
 
-def _embedding(run: Run, model: Model, strings: Strings | None) -> Figure | str:
+def _embedding(run: Run, model: Model, strings: EncodedStrings | None) -> Figure | str:
     vectors = token_vectors(model)
     if isinstance(model, Blend):
         return "each part of a blend has its own; inspect the folders in parts"

@@ -14,10 +14,10 @@ from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from makemore_export.atomic import beside, write_file
+from makemore_export.evaluation.novelty import Novelty
 from makemore_export.models import MODELS, Model, new_model
-from makemore_export.novelty import Novelty
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs.atomic_files import beside, write_file
 
 SCHEMA = 1
 _KEY = "makemore"
@@ -179,3 +179,13 @@ class RunFolder:
         if best and best.progress.finished:
             return best
         return load(self.last) if self.last.exists() else None
+
+
+def read_source(source: Path) -> Checkpoint:
+    """The checkpoint at `source`, or the best of a run folder; `CheckpointError` without one."""
+    if not source.is_dir():
+        return load(source)
+    best = RunFolder(source).best
+    if not best.exists():
+        raise CheckpointError(f"{source}: not a run that was evaluated once: no {best.name}")
+    return load(best)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 from makemore.errors import OptionError
 from msgspec.structs import replace
 
-from makemore_export.atomic import write_file
-from makemore_export.checkpoint import Run
-from makemore_export.data import Strings
-from makemore_export.descent import Descent
+from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models import Model
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs.checkpoint import Run
+from makemore_export.training.optimizer_step import OptimizerStep
 
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 300
 """Learning rates of the first and the last step of a sweep, and the number of its steps."""
@@ -32,7 +30,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     smoothed: float
 
 
-def sweep(model: Model, run: Run, strings: Strings) -> Iterator[Trial]:
+def sweep(model: Model, run: Run, strings: EncodedStrings) -> Iterator[Trial]:
     """Trains `model` in place with a rate that grows by the same factor each step.
 
     Smith, "Cyclical Learning Rates for Training Neural Networks" (2017), section 3.3, with the
@@ -41,12 +39,12 @@ def sweep(model: Model, run: Run, strings: Strings) -> Iterator[Trial]:
     """
     recipe = replace(run.recipe or Recipe(), average=0.0)
     run = replace(run, recipe=recipe)
-    descent = Descent(model, run, strings, bucket=1)  # batches that are all alike hard
+    optimizer = OptimizerStep(model, run, strings, bucket=1)  # batches that are all alike hard
     total, best = 0.0, math.inf
     for step in range(1, STEPS + 1):
         learning_rate = LOWEST * (HIGHEST / LOWEST) ** ((step - 1) / (STEPS - 1))
-        descent.step(step, learning_rate)
-        loss = descent.mean_loss()
+        optimizer.step(step, learning_rate)
+        loss = optimizer.mean_loss()
         total = _MEMORY * total + (1 - _MEMORY) * loss
         smoothed = total / (1 - _MEMORY**step)
         best = min(best, smoothed)
@@ -66,17 +64,3 @@ def suggestion(trials: Sequence[Trial]) -> float:
     if best is None or best is trials[0]:
         raise OptionError(f"no learning rate from {LOWEST:g} to {HIGHEST:g} makes the loss fall")
     return best.learning_rate / 10
-
-
-def keep(folder: Path, trials: Sequence[Trial], best: float) -> list[Path]:
-    """Writes the sweep, a line of JSON a trial, and a plot of it if there is matplotlib."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines, plot = folder / "find_lr.jsonl", folder / "find_lr.png"
-    write_file(lines, b"".join(msgspec.json.encode(trial) + b"\n" for trial in trials))
-    try:
-        from makemore_export.plots import learning_rate_plot, save_png  # noqa: PLC0415
-    except ImportError:
-        return [lines]
-    points = [(trial.learning_rate, trial.smoothed) for trial in trials]
-    save_png(learning_rate_plot(points, best), plot)
-    return [lines, plot]

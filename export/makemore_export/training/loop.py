@@ -10,16 +10,17 @@ import msgspec
 import torch
 from msgspec.structs import replace
 
-from makemore_export import checkpoint, distributed
-from makemore_export.checkpoint import Checkpoint, Progress, Run, RunFolder
-from makemore_export.data import Strings
-from makemore_export.descent import Descent, rate, seeded
-from makemore_export.evaluation import log_likelihoods, mean_nll
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.evaluation.likelihood import log_likelihoods, mean_nll
 from makemore_export.models import Blend, CountingModel, Model
 from makemore_export.models.blend import mixture_weights
-from makemore_export.recipe import Recipe
-from makemore_export.records import Evaluation, Record, Step
-from makemore_export.watch import Watch, since, told
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs import checkpoint
+from makemore_export.runs.checkpoint import Checkpoint, Progress, Run, RunFolder
+from makemore_export.runs.records import Evaluation, Record, Step
+from makemore_export.training import distributed
+from makemore_export.training.monitor import Monitor, elapsed, finite_or_none
+from makemore_export.training.optimizer_step import OptimizerStep, rate, seeded
 
 EVALUATE_EVERY = 250
 """Steps from one evaluation, and last checkpoint, to the next."""
@@ -35,7 +36,7 @@ def initial_model(run: Run, device: str = "cpu") -> Model:
 def train(
     model: Model,
     run: Run,
-    parts: Mapping[str, Strings],
+    parts: Mapping[str, EncodedStrings],
     folder: RunFolder,
     start: Checkpoint | None = None,
 ) -> Generator[Step | Record, None, None]:
@@ -56,12 +57,12 @@ def train(
         return
     began = time.monotonic() - progress.seconds
     counts = isinstance(model, (Blend, CountingModel))
-    descent = None if counts else Descent(model, run, parts["train"], start)
+    optimizer = None if counts else OptimizerStep(model, run, parts["train"], start)
     if distributed.rank() == 0:
         folder.open(progress.log_bytes)
-    if descent:
-        watch = Watch(run, descent, parts, folder, began)
-        progress = yield from _descend(descent, watch, run.model, start)
+    if optimizer:
+        monitor = Monitor(run, optimizer, parts, folder, began)
+        progress = yield from _optimize(optimizer, monitor, run.model, start)
         model.load_state_dict(checkpoint.load(folder.best).weights)
     elif isinstance(model, Blend):
         progress = yield from _blend(model, run, parts, folder)
@@ -72,7 +73,7 @@ def train(
 
 
 def _blend(
-    blend: Blend, run: Run, parts: Mapping[str, Strings], folder: RunFolder
+    blend: Blend, run: Run, parts: Mapping[str, EncodedStrings], folder: RunFolder
 ) -> Generator[Step | Record, None, Progress]:
     """Trains each model of a blend in a run folder of its own, then weighs them on dev."""
     if distributed.rank() == 0:  # so that there is a run to resume
@@ -96,13 +97,13 @@ def _blend(
 def _finish(
     model: Model,
     run: Run,
-    parts: Mapping[str, Strings],
+    parts: Mapping[str, EncodedStrings],
     folder: RunFolder,
     progress: Progress,
     began: float,
 ) -> Evaluation:
-    losses = {part: told(mean_nll(model, strings)) for part, strings in parts.items()}
-    seconds = since(began)
+    losses = {part: finite_or_none(mean_nll(model, strings)) for part, strings in parts.items()}
+    seconds = elapsed(began)
     record = Evaluation(
         model=run.model,
         step=progress.step,
@@ -117,30 +118,30 @@ def _finish(
     return record
 
 
-def _descend(
-    descent: Descent, watch: Watch, model: str, start: Checkpoint | None
+def _optimize(
+    optimizer: OptimizerStep, monitor: Monitor, model: str, start: Checkpoint | None
 ) -> Generator[Step | Record, None, Progress]:
-    recipe = descent.recipe
+    recipe = optimizer.recipe
     if start:
         progress = start.progress
     else:
-        first, progress = distributed.shared(watch.start)
+        first, progress = distributed.shared(monitor.start)
         yield first
     try:
         while progress.step < recipe.max_steps and not _stale(progress, recipe):
             step = progress.step + 1
-            descent.step(step, rate(step, recipe))
+            optimizer.step(step, rate(step, recipe))
             progress = replace(progress, step=step)
             if step % EVALUATE_EVERY and step != recipe.max_steps:
                 yield Step(model=model, step=step)
                 continue
-            running_loss = descent.mean_loss()
-            record, progress = distributed.shared(partial(watch.evaluate, progress, running_loss))
-            with descent.averaged():
+            running_loss = optimizer.mean_loss()
+            record, progress = distributed.shared(partial(monitor.evaluate, progress, running_loss))
+            with optimizer.averaged():
                 yield record
     except GeneratorExit:
         if distributed.rank() == 0:
-            watch.save(progress)
+            monitor.save(progress)
         raise
     return progress
 

@@ -1,4 +1,4 @@
-"""A descent judged on the way: its log and its checkpoints."""
+"""Training judged on the way: its log and its checkpoints."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from collections.abc import Mapping
 from makemore.errors import OptionError
 from msgspec.structs import replace
 
-from makemore_export import checkpoint
-from makemore_export.checkpoint import Checkpoint, Progress, Run, RunFolder
-from makemore_export.data import Strings
-from makemore_export.descent import Descent, rate
-from makemore_export.evaluation import mean_nll
-from makemore_export.recipe import Recipe
-from makemore_export.records import Evaluation, Start
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs import checkpoint
+from makemore_export.runs.checkpoint import Checkpoint, Progress, Run, RunFolder
+from makemore_export.runs.records import Evaluation, Start
+from makemore_export.training.optimizer_step import OptimizerStep, rate
 
 _SUBSET = 2000  # strings of a part in an evaluation on the way
 
 
-class Watch:
-    """Judges a descent on the way, and keeps its log and checkpoints."""
+class Monitor:
+    """Judges the model on the way, and keeps its log and checkpoints."""
 
     def __init__(
         self,
         run: Run,
-        descent: Descent,
-        parts: Mapping[str, Strings],
+        optimizer: OptimizerStep,
+        parts: Mapping[str, EncodedStrings],
         folder: RunFolder,
         began: float,
     ) -> None:
         self.run = run
-        self.descent = descent
+        self.optimizer = optimizer
         self.folder = folder
         self.began = began
         self.subsets = {part: parts[part].first(_SUBSET) for part in parts if part != "test"}
@@ -40,7 +40,7 @@ class Watch:
 
     def start(self) -> tuple[Start, Progress]:
         """The first line of the log, and the first checkpoint."""
-        loss = mean_nll(self.descent.model, self.subsets["train"])
+        loss = mean_nll(self.optimizer.model, self.subsets["train"])
         size = len(self.run.vocabulary)
         record = Start(model=self.run.model, loss=loss, vocab_size=size)
         progress = Progress(log_bytes=self.folder.append(record))
@@ -49,20 +49,20 @@ class Watch:
 
     def evaluate(self, progress: Progress, running_loss: float) -> tuple[Evaluation, Progress]:
         """What the weights so far are worth; the averaged ones, if the recipe keeps any."""
-        run, step, recipe = self.run, progress.step, self.descent.recipe
-        with self.descent.averaged():
-            losses = {part: mean_nll(self.descent.model, s) for part, s in self.subsets.items()}
+        run, step, recipe = self.run, progress.step, self.optimizer.recipe
+        with self.optimizer.averaged():
+            losses = {part: mean_nll(self.optimizer.model, s) for part, s in self.subsets.items()}
             _check(losses, step, recipe)
             best = progress.best_loss is None or losses[self.judge] < progress.best_loss
             record = Evaluation(
                 model=run.model,
                 step=step,
-                losses={part: told(loss) for part, loss in losses.items()},
-                running_loss=told(running_loss),
+                losses={part: finite_or_none(loss) for part, loss in losses.items()},
+                running_loss=finite_or_none(running_loss),
                 learning_rate=rate(step, recipe),
                 best=best,
                 finished=False,
-                seconds=since(self.began),
+                seconds=elapsed(self.began),
             )
             size = self.folder.append(record)
             progress = replace(
@@ -70,7 +70,7 @@ class Watch:
             )
             if best:
                 progress = replace(progress, best_loss=losses[self.judge], waited=0)
-                weights = self.descent.model.state_dict()
+                weights = self.optimizer.model.state_dict()
                 kept = Checkpoint(run=run, progress=progress, weights=weights)
                 checkpoint.save(self.folder.best, kept)
             else:
@@ -80,19 +80,19 @@ class Watch:
 
     def save(self, progress: Progress) -> None:
         """Writes the last checkpoint."""
-        descent = self.descent
+        optimizer = self.optimizer
         progress = replace(
             progress,
-            seconds=since(self.began),
-            nats=descent.nats.item(),
-            tokens=descent.tokens,
+            seconds=elapsed(self.began),
+            nats=optimizer.nats.item(),
+            tokens=optimizer.tokens,
         )
         last = Checkpoint(
             run=self.run,
             progress=progress,
-            weights=descent.model.state_dict(),
-            optimizer=descent.optimizer_state(),
-            average=descent.average(),
+            weights=optimizer.model.state_dict(),
+            optimizer=optimizer.optimizer_state(),
+            average=optimizer.average(),
         )
         checkpoint.save(self.folder.last, last)
 
@@ -106,11 +106,11 @@ def _check(losses: Mapping[str, float], step: int, recipe: Recipe) -> None:
             )
 
 
-def told(loss: float) -> float | None:
+def finite_or_none(loss: float) -> float | None:
     """The loss as JSON can hold it: None where infinite."""
     return loss if math.isfinite(loss) else None
 
 
-def since(began: float) -> float:
-    """Seconds since `time.monotonic()` was `began`."""
+def elapsed(began: float) -> float:
+    """Seconds elapsed `time.monotonic()` was `began`."""
     return round(time.monotonic() - began, 3)

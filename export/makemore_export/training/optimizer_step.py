@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
 
-from makemore_export import distributed
-from makemore_export.checkpoint import Checkpoint, Run
-from makemore_export.data import PADDING, Strings
-from makemore_export.epochs import BUCKET, Epochs
-from makemore_export.flat import Flat, flatten
+from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.length_bucketing import BUCKET, LengthBuckets
 from makemore_export.models import Model
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs.checkpoint import Checkpoint, Run
+from makemore_export.training import distributed
+from makemore_export.training.parameter_buffer import ParameterBuffer, flatten
 
 Forward: TypeAlias = Callable[[Tensor], Tensor]
 """Logits (B, T, V) from tokens (B, T)."""
@@ -44,8 +44,8 @@ def rate(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * factor
 
 
-class Descent:
-    """A model on its way down.
+class OptimizerStep:
+    """Trains a model, one step at a time.
 
     The gradient of a step is that of the summed loss of its strings, over the mean number of tokens
     of a batch: a batch of short strings weighs no more than its tokens.
@@ -55,7 +55,7 @@ class Descent:
         self,
         model: Model,
         run: Run,
-        strings: Strings,
+        strings: EncodedStrings,
         start: Checkpoint | None = None,
         *,
         bucket: int = BUCKET,
@@ -66,20 +66,20 @@ class Descent:
         self._strings = strings
         self._forward = _forward(model, self.recipe, strings.tokens.device)
         lengths = strings.lengths.cpu().numpy() + 1  # with the stop
-        self._epochs = Epochs(lengths, self.recipe.batch_size, run.seed, bucket)
-        if self._epochs.batch_size < distributed.size():
+        self._buckets = LengthBuckets(lengths, self.recipe.batch_size, run.seed, bucket)
+        if self._buckets.batch_size < distributed.size():
             raise OptionError(
-                f"a batch of {self._epochs.batch_size} strings cannot be shared by "
+                f"a batch of {self._buckets.batch_size} strings cannot be shared by "
                 f"{distributed.size()} processes"
             )
-        self._mean_tokens = self._epochs.batch_size * float(lengths.mean())
+        self._mean_tokens = self._buckets.batch_size * float(lengths.mean())
         if start:
             model.load_state_dict(start.weights)
         named = dict(model.named_parameters())
         decayed = flatten({name: weight for name, weight in named.items() if weight.dim() > 1})
         free = flatten({name: weight for name, weight in named.items() if weight.dim() <= 1})
-        self._flats = [*decayed, *free]
-        self._weights = [flat.tensor for flat in self._flats]
+        self._buffers = [*decayed, *free]
+        self._weights = [buffer.tensor for buffer in self._buffers]
         self._gradients = [cast("Tensor", weight.grad) for weight in self._weights]
         self._average: list[Tensor] = []
         if self.recipe.average:
@@ -91,7 +91,7 @@ class Descent:
 
     def step(self, step: int, learning_rate: float) -> None:
         """Step number `step`, from 1."""
-        rows = self._epochs.rows(step)[distributed.rank() :: distributed.size()]
+        rows = self._buckets.rows(step)[distributed.rank() :: distributed.size()]
         device = self._strings.tokens.device
         inputs, targets = self._strings.batch(torch.from_numpy(rows).to(device))
         if not self.model.training:  # evaluation and sampling leave it in eval mode
@@ -115,7 +115,7 @@ class Descent:
         self._optimizer.step()
         self._move_average(step)
         self.nats += nats.detach()
-        self.tokens += int(self._epochs.lengths[rows].sum())
+        self.tokens += int(self._buckets.lengths[rows].sum())
 
     def mean_loss(self) -> float:
         """Mean loss in nats per token of the steps since the last call, on this process."""
@@ -141,16 +141,16 @@ class Descent:
     def optimizer_state(self) -> dict[str, Tensor]:
         """The optimizer's tensors by `parameter.key`."""
         state: dict[str, Tensor] = {}
-        for flat in self._flats:
-            for key, value in self._optimizer.state[flat.tensor].items():
-                state |= {f"{name}.{key}": piece for name, piece in flat.views(value).items()}
+        for buffer in self._buffers:
+            for key, value in self._optimizer.state[buffer.tensor].items():
+                state |= {f"{name}.{key}": piece for name, piece in buffer.views(value).items()}
         return state
 
     def average(self) -> dict[str, Tensor]:
         """The averaged weights by parameter; none if the recipe keeps none."""
         average: dict[str, Tensor] = {}
-        for flat, tensor in zip(self._flats, self._average, strict=False):
-            average |= flat.views(tensor)
+        for buffer, tensor in zip(self._buffers, self._average, strict=False):
+            average |= buffer.views(tensor)
         return average
 
     def _clip(self) -> None:
@@ -164,25 +164,27 @@ class Descent:
                 torch._foreach_lerp_(self._average, self._weights, 1 - decay)
 
     def _restore(self, start: Checkpoint) -> None:
-        for flat in self._flats:
+        for buffer in self._buffers:
             for key in {path.rpartition(".")[2] for path in start.optimizer}:
-                pieces = {name: start.optimizer[f"{name}.{key}"] for name in flat.weights}
-                self._optimizer.state[flat.tensor][key] = flat.join(pieces)
-        for flat, average in zip(self._flats, self._average, strict=False):
-            average.copy_(flat.join(start.average))
+                pieces = {name: start.optimizer[f"{name}.{key}"] for name in buffer.weights}
+                self._optimizer.state[buffer.tensor][key] = buffer.join(pieces)
+        for buffer, average in zip(self._buffers, self._average, strict=False):
+            average.copy_(buffer.join(start.average))
         self.nats += start.progress.nats
         self.tokens = start.progress.tokens
 
 
-def _optimizer(decayed: list[Flat], free: list[Flat], recipe: Recipe) -> Optimizer:
+def _optimizer(
+    decayed: list[ParameterBuffer], free: list[ParameterBuffer], recipe: Recipe
+) -> Optimizer:
     """AdamW (Loshchilov & Hutter, 2019, "Decoupled Weight Decay Regularization"), or SGD.
 
     SGD has Nesterov's momentum as in Sutskever et al. (2013), "On the importance of initialization
     and momentum in deep learning", section 2. Biases and gains of norms do not decay.
     """
     groups: list[dict[str, Any]] = [
-        {"params": [flat.tensor for flat in decayed]},
-        {"params": [flat.tensor for flat in free], "weight_decay": 0.0},
+        {"params": [buffer.tensor for buffer in decayed]},
+        {"params": [buffer.tensor for buffer in free], "weight_decay": 0.0},
     ]
     decay = recipe.weight_decay
     if recipe.optimizer == "adamw":

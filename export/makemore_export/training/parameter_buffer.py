@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Flat:
+class ParameterBuffer:
     """A tensor, and the weights by name that are views of it, end to end."""
 
     def __init__(self, tensor: Tensor, weights: Mapping[str, Tensor]) -> None:
@@ -34,7 +34,7 @@ class Flat:
         return torch.cat([pieces[name].flatten() for name in self.weights]).view_as(self.tensor)
 
 
-def flatten(weights: Mapping[str, nn.Parameter]) -> list[Flat]:
+def flatten(weights: Mapping[str, nn.Parameter]) -> list[ParameterBuffer]:
     """`weights` laid end to end; they and their gradients, 0 now, become views of one tensor each.
 
     A small model has tens of weights of a few thousand numbers, and clipping, optimizer and average
@@ -44,10 +44,12 @@ def flatten(weights: Mapping[str, nn.Parameter]) -> list[Flat]:
     for weight in weights.values():
         weight.grad = torch.zeros_like(weight)
     if not weights or not all(weight.is_cpu for weight in weights.values()):
-        return [Flat(weight, {name: weight}) for name, weight in weights.items()]
-    flat = Flat(torch.cat([weight.detach().flatten() for weight in weights.values()]), weights)
-    flat.tensor.grad = torch.zeros_like(flat.tensor)
-    values, gradients = flat.views(flat.tensor), flat.views(flat.tensor.grad)
+        return [ParameterBuffer(weight, {name: weight}) for name, weight in weights.items()]
+    buffer = ParameterBuffer(
+        torch.cat([weight.detach().flatten() for weight in weights.values()]), weights
+    )
+    buffer.tensor.grad = torch.zeros_like(buffer.tensor)
+    values, gradients = buffer.views(buffer.tensor), buffer.views(buffer.tensor.grad)
     for name, weight in weights.items():
         weight.data, weight.grad = values[name], gradients[name]
-    return [flat]
+    return [buffer]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,11 +11,12 @@ from makemore.artifact import DataInfo
 from makemore.errors import DataError, OptionError
 from makemore.vocabulary import WORDS, Level, Vocabulary, WordVocabulary
 
-from makemore_export.checkpoint import Run
-from makemore_export.data import Text, read_text, split
+from makemore_export.data.splits import split
+from makemore_export.data.text import Text
 from makemore_export.models import MODELS, Blend, CountingModel
 from makemore_export.models.blend import BlendConfig, Part
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs.checkpoint import Run
 
 MAX_LENGTH = 1023
 """Longest line taken, and longest string sampled, in tokens, where nothing else limits them."""
@@ -70,22 +70,6 @@ def plan(
         recipe=chosen.recipe,
     )
     return run, parts
-
-
-def lines_of(run: Run, path: Path | None, encoding: str) -> tuple[str, ...] | None:
-    """All lines of the text of a run; without `path` that of the package, and None if it is not.
-
-    `OptionError` where the file at `path` is another text.
-    """
-    text = read_text(path, encoding)
-    if text.sha256 == run.data.sha256:
-        return text.lines
-    if path:
-        raise OptionError(
-            f"{path}: is another text than that of the run: its SHA-256 is {text.sha256}, that of "
-            f"{run.data.name} was {run.data.sha256}"
-        )
-    return None
 
 
 def options_of(model: str) -> tuple[str, ...]:

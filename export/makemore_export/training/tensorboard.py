@@ -7,7 +7,7 @@ from types import TracebackType
 
 from makemore.errors import OptionError
 
-from makemore_export.records import Evaluation, Record
+from makemore_export.runs.records import Evaluation, Record
 
 
 class Scalars:

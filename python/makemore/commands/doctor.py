@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from makemore import _core
-from makemore.cuda_libraries import require_cuda
 from makemore.errors import MakemoreError, OrtError
-from makemore.loading import Device, load, usable_cores
-from makemore.onnxruntime_library import find_library, installed_packages, open_library
+from makemore.loading import Device, load
+from makemore.runtime.cores import usable_cores
+from makemore.runtime.cuda_libraries import require_cuda
+from makemore.runtime.onnxruntime_library import find_library, installed_packages, open_library
 from makemore.sampler import Sampler
 
 SELF_TEST = Path(__file__).with_name("self_test.onnx")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from importlib import import_module
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -13,12 +12,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from makemore.bench import measure
-from makemore.bench_result import Bench, Latency, Spread, Startup, Throughput
-from makemore.cli import artifact_argument, device_option
-from makemore.command import Command
+from makemore.commands.bench.measure import measure
+from makemore.commands.bench.result import Bench, Latency, Spread, Startup, Throughput
+from makemore.commands.command import Command
+from makemore.commands.options import artifact_argument, device_option
 from makemore.errors import OptionError
-from makemore.loading import Device, usable_cores
+from makemore.loading import Device
+from makemore.runtime.cores import usable_cores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @click.command(cls=Command)
@@ -63,9 +66,9 @@ def bench(
     Latency of one name a call, another name each time; throughput of calls for many names, at each
     batch size and thread count; start and memory of fresh processes. Nothing else should run.
     """
-    plotting = None
+    draw = None
     if plot:
-        plotting = _plotting()
+        draw = _throughput_plot()
         if not plot.resolve().parent.is_dir():
             raise OptionError(f"{plot.parent}: no such folder")
     found = measure(
@@ -82,9 +85,9 @@ def bench(
         click.echo(msgspec.json.encode(found))
     else:
         show(found)
-    if plot and plotting:
+    if plot and draw:
         title = f"{found.model} on {found.device}, {found.throughput[0].n:,} names a call"
-        plotting.throughput_plot(found.throughput, title).savefig(plot, format="png")
+        draw(found.throughput, title).savefig(plot, format="png")
 
 
 def _numbers(option: str, text: str) -> list[int]:
@@ -95,15 +98,16 @@ def _numbers(option: str, text: str) -> list[int]:
         raise OptionError(f"--{option} is {text!r}; it must be numbers such as 1,2") from None
 
 
-def _plotting() -> ModuleType:
-    """The module that draws, found missing before time is spent on measuring."""
+def _throughput_plot() -> Callable[[Sequence[Throughput], str], Figure]:
+    """What draws the plot, found missing before time is spent on measuring."""
     try:
-        return import_module("makemore.bench_plot")
+        from makemore.commands.bench.plot import throughput_plot
     except ModuleNotFoundError as error:
         package, _, _ = (error.name or "").partition(".")
         raise OptionError(
             f"for --plot, {package} is needed: pip install {package}, or 'makemore[export]'"
         ) from None
+    return throughput_plot
 
 
 def show(found: Bench) -> None:

@@ -20,9 +20,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from makemore.bench_process import Start
-from makemore.bench_result import Bench, Latency, Memory, Percentiles, Spread, Startup, Throughput
-from makemore.doctor import describe_environment
+from makemore.commands.bench.process import Start
+from makemore.commands.bench.result import (
+    Bench,
+    Latency,
+    Memory,
+    Percentiles,
+    Spread,
+    Startup,
+    Throughput,
+)
+from makemore.commands.doctor import describe_environment
 from makemore.errors import OptionError, OrtError
 from makemore.loading import Device, load
 from makemore.sampler import Sampler
@@ -39,7 +47,7 @@ LARGEST_WARM_UP = 65_536
 FRESH = """
 import sys
 sys.path[:] = sys.argv[6:]  # a makemore.py in the current folder is another program
-from makemore.bench_process import main
+from makemore.commands.bench.process import main
 main(*sys.argv[1:6])
 """
 

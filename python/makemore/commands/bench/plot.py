@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from makemore.bench_result import Throughput
+from makemore.commands.bench.result import Throughput
 
 
 def throughput_plot(rows: Sequence[Throughput], title: str) -> Figure:

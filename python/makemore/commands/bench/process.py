@@ -1,4 +1,4 @@
-"""What `makemore.bench` runs in a fresh process, for what only a first time shows."""
+"""What `mm-bench` runs in a fresh process, for what only a first time shows."""
 
 from __future__ import annotations
 
