@@ -209,7 +209,8 @@ def escapes() -> ModelProto:
 def config_deep(depth: int = 900) -> ModelProto:
     """A configuration of that many levels."""
     model = stateless()
-    text = json.dumps(metadata()).replace('"config": {}', '"config": ' + '{"a":' * depth + "1" + "}" * depth)
+    deep = '{"a":' * depth + "1" + "}" * depth
+    text = json.dumps(metadata()).replace('"config": {}', f'"config": {deep}')
     helper.set_model_props(model, {lies.KEY: text})
     return model
 
@@ -224,3 +225,25 @@ def write(model: ModelProto, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     return folder
+
+
+CASES = {
+    "overflow_write": overflow_write,
+    "overflow_write_few": lambda: overflow_write(5),
+    "fused_oob": fused_oob,
+    "state_fpe": state_fpe,
+    "state_huge": state_huge,
+    "const_4g": const_4g,
+    "loop_forever": loop_forever,
+    "branches": branches,
+    "custom_domain": custom_domain,
+    "neverstop": neverstop,
+    "neverstop_million": lambda: neverstop(10**6),
+    "escapes": escapes,
+    "config_deep": config_deep,
+    "config_deeper": lambda: config_deep(100_000),
+    "golden_neg": golden_neg,
+    "ngram_wraps": ngram_wraps,
+    "ngram_far": ngram_far,
+}
+"""All but `external_data`, which is of two files."""

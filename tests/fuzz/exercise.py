@@ -36,9 +36,9 @@ def exercise(folder: Path, *, inspect: bool = False) -> str:
         _check_message(error)
         return f"{type(error).__name__} at load"
     failed = [*filter(None, (_attempt(use, sampler) for use in USES))]
-    _attempt(_refuse_bad_arguments, sampler)
     if inspect:
         _inspect(folder)
+    _attempt(_refuse_bad_arguments, sampler)
     return f"{failed[0]} at use" if failed else "runs"
 
 

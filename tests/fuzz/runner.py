@@ -1,6 +1,6 @@
-"""Runs mutants, each in a process of its own that is forked from one that has all imported.
+"""Tries files, each in a process of its own that is forked from one that has all imported.
 
-So a crash, a hang or a bomb is that of one mutant, and costs a fork of a few milliseconds.
+So a crash, a hang or a bomb is that of one file, and costs a fork of a few milliseconds.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,20 +24,28 @@ from corpus import corpus
 from exercise import exercise
 
 SECONDS = 5.0
-"""A mutant that takes longer hangs."""
+"""A file that takes longer hangs."""
 
 RESIDENT = 1 << 30
-"""Bytes of memory in use; a mutant that takes more is a bomb."""
+"""Bytes of memory in use; a file that takes more is a bomb."""
 
 _TICK = 0.02  # seconds between looks at the memory of what runs
 _INSPECTED = 5  # one mutant of so many goes through mm-inspect too
-_TAIL = 2000  # bytes kept of what a mutant writes to stderr
+_TAIL = 2000  # bytes kept of what is written to stderr
+
+
+class Input(NamedTuple):
+    """A file to try: its name, and what makes its bytes, in the process that tries it."""
+
+    name: str
+    make: Callable[[], bytes]
+    inspect: bool = False
 
 
 class Outcome(NamedTuple):
-    """What became of mutant `seed`. `finding` is "" where nothing is wrong."""
+    """What became of an input. `finding` is "" where nothing is wrong."""
 
-    seed: int
+    name: str
     kind: str
     finding: str
     seconds: float
@@ -44,25 +53,9 @@ class Outcome(NamedTuple):
     stderr: str
 
 
-class Mutant(NamedTuple):
-    """A mutant: of which artifact, by which mutations, and its bytes."""
-
-    artifact: str
-    mutations: str
-    data: bytes
-
-
-def mutant(seed: int) -> Mutant:
-    """Mutant number `seed` of the corpus."""
-    artifacts = corpus()
-    name, data = artifacts[seed % len(artifacts)]
-    changed, mutations = mutate.described(data, seed)
-    return Mutant(name, mutations, changed)
-
-
 @dataclass
 class _Child:
-    seed: int
+    name: str
     pid: int
     pipe: int
     folder: Path
@@ -70,19 +63,26 @@ class _Child:
     killed: str = ""  # why, where it was killed
 
 
-def run(seeds: Iterable[int], *, jobs: int) -> Iterator[Outcome]:
-    """The outcomes of mutants, as they end, `jobs` at a time."""
-    corpus()
+def mutants(seeds: Iterable[int]) -> Iterator[Input]:
+    """The mutants of those numbers, each of one artifact of the corpus."""
+    artifacts = corpus()
+    for seed in seeds:
+        make = partial(mutate.mutant, artifacts[seed % len(artifacts)][1], seed)
+        yield Input(f"mutant {seed}", make, inspect=seed % _INSPECTED == 0)
+
+
+def run(inputs: Iterable[Input], *, jobs: int) -> Iterator[Outcome]:
+    """The outcomes of inputs, as they end, `jobs` at a time."""
     gc.collect()
     gc.freeze()  # so that a child's collection does not copy every page
-    waiting = iter(seeds)
+    waiting = iter(inputs)
     work = Path(tempfile.mkdtemp(prefix="makemore-fuzz-"))
     free = [work / str(number) for number in range(jobs)]
     running: dict[int, _Child] = {}
     try:
         while True:
-            while free and (seed := next(waiting, None)) is not None:
-                child = _start(seed, free.pop())
+            while free and (item := next(waiting, None)) is not None:
+                child = _start(item, free.pop())
                 running[child.pipe] = child
             if not running:
                 return
@@ -100,25 +100,25 @@ def run(seeds: Iterable[int], *, jobs: int) -> Iterator[Outcome]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _start(seed: int, folder: Path) -> _Child:
+def _start(item: Input, folder: Path) -> _Child:
     reading, writing = os.pipe()
     started = time.monotonic()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _child(seed, folder, writing)
+        _child(item, folder, writing)
     os.close(writing)
-    return _Child(seed, pid, reading, folder, started)
+    return _Child(item.name, pid, reading, folder, started)
 
 
-def _child(seed: int, folder: Path, pipe: int) -> None:
+def _child(item: Input, folder: Path, pipe: int) -> None:
     code = 1
     try:
         folder.mkdir(exist_ok=True)
         stderr = os.open(folder / "stderr", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
         os.dup2(stderr, 2)
-        (folder / "model.onnx").write_bytes(mutant(seed).data)
-        os.write(pipe, exercise(folder, inspect=seed % _INSPECTED == 0).encode())
+        (folder / "model.onnx").write_bytes(item.make())
+        os.write(pipe, exercise(folder, inspect=item.inspect).encode())
         code = 0
     except BaseException as error:  # noqa: BLE001
         os.write(2, "".join(traceback.format_exception(error)[-4:]).encode())
@@ -165,4 +165,4 @@ def _finish(child: _Child) -> Outcome:
     stderr = ""
     if finding:
         stderr = (child.folder / "stderr").read_bytes()[-_TAIL:].decode(errors="replace")
-    return Outcome(child.seed, said or "killed", finding, seconds, resident, stderr)
+    return Outcome(child.name, said or "killed", finding, seconds, resident, stderr)
