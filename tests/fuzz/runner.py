@@ -24,7 +24,10 @@ from corpus import corpus
 from exercise import exercise
 
 SECONDS = 5.0
-"""A file that takes longer hangs."""
+"""Of processor time; a file that takes longer hangs."""
+
+BLOCKED = 60.0
+"""Seconds by the clock, for what waits and computes nothing; more, as the machine may be busy."""
 
 RESIDENT = 1 << 30
 """Bytes of memory in use; a file that takes more is a bomb."""
@@ -133,12 +136,22 @@ def _watch(child: _Child) -> None:
     """Kills what takes too long or too much."""
     if child.killed:
         return
-    if time.monotonic() - child.started > SECONDS:
+    if _processor_seconds(child.pid) > SECONDS:
         child.killed = f"over {SECONDS:g} s"
+    elif time.monotonic() - child.started > BLOCKED:
+        child.killed = f"blocked for {BLOCKED:g} s"
     elif _resident(child.pid) > RESIDENT:
         child.killed = f"over {RESIDENT >> 20} MiB"
     if child.killed:
         os.kill(child.pid, signal.SIGKILL)
+
+
+def _processor_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime
 
 
 def _resident(pid: int) -> int:
@@ -153,7 +166,7 @@ def _finish(child: _Child) -> Outcome:
     said = os.read(child.pipe, 4096).decode(errors="replace")
     os.close(child.pipe)
     _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.monotonic() - child.started
+    seconds = usage.ru_utime + usage.ru_stime
     resident = usage.ru_maxrss << 10
     finding = child.killed
     if not finding and os.WIFSIGNALED(status):
