@@ -24,7 +24,7 @@ LONGEST_MESSAGE = 4000
 """Characters of an error's message. A file does not decide how much of a screen is filled."""
 
 
-class Broken(AssertionError):
+class UnexpectedError(AssertionError):
     """Something was done that is neither an error nor right."""
 
 
@@ -54,7 +54,7 @@ def _attempt(use: Callable[[Sampler], None], sampler: Sampler) -> str:
 def _check_message(error: MakemoreError) -> None:
     message = str(error)
     if len(message) > LONGEST_MESSAGE:
-        raise Broken(f"a message of over {LONGEST_MESSAGE} characters: {message[:60]!r}")
+        raise UnexpectedError(f"a message of over {LONGEST_MESSAGE} characters: {message[:60]!r}")
 
 
 def _length(sampler: Sampler) -> int:
@@ -65,7 +65,7 @@ def _sample(sampler: Sampler) -> None:
     for options in ({}, {"temperature": 0.0}, {"top_k": 2}, {"top_p": 0.5, "min_p": 0.1}):
         strings = sampler.sample(8, seed=1, max_length=_length(sampler), **options)
         if len(strings) != 8:
-            raise Broken(f"{len(strings)} strings, not 8")
+            raise UnexpectedError(f"{len(strings)} strings, not 8")
 
 
 def _sample_to_the_end(sampler: Sampler) -> None:
@@ -77,14 +77,14 @@ def _sample_ids(sampler: Sampler) -> None:
     for sample in sampler.sample_ids(300, seed=2, max_length=longest, batch_size=50):
         ids = sample.ids
         if len(ids) > longest or not ((ids > 0) & (ids < vocab_size)).all():
-            raise Broken(f"ids {ids} of {vocab_size} tokens, at most {longest} long")
+            raise UnexpectedError(f"ids {ids} of {vocab_size} tokens, at most {longest} long")
 
 
 def _score(sampler: Sampler) -> None:
     tokens = sampler.artifact.tokens
     scores = sampler.score(["", tokens[0], tokens[-1] * min(3, _length(sampler))])
     if scores.shape != (3,):
-        raise Broken(f"scores of shape {scores.shape}")
+        raise UnexpectedError(f"scores of shape {scores.shape}")
 
 
 def _step(sampler: Sampler) -> None:
@@ -97,7 +97,7 @@ def _step(sampler: Sampler) -> None:
             tokens = np.arange(rows, dtype=np.int64) % vocab_size
             logits = np.asarray(step.run(tokens, np.full(rows, position, np.int64)))
             if logits.shape != (rows, vocab_size):
-                raise Broken(f"logits of shape {logits.shape}, not {(rows, vocab_size)}")
+                raise UnexpectedError(f"logits of shape {logits.shape}, not {(rows, vocab_size)}")
             float(logits.sum())
         step.select(np.arange(rows // 2, dtype=np.int64))
 
@@ -133,7 +133,7 @@ def _refuse_bad_arguments(sampler: Sampler) -> None:
         step.reset(1)
         with contextlib.suppress(MakemoreError):
             getattr(step, method)(*arguments)
-            raise Broken(f"{method}{tuple(arguments)} was accepted")
+            raise UnexpectedError(f"{method}{tuple(arguments)} was accepted")
 
 
 def _inspect(folder: Path) -> None:
@@ -143,4 +143,4 @@ def _inspect(folder: Path) -> None:
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     if result.exit_code not in (0, 1, 2):
-        raise Broken(f"mm-inspect ended with {result.exit_code}")
+        raise UnexpectedError(f"mm-inspect ended with {result.exit_code}")

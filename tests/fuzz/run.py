@@ -1,7 +1,7 @@
 """Tries the cases and mutants of the artifacts: `python tests/fuzz/run.py --mutants 100000`.
 
 Prints how they ended, and each finding with some of the inputs that show it; exits with 1 if there
-is any. `--only SEED --keep FOLDER` writes one mutant and tries it alone; `--file FILE` tries a file.
+is any. `--only SEED --keep FOLDER` writes one mutant and tries it alone, `--file` a file.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def _child(item: Input, folder: Path, pipe: int) -> None:
         (folder / "model.onnx").write_bytes(item.make())
         os.write(pipe, exercise(folder, inspect=item.inspect).encode())
         code = 0
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         os.write(2, "".join(traceback.format_exception(error)[-4:]).encode())
         place = traceback.extract_tb(error.__traceback__)[-1]
         shown = f"{type(error).__name__}: {str(error)[:80]} ({place.name})"

@@ -37,7 +37,9 @@ def overflow_dims(model: ModelProto, rng: random.Random) -> None:
     """A shape whose product of sizes wraps to the true number of elements."""
     weight = _weight(model, rng)
     half = rng.choice((2**32, 2**31, 2**62))
-    weight.dims[:] = rng.choice(([half, half, 4], [half, 2**64 // half // 2, 2], [-1, -1], [2**62, 4]))
+    weight.dims[:] = rng.choice(
+        ([half, half, 4], [half, 2**64 // half // 2, 2], [-1, -1], [2**62, 4])
+    )
 
 
 def transpose_dims(model: ModelProto, rng: random.Random) -> None:
