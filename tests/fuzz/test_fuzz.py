@@ -17,6 +17,7 @@ RUN = Path(__file__).parent / "run.py"
 REFUSED = sorted(cases.CASES.keys() - {"escapes", "neverstop_million"})
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
 def test_cases_and_mutants_are_refused_or_run():
     command = [sys.executable, str(RUN), "--mutants", "400", "--seconds", "15", "--jobs", "2"]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
