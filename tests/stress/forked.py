@@ -135,7 +135,7 @@ def _event(name: str, arguments: tuple, work: str) -> Event | None:
     if name not in _CHANGES:
         return None
     path = os.fsdecode(arguments[0]) if isinstance(arguments[0], (str, bytes, Path)) else ""
-    inside = path.startswith(work) or not os.path.isabs(path)  # relative: to an open folder
+    inside = path.startswith(work) or not Path(path).is_absolute()  # relative: to an open folder
     return Event(name, path) if inside else None
 
 

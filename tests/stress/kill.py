@@ -19,8 +19,8 @@ from pathlib import Path
 # Before PyTorch comes in: a pool of threads does not survive a fork.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from kill_export import ExportProver  # noqa: E402
-from kill_train import TrainProver  # noqa: E402
+from kill_export import ExportProver
+from kill_train import TrainProver
 
 _NEXT = 8  # of so many kills of an export, one is followed by an export that is left alone
 

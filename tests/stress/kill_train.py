@@ -13,7 +13,13 @@ import forked
 import msgspec
 from safetensors import SafetensorError, safe_open
 
-OPTIONS = "--model neural-bigram --max-steps 2000 --batch-size 8 --threads 1 --device cpu".split()
+OPTIONS = [
+    "--model=neural-bigram",
+    "--max-steps=2000",
+    "--batch-size=8",
+    "--threads=1",
+    "--device=cpu",
+]
 _EARLY = 0.25  # seconds in which a run comes to its first checkpoint
 _BETWEEN = 0.4  # and from there to the third or so
 _EVENTS = 40  # file events of some three checkpoints

@@ -1,7 +1,7 @@
 """Memory of one sampler that many threads call: `python tests/stress/memory.py --threads 40`.
 
-Prints by how much more is resident after the calls of many threads than after those of one, and exits
-with 1 where that is over the limit.
+Prints by how much more is resident after the calls of many threads than after those of one, and
+exits with 1 where that is over the limit.
 """
 
 from __future__ import annotations

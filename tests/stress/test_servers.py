@@ -14,7 +14,7 @@ ARTIFACT = FOLDER.parent / "artifacts" / "schema-2" / "transformer"
 
 
 def test_sixteen_threads_make_the_first_load_together():
-    assert first_load.failures(8, threads=16, jobs=2) == []
+    assert first_load.failures(16, threads=16, jobs=2) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
