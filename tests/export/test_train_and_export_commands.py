@@ -11,10 +11,10 @@ import sys
 import makemore
 import pytest
 from click.testing import CliRunner
+from makemore.errors import ExportError
 from makemore_export.commands.export import main as mm_export
 from makemore_export.commands.train import main as mm_train
 from makemore_export.packing import artifact_folder
-from makemore_export.packing.verification import ExportError
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.target_lock import locked
 from small_runs import LINES
@@ -116,6 +116,7 @@ def test_a_blend_goes_on_as_it_began():
             ["text.txt", *TRANSFORMER, "--smoothing", "0"],
             "--smoothing does not apply to model transformer",
         ),
+        (["text.txt", "--threads", "100000"], "100000 is not in the range 1<=x<=1024"),
         (["text.txt", "--max-steps", "0"], "--max-steps is 0: Expected `int` >= 1"),
         (["text.txt", "--learning-rate", "nan"], "--learning-rate is nan: Expected"),
         (["text.txt", "--optimizer", "adam"], "--optimizer is adam: Invalid enum value"),

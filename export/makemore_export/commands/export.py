@@ -11,13 +11,12 @@ import click
 import makemore
 import msgspec
 from makemore.commands.command import Command
-from makemore.errors import OptionError
+from makemore.errors import ExportError, OptionError
 
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
 from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
 from makemore_export.packing.model_card import Report, quality
-from makemore_export.packing.verification import ExportError
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
 from makemore_export.runs.run_text import lines_of
 from makemore_export.runs.target_lock import locked

@@ -16,13 +16,15 @@ from makemore_export.data.splits import parse_split
 from makemore_export.data.text import Text
 from makemore_export.models import MODELS
 from makemore_export.models.recipe import Recipe
-from makemore_export.runs.checkpoint import Run
+from makemore_export.runs.run import Run
 from makemore_export.training.plan import flag, options_of, plan
 from makemore_export.training.presets import PRESETS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PRESET, _SPLIT, _SEED = "fast", "80/10/10", 1
 _MANY_TOKENS = 1000
+_THREADS = 1024
+"""Most threads; OpenMP ends the process where it cannot start as many as it was asked for."""
 _POSITIVE = click.IntRange(min=1)
 
 _ABOUT = {
@@ -150,7 +152,9 @@ _OPTIONS = (
         show_default=True,
         help="Where to train.",
     ),
-    click.option("--threads", type=_POSITIVE, help="Of PyTorch.  [default: all cores]"),
+    click.option(
+        "--threads", type=click.IntRange(1, _THREADS), help="Of PyTorch.  [default: all cores]"
+    ),
 )
 
 

@@ -39,6 +39,7 @@ class Blend(Model):
     """
 
     Config = BlendConfig
+    recipe = None
     weights: Tensor
 
     def __init__(self, config: BlendConfig, vocab_size: int) -> None:
@@ -60,6 +61,10 @@ class Blend(Model):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self._mixed([part(tokens) for part in self.parts])
+
+    def fault(self) -> str | None:
+        faults = ((i, part.fault()) for i, part in enumerate(self.models()))
+        return next((f"parts.{i}.{fault}" for i, fault in faults if fault), None)
 
     def states(self) -> tuple[StateSpec, ...]:
         return tuple(

@@ -27,7 +27,7 @@ class MLPConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     embeddings to the logits that pass the hidden layer by.
     """
 
-    context: Annotated[int, Meta(ge=2)] = 8
+    context: Annotated[int, Meta(ge=2, le=1 << 16)] = 8
     n_embd: Size = 32
     n_hidden: Size = 400
     direct: bool = False

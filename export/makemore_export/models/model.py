@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.recipe import Recipe
 
-Size = Annotated[int, Meta(ge=1)]
-"""A number of layers, units or positions."""
+Size = Annotated[int, Meta(ge=1, le=1 << 20)]
+"""A number of units or positions."""
+
+Layers = Annotated[int, Meta(ge=1, le=1000)]
+"""A number of layers."""
 
 DropoutRate = Annotated[float, Meta(ge=0, lt=1)]
 """The share of values that training sets to 0, at random."""
@@ -41,8 +44,8 @@ class Model(nn.Module, ABC):
     Config: ClassVar[type[msgspec.Struct]]
     """Sizes and options of the model: frozen, its fields are the options of `mm-train`."""
 
-    recipe: ClassVar[Recipe] = Recipe()
-    """How it is trained unless told otherwise."""
+    recipe: ClassVar[Recipe | None] = Recipe()
+    """How it is trained where the options leave it open; None for a model without gradients."""
 
     config: Any
     block_size: int | None
@@ -75,6 +78,10 @@ class Model(nn.Module, ABC):
     def fold(self) -> None:
         """Computes beforehand, from the weights of now, what `step` would compute in each step."""
 
+    def fault(self) -> str | None:
+        """What is wrong with loaded weights that have the right shapes: `name: reason`."""
+        return None
+
     def penalty(self) -> Tensor | float:
         """What training adds to the mean loss, a scalar."""
         return 0.0
@@ -82,6 +89,8 @@ class Model(nn.Module, ABC):
 
 class CountingModel(Model):
     """A model that is fitted in one pass over the data, without gradients."""
+
+    recipe = None
 
     @abstractmethod
     def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Ngram(CountingModel):
     def __init__(self, config: NgramConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
+        self.vocab_size = vocab_size
         self.register_buffer("logits", torch.zeros(1, vocab_size))
         self.register_buffer("next", torch.zeros(vocab_size, dtype=torch.int32))
         self.register_buffer("state", torch.zeros(1, dtype=torch.int32))
@@ -87,6 +88,20 @@ class Ngram(CountingModel):
             table = _kneser_ney(levels, events, vocab_size)
         self.logits = torch.from_numpy(table).to(device)
         return fitted
+
+    def fault(self) -> str | None:
+        vocab_size = self.vocab_size
+        shapes = [table.dim() for table in (self.logits, self.next, self.state)]
+        if shapes != [2, 1, 1] or self.logits.shape[1] != vocab_size:
+            return f"logits: {list(self.logits.shape)}, not (contexts, {vocab_size})"
+        contexts, edges, states = len(self.logits), len(self.next), len(self.state)
+        if states != contexts or edges % vocab_size or not 0 < edges <= contexts * vocab_size:
+            return f"next: {edges} edges and {states} states for {contexts} contexts"
+        if not 0 <= int(self.next.min()) <= int(self.next.max()) < contexts:
+            return f"next: leads to a context beyond the {contexts}"
+        if not 0 <= int(self.state.min()) <= int(self.state.max()) < edges // vocab_size:
+            return f"state: one that is none of the {edges // vocab_size}"
+        return None
 
     def _ngrams(self, strings: EncodedStrings) -> Ints:
         """Each token of `strings`, stops included, as its context times V plus itself."""

@@ -16,6 +16,7 @@ from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import (
     FEW_TOKENS,
     DropoutRate,
+    Layers,
     Model,
     Size,
     uniform_head,
@@ -28,7 +29,7 @@ class RecurrentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     "Recurrent Neural Network Regularization").
     """
 
-    n_layer: Size = 1
+    n_layer: Layers = 1
     n_embd: Size = 64
     n_hidden: Size = 256
     dropout: DropoutRate = 0.3

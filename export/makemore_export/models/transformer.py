@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makemore_export.models.dropout import Dropout
-from makemore_export.models.model import DropoutRate, Model, Size, StepFunction
+from makemore_export.models.model import DropoutRate, Layers, Model, Size, StepFunction
 from makemore_export.models.recipe import Recipe
 
 
@@ -21,7 +21,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """`block_size` is the number of positions: the longest string, and the start token."""
 
     block_size: Size
-    n_layer: Size = 4
+    n_layer: Layers = 4
     n_embd: Size = 64
     n_head: Size = 4
     dropout: DropoutRate = 0.1

@@ -25,7 +25,8 @@ from makemore_export.packing.step_module import StepModule
 from makemore_export.packing.torchscript_export import to_torchscript
 from makemore_export.packing.verification import Verification, verify
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder
-from makemore_export.runs.checkpoint import Checkpoint, Run
+from makemore_export.runs.checkpoint import Checkpoint
+from makemore_export.runs.run import Run
 from makemore_export.runs.target_lock import locked
 
 MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import torch
 from makemore.artifact import Artifact, Precision
-from makemore.errors import MakemoreError
+from makemore.errors import ExportError
 from makemore.step import Step
 from numpy.typing import NDArray
 
@@ -23,10 +23,6 @@ TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 0.1}
 BATCH_SIZES = (1, 2, 7, 64)
 _POSITIONS = 16  # tried where the model knows no last one
 _SEED = 0
-
-
-class ExportError(MakemoreError, RuntimeError):
-    """An exported file does not do what the model does."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):

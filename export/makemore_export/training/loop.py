@@ -16,8 +16,9 @@ from makemore_export.models import Blend, CountingModel, Model
 from makemore_export.models.blend import mixture_weights
 from makemore_export.models.recipe import Recipe
 from makemore_export.runs import checkpoint
-from makemore_export.runs.checkpoint import Checkpoint, Progress, Run, RunFolder
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Step
+from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
 from makemore_export.training.monitor import Monitor, elapsed, finite_or_none
 from makemore_export.training.optimizer_step import OptimizerStep, rate, seeded
@@ -48,16 +49,15 @@ def train(
 
     Every random draw of a step is a function of seed and step. While a record is looked at, the
     model has the weights that the record tells of. Closing the generator saves the last checkpoint
-    first. `OptionError` if the loss stops being a number, or for an option that this machine or
-    device cannot do.
+    first. `TrainingError` if the loss stops being a number, `OptionError` for an option that this
+    machine or device cannot do.
     """
     progress = start.progress if start else Progress()
     if start and progress.finished:
         model.load_state_dict(start.weights)
         return
     began = time.monotonic() - progress.seconds
-    counts = isinstance(model, (Blend, CountingModel))
-    optimizer = None if counts else OptimizerStep(model, run, parts["train"], start)
+    optimizer = OptimizerStep(model, run, parts["train"], start) if run.recipe else None
     if distributed.rank() == 0:
         folder.open(progress.log_bytes)
     if optimizer:

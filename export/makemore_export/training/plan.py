@@ -13,10 +13,10 @@ from makemore.vocabulary import WORDS, Level, Vocabulary, WordVocabulary
 
 from makemore_export.data.splits import split
 from makemore_export.data.text import Text
-from makemore_export.models import MODELS, Blend, CountingModel
+from makemore_export.models import MODELS
 from makemore_export.models.blend import BlendConfig, Part
 from makemore_export.models.recipe import Recipe
-from makemore_export.runs.checkpoint import Run
+from makemore_export.runs.run import Run
 
 MAX_LENGTH = 1023
 """Longest line taken, and longest string sampled, in tokens, where nothing else limits them."""
@@ -75,8 +75,7 @@ def plan(
 def options_of(model: str) -> tuple[str, ...]:
     """Names of the options of a model: the fields of its `Config`, then those of its `Recipe`."""
     cls = MODELS[model]
-    trained = not issubclass(cls, (Blend, CountingModel))
-    return (*cls.Config.__struct_fields__, *(Recipe.__struct_fields__ if trained else ()))
+    return (*cls.Config.__struct_fields__, *(Recipe.__struct_fields__ if cls.recipe else ()))
 
 
 def _chosen(model: str, options: Mapping[str, Any], required: Iterable[str]) -> Part:
@@ -96,9 +95,7 @@ def _chosen(model: str, options: Mapping[str, Any], required: Iterable[str]) -> 
     return Part(
         model=model,
         config=msgspec.to_builtins(_convert(config, cls.Config)),
-        recipe=_convert(msgspec.to_builtins(cls.recipe) | recipe, Recipe)
-        if "max_steps" in fields
-        else None,
+        recipe=_convert(msgspec.to_builtins(cls.recipe) | recipe, Recipe) if cls.recipe else None,
     )
 
 
