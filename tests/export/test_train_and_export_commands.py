@@ -199,6 +199,19 @@ def test_a_command_refuses_a_folder_that_another_process_writes(tmp_path):
     assert not (tmp_path / "names").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are UTF-8 elsewhere")
+def test_a_name_that_is_not_utf8_is_read_but_not_written(tmp_path):
+    name = os.fsdecode(b"t\xffxt.txt")
+    (tmp_path / name).write_text("\n".join(LINES))
+    result = run(mm_train, name, "-o", "run", "--model", "bigram")
+    assert result.exit_code == 0
+    assert RunFolder(tmp_path / "run").latest().run.data.name == "t\\udcffxt.txt"
+    for command in (mm_train, mm_export):
+        message = refusal(command, "text.txt", "-o", os.fsdecode(b"r\xffn"), "--model", "bigram")
+        assert "r\\udcffn: a path that is not UTF-8 cannot be used" in message
+    assert {path.name for path in tmp_path.iterdir()} == {name, "text.txt", "run"}
+
+
 def test_export_refuses_a_target_before_it_trains(tmp_path):
     (tmp_path / "names").mkdir()
     (tmp_path / "names" / "thesis.txt").touch()

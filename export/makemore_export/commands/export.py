@@ -13,6 +13,7 @@ import msgspec
 from makemore.commands.command import Command
 from makemore.errors import ExportError, OptionError
 
+from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
 from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
@@ -33,9 +34,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(cls=Command)
 @click.argument("source", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Artifact folder."
-)
+@output_option("Artifact folder.")
 @click.option(
     "--samples", default=20, show_default=True, type=click.IntRange(min=0), help="To print."
 )

@@ -63,7 +63,8 @@ def _read_bytes(path: Path | None) -> tuple[str, bytes]:
     if path is None:
         return BUILTIN, files(__package__).joinpath(BUILTIN).read_bytes()
     try:
-        return path.name, path.read_bytes()
+        # A name that is not UTF-8 is kept as it can be written into JSON.
+        return path.name.encode(errors="backslashreplace").decode(), path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot read the text: {error.strerror}") from None
 
