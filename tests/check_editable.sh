@@ -15,7 +15,7 @@ pip install -q -e "$folder/tree[cpu]"
 before=$(core)
 pip install -q 'scikit-build-core>=0.11' pybind11 cmake ninja
 pip install -q --no-build-isolation -Ceditable.rebuild=true -e "$folder/tree"
-sed -i 's/m.doc() = "The/m.doc() = "The changed/' "$folder/tree/csrc/bindings.cpp"
+sed -i 's/m.doc() = "The/m.doc() = "The changed/' "$folder/tree/csrc/python/module.cpp"
 after=$(core | tail -n 1)  # the rebuild says on stdout what it does
 echo "$before -> $after"
 [ "$after" = "${before/The/The changed}" ]

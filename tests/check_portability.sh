@@ -57,11 +57,11 @@ run_tests aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
 export ZIG_GLOBAL_CACHE_DIR="$folder/zig"
 for target in x86_64-windows-gnu aarch64-macos; do
   step "$target"
-  for source in "$root"/csrc/*.cpp; do
-    name=$(basename "$source")
-    [ "$name" != bindings.cpp ] || continue  # needs the headers of Python there
-    echo "$name"
+  for source in "$root"/csrc/*/*.cpp; do
+    [ "$(basename "$(dirname "$source")")" != python ] || continue  # needs Python's headers there
+    echo "${source#"$root/"}"
     python -m ziglang c++ -target "$target" -std=c++20 -Wall -Wextra -Wpedantic -Werror \
+      $(printf -- '-I%s ' "$root"/csrc/{base,decode,transformer,ort,onnx,gpu}) \
       -c "$source" -o "$folder/$target.o"
   done
 done

@@ -38,7 +38,7 @@ def rows_and_options(draw):
 def test_the_choice_is_that_of_the_oracle_for_any_logits_options_and_coin(given_row, coin):
     logits, options = given_row
     expected = oracle.choose(logits, coin, **options)
-    assert _core.choose(logits, coin, _core.ChooseOptions(**options)) == expected
+    assert _core.choose(logits, coin, _core.SamplingOptions(**options)) == expected
 
 
 @given(FINITE_ROW, COIN)
@@ -53,7 +53,7 @@ def test_the_default_options_leave_every_token_its_share(logits, coin):
 @given(rows_and_options(), COIN)
 def test_a_masked_or_impossible_token_is_never_chosen(given_row, coin):
     logits, options = given_row
-    chosen = _core.choose(logits, coin, _core.ChooseOptions(**options))
+    chosen = _core.choose(logits, coin, _core.SamplingOptions(**options))
     assert chosen not in options["mask"]
     assert np.float32(logits[chosen]) > -math.inf
 
@@ -70,21 +70,21 @@ def test_a_coin_on_a_boundary_belongs_to_the_token_above_it():
 
 
 def test_temperature_0_takes_the_lowest_of_the_likeliest_ids_whatever_the_coin():
-    options = _core.ChooseOptions(temperature=0)
+    options = _core.SamplingOptions(temperature=0)
     assert {_core.choose([1.0, 3.0, 3.0, 2.0], coin, options) for coin in (0.0, 0.5, 0.99)} == {1}
 
 
 def test_temperature_divides_the_logits():
     logits = np.log(np.array([1, 2], dtype=np.float32))
     # At temperature 1/2 odds of 1:2 become 1:4.
-    options = _core.ChooseOptions(temperature=0.5)
+    options = _core.SamplingOptions(temperature=0.5)
     assert [_core.choose(logits, coin, options) for coin in (0.199, 0.201)] == [0, 1]
 
 
 def chosen_set(logits, **options):
     """All tokens that some coin chooses."""
     coins = np.linspace(0, 1, 1000, endpoint=False)
-    return {_core.choose(logits, coin, _core.ChooseOptions(**options)) for coin in coins}
+    return {_core.choose(logits, coin, _core.SamplingOptions(**options)) for coin in coins}
 
 
 HALVES = np.log(np.array([1, 8, 4, 2, 1], dtype=np.float32) / 16)
@@ -135,7 +135,7 @@ def test_top_p_counts_the_mass_that_mask_and_top_k_leave():
 )
 def test_an_option_outside_its_range_is_refused_with_its_value_and_its_limit(options, message):
     with pytest.raises(OptionError, match=message):
-        _core.choose(HALVES, 0.5, _core.ChooseOptions(**options))
+        _core.choose(HALVES, 0.5, _core.SamplingOptions(**options))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_an_option_outside_its_range_is_refused_with_its_value_and_its_limit(opt
 )
 def test_logits_that_leave_nothing_to_choose_are_the_fault_of_the_artifact(logits, mask, message):
     with pytest.raises(ArtifactError, match=message):
-        _core.choose(logits, 0.5, _core.ChooseOptions(mask=mask))
+        _core.choose(logits, 0.5, _core.SamplingOptions(mask=mask))
 
 
 def test_a_mask_that_leaves_nothing_to_choose_is_the_fault_of_the_caller():
     with pytest.raises(OptionError, match="no token is left to choose"):
-        _core.choose([-math.inf, 0.0], 0.5, _core.ChooseOptions(mask=[1]))
+        _core.choose([-math.inf, 0.0], 0.5, _core.SamplingOptions(mask=[1]))

@@ -262,7 +262,7 @@ def test_the_model_with_its_sampler_is_valid_and_all_of_the_sampler_has_a_cuda_k
 ):
     file = FOLDER / tiny.name / "model.onnx"
     *opened, _ = open_model(file)
-    data = _core.DeviceModel(*opened).sampler_bytes(_core.ChooseOptions(**options))
+    data = _core.DeviceModel(*opened).sampler_bytes(_core.SamplingOptions(**options))
     onnx.checker.check_model(data, full_check=True)
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(data), strict_mode=True)
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}

@@ -51,7 +51,7 @@ def cpu_step(model: OnnxModel, time_axes: Sequence[int | None]) -> Step: ...
 
 class DeviceModel:
     def __init__(self, model: OnnxModel, time_axes: Sequence[int | None]) -> None: ...
-    def sampler_bytes(self, options: ChooseOptions) -> bytes: ...
+    def sampler_bytes(self, options: SamplingOptions) -> bytes: ...
 
 class DeviceStep(Step):
     def __init__(self, model: DeviceModel) -> None: ...
@@ -64,7 +64,7 @@ class Worker:
     @property
     def memory(self) -> int: ...
 
-class ChooseOptions:
+class SamplingOptions:
     def __init__(
         self,
         *,
@@ -76,7 +76,7 @@ class ChooseOptions:
     ) -> None: ...
 
 def coin(seed: int, row: int, position: int) -> float: ...
-def choose(logits: ArrayLike, coin: float, options: ChooseOptions = ...) -> int: ...
+def choose(logits: ArrayLike, coin: float, options: SamplingOptions = ...) -> int: ...
 def decode(
     workers: Sequence[Worker],
     *,
@@ -85,7 +85,7 @@ def decode(
     rows: int,
     first_row: int = 0,
     max_length: int,
-    options: ChooseOptions = ...,
+    options: SamplingOptions = ...,
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,
@@ -98,7 +98,7 @@ def decode_on_device(
     rows: int,
     first_row: int = 0,
     max_length: int,
-    options: ChooseOptions = ...,
+    options: SamplingOptions = ...,
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,

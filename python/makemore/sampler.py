@@ -198,7 +198,7 @@ class Sampler:
             offsets=_ONE_PROMPT,
             first_row=first_row,
             max_length=max_length,
-            options=_core.ChooseOptions(
+            options=_core.SamplingOptions(
                 temperature=temperature,
                 top_k=top_k,
                 top_p=top_p,

@@ -58,7 +58,7 @@ class HistoryStep : public Step {
 
 /// One row, alone, by the definition.
 Ids decode_alone(const DecodeRequest& request, std::int64_t row) {
-  Chooser chooser(request.choose, kVocabSize);
+  Sampler sampler(request.sampling, kVocabSize);
   const auto prompt = request.prompts.of(row);
   const auto number = request.first_row + static_cast<std::uint64_t>(row);
   Ids fed{0};
@@ -68,8 +68,8 @@ Ids decode_alone(const DecodeRequest& request, std::int64_t row) {
     if (position < prompt.size()) {
       token = prompt[position];
     } else {
-      chooser.prepare(history_logits(fed));
-      token = chooser.pick(coin(request.seed, number, static_cast<std::uint32_t>(position)));
+      sampler.prepare(history_logits(fed));
+      token = sampler.pick(coin(request.seed, number, static_cast<std::uint32_t>(position)));
     }
     if (token == 0) break;
     fed.push_back(token);
@@ -179,7 +179,7 @@ TEST_CASE("a row either stopped or was cut at max_length") {
 
 TEST_CASE("a prefix that rows share is run once") {
   auto request = request_of(500, 500);
-  request.choose.temperature = 0;
+  request.sampling.temperature = 0;
   HistoryStep step;
   const auto decoded = decode_with({&step}, request);
   CHECK(step.rows_run <= request.max_length);

@@ -33,7 +33,7 @@ LogitsOf logits_by(Step& step) {
   };
 }
 
-const std::vector<ChooseOptions> kOptions{
+const std::vector<SamplingOptions> kOptions{
     {},
     {.temperature = 0.6, .mask = {}},
     {.temperature = 0, .mask = {}},
@@ -51,13 +51,13 @@ TEST_CASE("the sampler on the device makes the strings of the definition, whatev
     CAPTURE(tiny.name);
     const auto device = open(tiny);
     DeviceStep alone(device);
-    for (const ChooseOptions& options : kOptions) {
+    for (const SamplingOptions& options : kOptions) {
       DecodeRequest request;
       request.rows = 60;
       request.max_length = 7;
       request.seed = 5;
       request.batch_size = 16;
-      request.choose = options;
+      request.sampling = options;
       DeviceBlockStep step(device, options);
       const Decoded made = decode_on_device(step, request, [] {});
       const Decoded expected = row_by_row(logits_by(alone), step.vocab_size(), request);
@@ -73,11 +73,11 @@ TEST_CASE("the sampler on the device makes the strings of the definition, whatev
 
 TEST_CASE("options outside their range are refused before anything runs") {
   const auto device = open(kTinyModels[0]);
-  for (const ChooseOptions& options : {ChooseOptions{.temperature = -1, .mask = {}},
-                                       {.top_k = -1, .mask = {}},
-                                       {.top_p = 0, .mask = {}},
-                                       {.min_p = 2, .mask = {}},
-                                       {.mask = {4}}}) {
+  for (const SamplingOptions& options : {SamplingOptions{.temperature = -1, .mask = {}},
+                                         {.top_k = -1, .mask = {}},
+                                         {.top_p = 0, .mask = {}},
+                                         {.min_p = 2, .mask = {}},
+                                         {.mask = {4}}}) {
     CHECK_THROWS_AS(DeviceBlockStep(device, options), OptionError);
   }
 }

@@ -1,7 +1,7 @@
 // What is not ONNX Runtime, or too old, is refused when it is opened.
 #include <doctest/doctest.h>
 
-#include "ort.h"
+#include "ort_library.h"
 
 using namespace makemore;
 

@@ -17,7 +17,7 @@ using LogitsOf = std::function<std::vector<float>(const std::vector<std::int64_t
 inline Decoded row_by_row(const LogitsOf& logits_of, std::int64_t vocab_size,
                           const DecodeRequest& request) {
   Decoded out;
-  Chooser chooser(request.choose, vocab_size);
+  Sampler sampler(request.sampling, vocab_size);
   for (std::int64_t row = 0; row < request.rows; ++row) {
     std::vector<std::int64_t> fed{0};
     double log_prob = 0;
@@ -30,8 +30,8 @@ inline Decoded row_by_row(const LogitsOf& logits_of, std::int64_t vocab_size,
       if (position < prompt.size()) {
         token = prompt[position];
       } else {
-        chooser.prepare(logits);
-        token = chooser.pick(coin(request.seed, request.first_row + static_cast<std::uint64_t>(row),
+        sampler.prepare(logits);
+        token = sampler.pick(coin(request.seed, request.first_row + static_cast<std::uint64_t>(row),
                                   static_cast<std::uint32_t>(position)));
       }
       log_prob += logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);

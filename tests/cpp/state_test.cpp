@@ -22,7 +22,7 @@ using NewStep = std::function<std::unique_ptr<Step>()>;
 constexpr float kTolerance = 1e-3F;  // float16 sums of one row and of many
 constexpr std::size_t kLongest = 6;  // tokens, fewer than every block holds
 
-std::shared_ptr<const OnnxModel> open(const std::string& name, const fused::Kernel* kernel) {
+std::shared_ptr<const OnnxModel> open(const std::string& name, const transformer::Kernel* kernel) {
   static const auto library = std::make_shared<const ort::Library>(ORT_LIBRARY);
   return std::make_shared<const OnnxModel>(library, ARTIFACTS "/" + name + "/model.onnx",
                                            ort::Device::kCpu, kernel);
@@ -36,7 +36,7 @@ std::vector<NewStep> kinds() {
       return std::make_unique<CpuStep>(model, axes);
     });
   }
-  for (const fused::Kernel* kernel : fused::kernels()) {
+  for (const transformer::Kernel* kernel : transformer::kernels()) {
     kinds.push_back([model = open("fused", kernel)] { return std::make_unique<PagedStep>(model); });
   }
   return kinds;
@@ -55,7 +55,7 @@ std::vector<float> logits_after(const NewStep& new_step, const Ids& fed) {
 
 struct Known {
   Ids fed;
-  State state;
+  StateSnapshot state;
 };
 
 }  // namespace
@@ -71,7 +71,7 @@ TEST_CASE("a row goes on from any state, whatever row of whatever step was in it
     for (int turn = 0; turn < 60; ++turn) {
       Step& step = *steps[below(2)];
       std::vector<Ids> rows;
-      std::vector<std::optional<State>> states;
+      std::vector<std::optional<StateSnapshot>> states;
       for (std::size_t i = 0, count = 1 + below(9); i < count; ++i) {
         const Known& from = known[below(known.size())];
         rows.push_back(from.fed);
@@ -97,7 +97,7 @@ TEST_CASE("a row goes on from any state, whatever row of whatever step was in it
       }
       for (std::size_t row = 0; row < rows.size(); ++row) {
         if (rows[row].size() + 2 > kLongest) continue;
-        const State state = step.save(static_cast<std::int64_t>(row));
+        const StateSnapshot state = step.save(static_cast<std::int64_t>(row));
         if (!step.is_stateless()) CHECK(state->steps == std::ssize(rows[row]));
         known.push_back({rows[row], state});
       }
@@ -114,11 +114,11 @@ TEST_CASE("a start is what token 0 leads to, and is computed once for a model") 
 }
 
 TEST_CASE("rows that began alike share pages") {
-  for (const fused::Kernel* kernel : fused::kernels()) {
+  for (const transformer::Kernel* kernel : transformer::kernels()) {
     PagedStep step(open("fused", kernel));
     step.reset(1);
     step.run(Ids{0}, Ids{0});
-    const State begun = step.save(0);
+    const StateSnapshot begun = step.save(0);
     step.select(Ids{0, 0, 0});
     step.run(Ids{1, 2, 3}, Ids{1, 1, 1});
     for (const std::int64_t row : {0, 1, 2}) CHECK(step.save(row)->before == begun);
@@ -126,7 +126,7 @@ TEST_CASE("rows that began alike share pages") {
 }
 
 TEST_CASE("a paged row may step again where it has been, but leaves no position out") {
-  for (const fused::Kernel* kernel : fused::kernels()) {
+  for (const transformer::Kernel* kernel : transformer::kernels()) {
     const auto model = open("fused", kernel);
     PagedStep step(model);
     const NewStep fresh = [&] { return std::make_unique<PagedStep>(model); };

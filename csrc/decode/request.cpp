@@ -1,0 +1,32 @@
+#include "request.h"
+
+#include <algorithm>
+#include <string>
+
+#include "errors.h"
+
+namespace makemore {
+namespace {
+
+void require(bool good, const char* name, std::int64_t value, const std::string& limit) {
+  if (!good) throw OptionError(std::string(name) + " is " + std::to_string(value) + "; " + limit);
+}
+
+}  // namespace
+
+void validate(const DecodeRequest& request, std::int64_t vocab_size) {
+  require(request.rows >= 0, "n", request.rows, "it must be >= 0");
+  require(request.max_length >= 1, "max_length", request.max_length, "it must be >= 1");
+  require(request.batch_size >= 1, "batch_size", request.batch_size, "it must be >= 1");
+  for (const std::int64_t token : request.prompts.tokens) {
+    require(token >= 0 && token < vocab_size, "a token", token,
+            "the vocabulary has " + std::to_string(vocab_size));
+  }
+  const auto offsets = request.prompts.offsets;
+  const bool one_each = offsets.size() == static_cast<std::size_t>(request.rows) + 1 &&
+                        offsets.front() == 0 && std::ranges::is_sorted(offsets) &&
+                        offsets.back() == static_cast<std::int64_t>(request.prompts.tokens.size());
+  if (!offsets.empty() && !one_each) throw OptionError("offsets must part the prompts of n rows");
+}
+
+}  // namespace makemore

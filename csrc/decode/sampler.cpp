@@ -1,0 +1,126 @@
+#include "sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <sstream>
+#include <string>
+
+#include "errors.h"
+#include "vector_math.h"
+
+namespace makemore {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+template <class Number>
+void require(bool good, const char* name, Number value, const char* limit) {
+  if (good) return;
+  std::ostringstream message;  // unlike std::to_string it shows 1e-9 as it is
+  message << name << " is " << value << "; it must be " << limit;
+  throw OptionError(message.str());
+}
+
+// Comparisons are false for NaN, so each range check refuses it too.
+void validate(const SamplingOptions& options, std::int64_t vocab_size) {
+  const double temperature = options.temperature;
+  require(temperature >= 0 && temperature < kInfinity, "temperature", temperature,
+          "a finite number >= 0");
+  require(options.top_k >= 0, "top_k", options.top_k, ">= 0 (0 keeps all)");
+  require(options.top_p > 0 && options.top_p <= 1, "top_p", options.top_p, "> 0 and <= 1");
+  require(options.min_p >= 0 && options.min_p <= 1, "min_p", options.min_p, ">= 0 and <= 1");
+  for (const std::int64_t id : options.mask) {
+    require(id >= 0 && id < vocab_size, "a masked id", id, "an id of the vocabulary");
+  }
+}
+
+}  // namespace
+
+Sampler::Sampler(SamplingOptions options, std::int64_t vocab_size) : options_(std::move(options)) {
+  validate(options_, vocab_size);
+  const auto size = static_cast<std::size_t>(vocab_size);
+  masked_.resize(size, 0);
+  for (const std::int64_t id : options_.mask) masked_[static_cast<std::size_t>(id)] = 1;
+  weights_.resize(size);
+  cumulative_.resize(size);
+  if (truncates()) order_.resize(size);
+}
+
+bool Sampler::truncates() const {
+  return options_.top_k > 0 || options_.top_p < 1 || options_.min_p > 0;
+}
+
+void Sampler::prepare(std::span<const float> logits) {
+  double highest = -kInfinity;
+  for (std::size_t id = 0; id < weights_.size(); ++id) {
+    if (std::isnan(logits[id])) throw ArtifactError("the model's logits hold NaN");
+    weights_[id] = masked_[id] ? -kInfinity : logits[id];
+    highest = std::max(highest, weights_[id]);
+  }
+  if (highest > 0 && std::isinf(highest)) throw ArtifactError("the model's logits hold +inf");
+  if (std::isinf(highest)) {
+    constexpr auto kNothing = "no token is left to choose: what is not excluded has probability 0";
+    if (options_.mask.empty()) throw ArtifactError(kNothing);
+    throw OptionError(kNothing);
+  }
+  if (options_.temperature == 0) {
+    const auto likeliest = std::ranges::find(weights_, highest);
+    std::fill(weights_.begin(), likeliest, 0.0);
+    *likeliest = 1;
+    std::fill(likeliest + 1, weights_.end(), 0.0);
+  } else {
+    for (double& weight : weights_) weight = (weight - highest) / options_.temperature;
+    exp_of_negative(weights_);
+    if (truncates()) truncate(logits);
+  }
+  double sum = 0;
+  for (std::size_t id = 0; id < weights_.size(); ++id) {
+    cumulative_[id] = sum += weights_[id];
+  }
+}
+
+void Sampler::truncate(std::span<const float> logits) {
+  std::iota(order_.begin(), order_.end(), std::size_t{0});
+  std::ranges::sort(order_, [&](std::size_t a, std::size_t b) {
+    if (masked_[a] != masked_[b]) return static_cast<bool>(masked_[b]);
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  });
+  std::size_t kept = order_.size();
+  if (options_.top_k > 0) kept = std::min(kept, static_cast<std::size_t>(options_.top_k));
+  if (options_.top_p < 1) {
+    double mass = 0;
+    for (std::size_t i = 0; i < kept; ++i) mass += weights_[order_[i]];
+    const double enough = options_.top_p * mass;
+    std::size_t taken = 0;
+    for (double sum = 0; taken < kept && sum < enough; ++taken) sum += weights_[order_[taken]];
+    kept = taken;
+  }
+  const double least = options_.min_p * weights_[order_[0]];
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    double& weight = weights_[order_[i]];
+    if (i >= kept || weight < least) weight = 0;
+  }
+}
+
+std::int64_t pick(std::span<const double> cumulative, double coin) {
+  // The sum is at least 1, the weight of the likeliest, and a coin at most 1 - 2^-53, so that even
+  // when rounded the product stays below the sum: some token is always found.
+  const double target = coin * cumulative.back();
+  // Few tokens are counted sooner than searched: no branch can be guessed wrong.
+  constexpr std::size_t kMaxCounted = 64;
+  if (cumulative.size() <= kMaxCounted) return count_up_to(cumulative, target);
+  return std::ranges::upper_bound(cumulative, target) - cumulative.begin();
+}
+
+double log_sum_exp(std::span<const float> logits) {
+  const double highest = *std::ranges::max_element(logits);
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - highest);
+  const double result = highest + std::log(sum);
+  if (!std::isfinite(result)) throw ArtifactError("the model's logits are not finite");
+  return result;
+}
+
+}  // namespace makemore

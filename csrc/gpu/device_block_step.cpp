@@ -1,0 +1,162 @@
+#include "device_block_step.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <string_view>
+
+namespace makemore {
+namespace {
+
+/// What ONNX Runtime, CUDA and C++ say when there is no more memory.
+bool says_out_of_memory(std::string_view message) {
+  constexpr std::array<std::string_view, 5> kPhrases{"Failed to allocate memory", "out of memory",
+                                                     "ALLOC_FAILED", "bad_alloc", "bad allocation"};
+  return std::ranges::any_of(
+      kPhrases, [&](auto phrase) { return message.find(phrase) != std::string_view::npos; });
+}
+
+template <class Work>
+void allocating(const Work& work) {
+  try {
+    work();
+  } catch (const OrtError& error) {
+    if (says_out_of_memory(error.what())) throw OutOfMemory(error.what());
+    throw;
+  }
+}
+
+}  // namespace
+
+DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
+                                 const SamplingOptions& options)
+    : device_(std::move(device)),
+      session_(device_->sampler(sampling_graph_kind(options))),
+      top_k_(options.top_k > 0 ? options.top_k : vocab_size()),
+      // Divided by the least of doubles, what is not the likeliest is infinitely far from it.
+      temperature_(std::max(options.temperature, std::numeric_limits<double>::min())),
+      top_p_(options.top_p < 1 ? options.top_p : std::numeric_limits<double>::infinity()),
+      min_p_(options.min_p),
+      allowed_(static_cast<std::size_t>(vocab_size()), 1) {
+  const Sampler refuses_bad_options(options, vocab_size());
+  for (const std::int64_t id : options.mask) allowed_[static_cast<std::size_t>(id)] = 0;
+  for (std::int64_t column = 0; column < kStepsPerBlock; ++column) step_numbers_.push_back(column);
+
+  const ort::Library& library = device_->library();
+  const std::array<std::int64_t, 1> one{1}, vocab{vocab_size()};
+  const auto scalar = [&](const char* name, auto& value, int type) {
+    options_.emplace_back(name, library.tensor(std::span(&value, 1), {}, type));
+  };
+  const SamplingGraphKind kind = sampling_graph_kind(options);
+  if (kind != SamplingGraphKind::kPlain) {
+    options_.emplace_back("sampler/allowed",
+                          library.tensor(std::span(allowed_), vocab, ort::kBool));
+    scalar("sampler/temperature", temperature_, ort::kDouble);
+  }
+  if (kind == SamplingGraphKind::kTruncated) {
+    scalar("sampler/top_k", top_k_, ort::kInt64);
+    scalar("sampler/top_p", top_p_, ort::kDouble);
+    scalar("sampler/min_p", min_p_, ort::kDouble);
+  }
+  for (std::int64_t& number : step_numbers_) {
+    slot_.push_back(library.tensor(std::span(&number, 1), one, ort::kInt64));
+  }
+}
+
+void DeviceBlockStep::open(Slots& slots) {
+  release();
+  allocating([&] {
+    bind_host(slots);
+    buffers_.push_back(new_buffers(slots.count, true));
+    buffers_.push_back(new_buffers(slots.count, false));
+    for (std::size_t column = 0; column < kStepsPerBlock; ++column) bind_step(column);
+  });
+}
+
+void DeviceBlockStep::release() {
+  steps_.clear();  // they hold what the others own
+  buffers_.clear();
+  host_.reset();
+  coins_.clear();
+}
+
+DeviceBlockStep::StepBuffers DeviceBlockStep::new_buffers(std::int64_t count,
+                                                          bool with_caches) const {
+  StepBuffers side{device_->zeros(ort::kInt64, count, {}),
+                   device_->zeros(ort::kInt64, count, {}),
+                   device_->zeros(ort::kInt64, count, {1}),
+                   device_->zeros(ort::kInt64, count, {kStepsPerBlock}),
+                   device_->zeros(ort::kDouble, count, {1}),
+                   {}};
+  const auto& states = device_->model().states();
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const bool shared = device_->in_place()[i] && !with_caches;
+    side.states.push_back(shared ? Value(nullptr, nullptr)
+                                 : device_->zeros(states[i].element_type, count, states[i].shape));
+  }
+  return side;
+}
+
+void DeviceBlockStep::bind_host(Slots& slots) {
+  const ort::Library& library = device_->library();
+  const std::array<std::int64_t, 2> each{slots.count, 1}, cells{slots.count, kStepsPerBlock};
+  const auto flat = std::span(each).first(1);
+  host_.emplace(StepBuffers{library.tensor(std::span(slots.tokens), flat, ort::kInt64),
+                            library.tensor(std::span(slots.positions), flat, ort::kInt64),
+                            library.tensor(std::span(slots.remaining), each, ort::kInt64),
+                            library.tensor(std::span(slots.generated), cells, ort::kInt64),
+                            library.tensor(std::span(slots.log_probs), each, ort::kDouble),
+                            {}});
+  const auto count = static_cast<std::size_t>(slots.count);
+  for (std::size_t column = 0; column < kStepsPerBlock; ++column) {
+    const auto coins = std::span(slots.coins).subspan(column * count, count);
+    coins_.push_back(library.tensor(coins, each, ort::kDouble));
+  }
+}
+
+/// The first step takes what the host says, the last tells it what was generated.
+void DeviceBlockStep::bind_step(std::size_t column) {
+  const bool first = column == 0, last = column + 1 == kStepsPerBlock;
+  const StepBuffers& from = buffers_[column % 2];
+  const StepBuffers& to = buffers_[(column + 1) % 2];
+  const OnnxModel& model = device_->model();
+  ort::Binding& step = steps_.emplace_back(device_->library(), session_);
+  step.input("sampler/slot", slot_[column].get());
+  for (const auto& [name, value] : options_) step.input(name, value.get());
+  if (!first) bind_inputs(step, from);
+  step.output("sampler/next_token", to.token.get());
+  step.output("sampler/next_position", to.position.get());
+  step.output("sampler/next_remaining", to.remaining.get());
+  step.output("sampler/next_generated", (last ? *host_ : to).generated.get());
+  step.output("sampler/next_log_prob", (last ? *host_ : to).log_prob.get());
+  for (std::size_t i = 0; i < from.states.size(); ++i) {
+    const bool in_place = device_->in_place()[i];
+    const Value& now = in_place ? buffers_[0].states[i] : from.states[i];
+    const Value& next = in_place ? now : to.states[i];
+    const std::string kept = "sampler/next_state_" + std::to_string(i);
+    step.input(model.input_names()[2 + i], now.get());
+    step.output(in_place ? model.output_names()[1 + i] : kept.c_str(), next.get());
+  }
+}
+
+void DeviceBlockStep::bind_inputs(ort::Binding& step, const StepBuffers& from) const {
+  step.input(device_->model().input_names()[0], from.token.get());
+  step.input(device_->model().input_names()[1], from.position.get());
+  step.input("sampler/remaining", from.remaining.get());
+  step.input("sampler/generated", from.generated.get());
+  step.input("sampler/log_prob", from.log_prob.get());
+}
+
+void DeviceBlockStep::run() {
+  allocating([&] {
+    bind_inputs(steps_.front(), *host_);  // what is on the host is copied when it is bound
+    for (std::size_t column = 0; column < kStepsPerBlock; ++column) {
+      steps_[column].input("sampler/coin", coins_[column].get());
+    }
+    steps_.front().synchronize();
+    for (const ort::Binding& step : steps_) step.run();
+    steps_.back().synchronize();
+  });
+}
+
+}  // namespace makemore

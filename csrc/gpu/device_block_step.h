@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "device_decoder.h"
+#include "device_model.h"
+#include "io_binding.h"
+
+namespace makemore {
+
+/// A block of steps over memory of the device: state and all that one step tells the next stay
+/// there, in buffers made once. States go to and fro between two of them, caches are written in
+/// place; coins come from the host a step, the rest a block at a time.
+class DeviceBlockStep : public BlockStep {
+ public:
+  DeviceBlockStep(std::shared_ptr<const DeviceModel> device, const SamplingOptions& options);
+
+  std::int64_t vocab_size() const override { return device_->model().vocab_size(); }
+  std::int64_t steps_per_block() const override { return kStepsPerBlock; }
+  void open(Slots& slots) override;
+  void run() override;
+
+ private:
+  using Value = DeviceModel::Value;
+
+  /// What one step tells the next.
+  struct StepBuffers {
+    Value token, position, remaining, generated, log_prob;
+    std::vector<Value> states;  // null: a cache, which has but one buffer
+  };
+
+  StepBuffers new_buffers(std::int64_t count, bool with_caches) const;
+  void bind_host(Slots& slots);
+  void bind_step(std::size_t column);
+  void bind_inputs(ort::Binding& step, const StepBuffers& from) const;
+  void release();
+
+  std::shared_ptr<const DeviceModel> device_;
+  ort::OrtSession* session_;
+
+  std::int64_t top_k_;
+  double temperature_, top_p_, min_p_;
+  std::vector<std::uint8_t> allowed_;
+  std::vector<std::int64_t> step_numbers_;
+  std::vector<std::pair<const char*, Value>> options_;  // on the host, for the life of a binding
+
+  std::vector<StepBuffers> buffers_;  // two, which steps read and write in turn
+  std::optional<StepBuffers> host_;   // over Slots
+  std::vector<Value> coins_, slot_;   // of each column, on the host
+  std::vector<ort::Binding> steps_;   // of each column
+};
+
+}  // namespace makemore

@@ -1,0 +1,64 @@
+#include "device_model.h"
+
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "gather_model.h"
+#include "io_binding.h"
+
+namespace makemore {
+
+DeviceModel::DeviceModel(std::shared_ptr<const OnnxModel> model,
+                         std::span<const std::optional<std::int64_t>> time_axes)
+    : model_(std::move(model)), memory_(library().memory(model_->device())) {
+  if (time_axes.size() != model_->states().size()) {
+    throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
+                        " states, the model has " + std::to_string(model_->states().size()));
+  }
+  for (const auto& axis : time_axes) in_place_.push_back(axis.has_value());
+  for (const auto type : {ort::kFloat, ort::kHalf, ort::kInt64, ort::kDouble}) {
+    gathers_.emplace(type, library().session(ort::gather_model(type), model_->device()));
+  }
+}
+
+DeviceModel::Value DeviceModel::gather(ort::ElementType type, const ort::OrtValue* data,
+                                       std::span<const std::int64_t> indices) const {
+  std::vector<std::int64_t> rows(indices.begin(), indices.end());
+  const std::array<std::int64_t, 1> shape{std::ssize(rows)};
+  const Value index = library().tensor(std::span(rows), shape, ort::kInt64);
+  ort::Binding binding(library(), gathers_.at(type).get());
+  binding.input("data", data);
+  binding.input("indices", index.get());
+  binding.output("rows", memory());
+  binding.run();
+  return std::move(binding.take_outputs().front());
+}
+
+DeviceModel::Value DeviceModel::zeros(ort::ElementType type, std::int64_t rows,
+                                      const std::vector<std::int64_t>& shape) const {
+  std::vector<std::int64_t> one_row(shape);
+  one_row.insert(one_row.begin(), 1);
+  std::size_t bytes = element_bytes(type);
+  for (const std::int64_t size : shape) bytes *= static_cast<std::size_t>(size);
+  std::vector<std::byte> zero(bytes);
+  const Value row = library().tensor(std::span(zero), one_row, type);
+  return gather(type, row.get(), std::vector<std::int64_t>(static_cast<std::size_t>(rows)));
+}
+
+std::string DeviceModel::sampler_bytes(SamplingGraphKind kind) const {
+  std::ifstream file(model_->path(), std::ios::binary);
+  if (!file) throw ArtifactError(model_->path().string() + " can no longer be read");
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  return bytes + sampling_graph(*model_, in_place_, kind);
+}
+
+ort::OrtSession* DeviceModel::sampler(SamplingGraphKind kind) const {
+  Lazy& lazy = samplers_[static_cast<std::size_t>(kind)];
+  std::call_once(lazy.once,
+                 [&] { lazy.session = library().session(sampler_bytes(kind), model_->device()); });
+  return lazy.session.get();
+}
+
+}  // namespace makemore

@@ -1,0 +1,208 @@
+#include "cpu_step.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace makemore {
+
+CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
+                 std::span<const std::optional<std::int64_t>> time_axes)
+    : OnnxStep(std::move(model)) {
+  const auto& states = onnx_model().states();
+  if (time_axes.size() != states.size()) {
+    throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
+                        " states, the model has " + std::to_string(states.size()));
+  }
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    Buffer buffer{states[i].row_bytes, 1, 1, states[i].row_bytes, time_axes[i].has_value(), {}, {}};
+    if (time_axes[i]) {
+      const auto& shape = states[i].shape;
+      if (*time_axes[i] < 0 || *time_axes[i] >= std::ssize(shape)) {
+        throw ArtifactError("state " + states[i].name + " has no axis " +
+                            std::to_string(*time_axes[i]));
+      }
+      const auto axis = static_cast<std::size_t>(*time_axes[i]);
+      for (std::size_t j = 0; j < axis; ++j) buffer.outer *= static_cast<std::size_t>(shape[j]);
+      buffer.slots = static_cast<std::size_t>(shape[axis]);
+      buffer.slot_bytes = buffer.row_bytes / buffer.outer / buffer.slots;
+    }
+    buffers_.push_back(std::move(buffer));
+  }
+  in_place_ = std::ranges::any_of(buffers_, &Buffer::in_place);
+  for (const Buffer& buffer : buffers_) step_bytes_ += buffer.step_bytes();
+}
+
+void CpuStep::Buffer::copy_row(std::size_t from, std::size_t to, std::int64_t steps) {
+  const std::byte* source = now.data() + from * row_bytes;
+  std::byte* target = now.data() + to * row_bytes;
+  const std::size_t bytes =
+      in_place ? std::min(static_cast<std::size_t>(steps), slots) * slot_bytes : row_bytes;
+  for (std::size_t i = 0; i < outer; ++i) {
+    std::memcpy(target, source, bytes);
+    source += slots * slot_bytes;
+    target += slots * slot_bytes;
+  }
+}
+
+void CpuStep::reserve(std::size_t rows) {
+  if (rows <= capacity_) return;
+  capacity_ = std::max(rows, 2 * capacity_);
+  for (Buffer& buffer : buffers_) {
+    // New memory is zero: slots not yet in use are masked by the model, but must not hold NaN.
+    buffer.now.resize(capacity_ * buffer.row_bytes);
+    if (!buffer.in_place) buffer.next.resize(capacity_ * buffer.row_bytes);
+  }
+  tokens_.resize(capacity_);
+  positions_.resize(capacity_);
+  steps_.resize(capacity_);
+  saved_.resize(capacity_);
+  logits_.resize(capacity_ * static_cast<std::size_t>(vocab_size()));
+  bound_ = 0;
+}
+
+void CpuStep::reset(std::int64_t rows) {
+  require_rows(rows);
+  rows_ = static_cast<std::size_t>(rows);
+  reserve(rows_);
+  for (std::size_t row = 0; row < rows_; ++row) clear(row);
+}
+
+void CpuStep::bind(std::size_t rows) {
+  const ort::Library& library = onnx_model().library();
+  const auto count = static_cast<std::int64_t>(rows);
+  const auto add = [&](auto& memory, std::size_t size, std::vector<std::int64_t> shape, int type) {
+    shape.insert(shape.begin(), count);
+    tensors_.push_back(library.tensor(std::span(memory).first(rows * size), shape, type));
+    return tensors_.back().get();
+  };
+  tensors_.clear();
+  inputs_ = {add(tokens_, 1, {}, ort::kInt64), add(positions_, 1, {}, ort::kInt64)};
+  const auto vocab = static_cast<std::size_t>(vocab_size());
+  outputs_ = {add(logits_, vocab, {vocab_size()}, ort::kFloat)};
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    Buffer& buffer = buffers_[i];
+    const StateTensor& state = onnx_model().states()[i];
+    inputs_.push_back(add(buffer.now, buffer.row_bytes, state.shape, state.element_type));
+    outputs_.push_back(buffer.in_place
+                           ? inputs_.back()
+                           : add(buffer.next, buffer.row_bytes, state.shape, state.element_type));
+  }
+  bound_ = rows;
+}
+
+std::span<const float> CpuStep::run(std::span<const std::int64_t> tokens,
+                                    std::span<const std::int64_t> positions) {
+  require_fit(static_cast<std::int64_t>(rows_), tokens, positions);
+  if (rows_ == 0) return {};
+  if (bound_ != rows_) bind(rows_);
+  std::ranges::copy(tokens, tokens_.begin());
+  std::ranges::copy(positions, positions_.begin());
+  const auto& in = onnx_model().input_names();
+  const auto& out = onnx_model().output_names();
+  onnx_model().library().check("a step failed", ort::Run, onnx_model().session(), nullptr,
+                               in.data(), inputs_.data(), in.size(), out.data(), out.size(),
+                               outputs_.data());
+  swap();
+  for (std::size_t row = 0; row < rows_; ++row) {
+    steps_[row] = positions[row] + 1;
+    if (saved_[row] != nullptr && saved_[row]->steps >= steps_[row]) saved_[row] = nullptr;
+  }
+  return std::span(logits_).first(rows_ * static_cast<std::size_t>(vocab_size()));
+}
+
+void CpuStep::swap() {
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    if (buffers_[i].in_place) continue;
+    buffers_[i].now.swap(buffers_[i].next);
+    std::swap(inputs_[2 + i], outputs_[1 + i]);
+  }
+}
+
+void CpuStep::select(std::span<const std::int64_t> parents) {
+  require_parents(static_cast<std::int64_t>(rows_), parents);
+  reserve(parents.size());
+  for (std::size_t row = 0; row < parents.size(); ++row) {
+    const auto parent = static_cast<std::size_t>(parents[row]);
+    if (parent == row) continue;
+    if (parent < parents.size() && parents[parent] != parents[row]) {
+      throw OptionError("row " + std::to_string(parent) + " is both copied and replaced");
+    }
+    for (Buffer& buffer : buffers_) buffer.copy_row(parent, row, steps_[parent]);
+    steps_[row] = steps_[parent];
+    saved_[row] = saved_[parent];
+  }
+  rows_ = parents.size();
+}
+
+// Of a cache each step saves the slot that it has written, of another state all.
+StateSnapshot CpuStep::save(std::int64_t row) {
+  if (is_stateless()) return nullptr;
+  const auto at = static_cast<std::size_t>(row);
+  StateSnapshot& saved = saved_[at];
+  std::int64_t steps = saved != nullptr ? saved->steps : 0;
+  if (!in_place_ && steps < steps_[at]) steps = steps_[at] - 1;
+  for (; steps < steps_[at]; ++steps) {
+    const auto written = std::make_shared<SnapshotNode>(in_place_ ? std::move(saved) : nullptr,
+                                                        steps + 1, aligned_buffer(step_bytes_));
+    auto* target = reinterpret_cast<std::byte*>(written->buffer.data());
+    for (const Buffer& buffer : buffers_) {
+      const std::size_t slot = buffer.in_place ? static_cast<std::size_t>(steps) : 0;
+      const std::size_t bytes = buffer.step_bytes() / buffer.outer;
+      const std::byte* source =
+          buffer.now.data() + at * buffer.row_bytes + slot * buffer.slot_bytes;
+      for (std::size_t i = 0; i < buffer.outer; ++i) {
+        std::memcpy(target, source, bytes);
+        source += buffer.slots * buffer.slot_bytes;
+        target += bytes;
+      }
+    }
+    saved = written;
+  }
+  return saved;
+}
+
+void CpuStep::restore(std::span<const std::optional<StateSnapshot>> states) {
+  reserve(states.size());
+  for (std::size_t row = 0; row < states.size(); ++row) {
+    if (!states[row]) continue;
+    const StateSnapshot& state = *states[row];
+    if (state == nullptr) {
+      clear(row);
+    } else if (row >= rows_ || saved_[row] != state || steps_[row] != state->steps) {
+      put(row, state);
+    }
+  }
+  rows_ = states.size();
+}
+
+void CpuStep::clear(std::size_t row) {
+  steps_[row] = 0;
+  saved_[row] = nullptr;
+  for (Buffer& buffer : buffers_) {
+    std::memset(buffer.now.data() + row * buffer.row_bytes, 0, buffer.row_bytes);
+  }
+}
+
+void CpuStep::put(std::size_t row, const StateSnapshot& state) {
+  steps_[row] = state->steps;
+  saved_[row] = state;
+  std::size_t offset = 0;  // of the buffer in what a step has written
+  for (Buffer& buffer : buffers_) {
+    const std::size_t bytes = buffer.step_bytes() / buffer.outer;
+    std::byte* target = buffer.now.data() + row * buffer.row_bytes;
+    for (const SnapshotNode* step = state.get(); step != nullptr; step = step->before.get()) {
+      const auto slot = buffer.in_place ? static_cast<std::size_t>(step->steps - 1) : 0;
+      const std::byte* source = reinterpret_cast<const std::byte*>(step->buffer.data()) + offset;
+      for (std::size_t i = 0; i < buffer.outer; ++i) {
+        std::memcpy(target + slot * buffer.slot_bytes + i * buffer.slots * buffer.slot_bytes,
+                    source + i * bytes, bytes);
+      }
+      if (!buffer.in_place) break;
+    }
+    offset += buffer.step_bytes();
+  }
+}
+
+}  // namespace makemore

@@ -1,0 +1,71 @@
+#include "paged_step.h"
+
+#include <algorithm>
+#include <string>
+
+#include "errors.h"
+
+namespace makemore {
+
+PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model)
+    : OnnxStep(std::move(model)), fused_(*onnx_model().transformer_step()) {}
+
+std::size_t PagedStep::state_bytes() const {
+  return sizeof(SnapshotNode) + fused_.page_floats() * sizeof(float);
+}
+
+void PagedStep::reset(std::int64_t rows) {
+  require_rows(rows);
+  states_.assign(static_cast<std::size_t>(rows), nullptr);
+}
+
+std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
+                                      std::span<const std::int64_t> positions) {
+  require_fit(std::ssize(states_), tokens, positions);
+  const std::size_t rows = states_.size(), block_size = fused_.model().block_size;
+  fused_.require_known(tokens, positions);
+  pages_.resize(rows * block_size);
+  logits_.resize(rows * fused_.model().vocab_size);
+  for (std::size_t row = 0; row < rows; ++row) {
+    StateSnapshot& state = states_[row];
+    while (state != nullptr && state->steps > positions[row]) state = StateSnapshot(state)->before;
+    const std::int64_t steps = state != nullptr ? state->steps : 0;
+    if (positions[row] > steps) {
+      throw OptionError("a row of " + std::to_string(steps) + " steps was given position " +
+                        std::to_string(positions[row]));
+    }
+    const auto page = std::make_shared<SnapshotNode>(
+        std::move(state), steps + 1, aligned_buffer(fused_.page_floats() * sizeof(float)));
+    pages_[row * block_size + static_cast<std::size_t>(steps)] = page->buffer.front().values;
+    state = page;
+  }
+  fused_.run(tokens, positions, pages_.data(), logits_.data());
+  return logits_;
+}
+
+void PagedStep::select(std::span<const std::int64_t> parents) {
+  require_parents(std::ssize(states_), parents);
+  std::vector<std::optional<StateSnapshot>> states;
+  for (const std::int64_t parent : parents) {
+    states.push_back(states_[static_cast<std::size_t>(parent)]);
+  }
+  restore(states);
+}
+
+void PagedStep::restore(std::span<const std::optional<StateSnapshot>> states) {
+  const std::size_t block_size = fused_.model().block_size;
+  states_.resize(states.size());
+  pages_.resize(states.size() * block_size);
+  for (std::size_t row = 0; row < states.size(); ++row) {
+    if (!states[row] || states_[row] == *states[row]) continue;
+    states_[row] = *states[row];
+    for (const SnapshotNode* step = states_[row].get(); step != nullptr;
+         step = step->before.get()) {
+      // Only the step that wrote a page has it to write; those after it read.
+      float* page = const_cast<float*>(step->buffer.front().values);
+      pages_[row * block_size + static_cast<std::size_t>(step->steps - 1)] = page;
+    }
+  }
+}
+
+}  // namespace makemore

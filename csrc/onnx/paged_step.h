@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "onnx_step.h"
+
+namespace makemore {
+
+/// The step of a transformer that a kernel runs, without ONNX Runtime. What a row keeps of a
+/// position is a page of its own, which rows that began alike share: no row is ever copied.
+class PagedStep : public OnnxStep {
+ public:
+  /// The model must have a fused step.
+  explicit PagedStep(std::shared_ptr<const OnnxModel> model);
+
+  void reset(std::int64_t rows) override;
+  /// A row steps to the position after its last, or again to one that it has been at.
+  std::span<const float> run(std::span<const std::int64_t> tokens,
+                             std::span<const std::int64_t> positions) override;
+  void select(std::span<const std::int64_t> parents) override;
+  std::size_t state_bytes() const override;
+  StateSnapshot save(std::int64_t row) override { return states_[static_cast<std::size_t>(row)]; }
+  void restore(std::span<const std::optional<StateSnapshot>> states) override;
+
+ private:
+  const transformer::TransformerStep& fused_;
+  std::vector<StateSnapshot> states_;  // (rows,)
+  std::vector<float*> pages_;          // (rows, T), those of a row's steps
+  std::vector<float> logits_;          // (rows, V)
+};
+
+}  // namespace makemore

@@ -1,0 +1,211 @@
+// What Python calls: convert, let go of the GIL, call, convert back. Only this file and the headers
+// python_*.h know Python.
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <algorithm>
+
+#include "coin.h"
+#include "conversions.h"
+#include "cpu_step.h"
+#include "decode.h"
+#include "device_block_step.h"
+#include "device_decoder.h"
+#include "device_step.h"
+#include "paged_step.h"
+#include "python_step.h"
+
+using namespace makemore;
+
+namespace {
+
+void poll_signals() {
+  const py::gil_scoped_acquire gil;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+/// What `decode` makes of a request, without the GIL.
+template <class Decode>
+py::tuple decode_to_numpy(const Ids& prompts, const Ids& offsets, DecodeRequest request,
+                          const Decode& decode) {
+  request.prompts = {view(prompts), view(offsets)};
+  Decoded decoded;
+  {
+    const py::gil_scoped_release no_gil;
+    decoded = decode(request);
+  }
+  std::vector<std::int64_t> ends{0};
+  for (const std::int64_t length : decoded.lengths) ends.push_back(ends.back() + length);
+  return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(ends)),
+                        to_numpy(std::move(decoded.log_probs)),
+                        to_numpy(std::move(decoded.finished)));
+}
+
+/// A function of `target` and the fields of a request.
+template <class Target, class Run>
+void def_decode(py::module_& m, const char* name, const char* target, Run run) {
+  m.def(
+      name,
+      [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
+            std::uint64_t first_row, std::int64_t max_length, const SamplingOptions& options,
+            std::uint64_t seed, std::int64_t batch_size, bool log_probs) {
+        return decode_to_numpy(
+            prompts, offsets,
+            {rows, first_row, {}, max_length, options, seed, batch_size, log_probs},
+            [&](const DecodeRequest& request) { return run(on, request); });
+      },
+      py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
+      py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = SamplingOptions(),
+      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true);
+}
+
+void translate(std::exception_ptr exception) {
+  const auto raise = [](const char* name, const std::exception& error) {
+    py::set_error(py::module_::import("makemore.errors").attr(name), to_text(error.what()));
+  };
+  try {
+    std::rethrow_exception(std::move(exception));
+  } catch (const OptionError& error) {
+    raise("OptionError", error);
+  } catch (const ArtifactError& error) {
+    raise("ArtifactError", error);
+  } catch (const OrtError& error) {
+    raise("OrtError", error);
+  }
+}
+
+/// The step of a model on the CPU, by its kernel where that is the whole of the model.
+std::unique_ptr<Step> cpu_step(std::shared_ptr<OnnxModel> model,
+                               const std::vector<std::optional<std::int64_t>>& time_axes) {
+  const bool has_caches = std::ranges::count(time_axes, 0) == std::ssize(model->states());
+  if (has_caches && model->transformer_step() != nullptr) return std::make_unique<PagedStep>(model);
+  return std::make_unique<CpuStep>(std::move(model), time_axes);
+}
+
+/// The kernel of a name; for none the fastest, for "" none.
+const transformer::Kernel* find_kernel(const std::optional<std::string>& name) {
+  const auto kernels = transformer::kernels();
+  const auto found = std::ranges::find_if(
+      kernels, [&](const transformer::Kernel* kernel) { return !name || kernel->name == *name; });
+  if (found != kernels.end()) return *found;
+  if (name && !name->empty()) throw OptionError("this machine has no kernel " + *name);
+  return nullptr;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The C++ core: ONNX Runtime, one step, one choice, the decode loop.";
+  py::register_local_exception_translator(translate);
+
+  py::class_<ort::Library, std::shared_ptr<ort::Library>>(m, "Library")
+      .def(py::init<const std::filesystem::path&>(), py::arg("path"))
+      .def_property_readonly("version", &ort::Library::version)
+      .def("providers", &ort::Library::providers)
+      .def("require_cuda",
+           [](const ort::Library& library) { library.self_test(ort::Device::kCuda); });
+
+  py::class_<StateTensor>(m, "StateTensor")
+      .def_property_readonly("name", [](const StateTensor& state) { return to_text(state.name); })
+      .def_readonly("shape", &StateTensor::shape)
+      .def_property_readonly("dtype", [](const StateTensor& state) {
+        return state.element_type == ort::kFloat  ? "float32"
+               : state.element_type == ort::kHalf ? "float16"
+                                                  : "int64";
+      });
+
+  py::class_<OnnxModel, std::shared_ptr<OnnxModel>>(m, "OnnxModel")
+      .def(py::init([](std::shared_ptr<ort::Library> library, const std::filesystem::path& path,
+                       bool cuda, const std::optional<std::string>& kernel) {
+             const py::gil_scoped_release no_gil;
+             const auto device = cuda ? ort::Device::kCuda : ort::Device::kCpu;
+             return std::make_shared<OnnxModel>(std::move(library), path, device,
+                                                find_kernel(kernel));
+           }),
+           py::arg("library"), py::arg("path"), py::kw_only(), py::arg("cuda") = false,
+           py::arg("kernel") = py::none())
+      .def_property_readonly("vocab_size", &OnnxModel::vocab_size)
+      .def_property_readonly("kernel", &OnnxModel::kernel)
+      .def_property_readonly("states", &OnnxModel::states)
+      .def(
+          "metadata",
+          [](const OnnxModel& model, const std::string& key) {
+            return py::bytes(model.metadata(key));
+          },
+          py::arg("key"));
+
+  m.def("kernels", [] {
+    std::vector<std::string> names;
+    for (const transformer::Kernel* kernel : transformer::kernels())
+      names.emplace_back(kernel->name);
+    return names;
+  });
+
+  py::class_<Step>(m, "Step")
+      .def_property_readonly("vocab_size", &Step::vocab_size)
+      .def("reset", &Step::reset, py::arg("rows"))
+      .def(
+          "run",
+          [](Step& step, const Ids& tokens, const Ids& positions) {
+            const auto logits = step.run(view(tokens), view(positions));
+            const py::ssize_t rows = tokens.size(), vocab_size = step.vocab_size();
+            return py::array_t<float>({rows, vocab_size}, logits.data());
+          },
+          py::arg("tokens"), py::arg("positions"))
+      .def(
+          "select", [](Step& step, const Ids& parents) { step.select(view(parents)); },
+          py::arg("parents"));
+  m.def("cpu_step", &cpu_step, py::arg("model"), py::arg("time_axes"));
+  py::class_<DeviceModel, std::shared_ptr<DeviceModel>>(m, "DeviceModel")
+      .def(py::init([](std::shared_ptr<OnnxModel> model,
+                       const std::vector<std::optional<std::int64_t>>& time_axes) {
+             return std::make_shared<DeviceModel>(std::move(model), time_axes);
+           }),
+           py::arg("model"), py::arg("time_axes"))
+      .def(
+          "sampler_bytes",
+          [](const DeviceModel& model, const SamplingOptions& options) {
+            return py::bytes(model.sampler_bytes(sampling_graph_kind(options)));
+          },
+          py::arg("options"));
+  py::class_<DeviceStep, Step>(m, "DeviceStep")
+      .def(py::init<std::shared_ptr<DeviceModel>>(), py::arg("model"));
+  py::class_<PythonStep, Step>(m, "PythonStep").def(py::init<py::object>(), py::arg("step"));
+
+  py::class_<Worker>(m, "Worker")
+      .def(py::init<Step&>(), py::arg("step"), py::keep_alive<1, 2>())
+      .def_property_readonly("memory", [](const Worker& worker) { return worker.cache.bytes(); });
+
+  py::class_<SamplingOptions>(m, "SamplingOptions")
+      .def(py::init([](double temperature, std::int64_t top_k, double top_p, double min_p,
+                       std::vector<std::int64_t> mask) {
+             return SamplingOptions{temperature, top_k, top_p, min_p, std::move(mask)};
+           }),
+           py::kw_only(), py::arg("temperature") = 1.0, py::arg("top_k") = 0,
+           py::arg("top_p") = 1.0, py::arg("min_p") = 0.0,
+           py::arg("mask") = std::vector<std::int64_t>{});
+
+  m.def("coin", &coin, py::arg("seed"), py::arg("row"), py::arg("position"));
+  m.def(
+      "choose",
+      [](const py::array_t<float, py::array::c_style | py::array::forcecast>& logits, double coin,
+         const SamplingOptions& options) {
+        Sampler sampler(options, logits.size());
+        sampler.prepare({logits.data(), static_cast<std::size_t>(logits.size())});
+        return sampler.pick(coin);
+      },
+      py::arg("logits"), py::arg("coin"), py::arg("options") = SamplingOptions());
+  def_decode<std::vector<Worker*>>(m, "decode", "workers",
+                                   [](const auto& workers, const DecodeRequest& request) {
+                                     return decode(workers, request, poll_signals);
+                                   });
+  def_decode<std::shared_ptr<DeviceModel>>(m, "decode_on_device", "model",
+                                           [](const auto& model, const DecodeRequest& request) {
+                                             DeviceBlockStep step(model, request.sampling);
+                                             return decode_on_device(step, request, poll_signals);
+                                           });
+  m.def("texts", &texts<std::int32_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
+  m.def("texts", &texts<std::int64_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
+}

@@ -1,0 +1,182 @@
+// A transformer's step in vector code, compiled once for each kind of processor and named after it.
+//
+// Every sum runs in one order, whatever the number of rows and the place of a row among them, so a
+// row's logits have the same bits in every batch. Only our own code is called: a function shared
+// with other files might be linked as it was compiled here, and run where it cannot.
+#include "attention.h"
+#include "transformer_model.h"
+#include "vectors.h"
+
+namespace makemore::transformer {
+namespace {
+
+#if defined(__AVX512F__)
+#define KERNEL x86_64_v4
+constexpr const char* kName = "x86-64-v4";
+#elif defined(__AVX2__)
+#define KERNEL x86_64_v3
+constexpr const char* kName = "x86-64-v3";
+#else
+#define KERNEL neon
+constexpr const char* kName = "neon";
+#endif
+constexpr std::size_t kTileRows = kLanes == 8 ? 3 : 6;  // AVX2 has only 16 registers
+constexpr std::size_t kTileVectors = 4;
+constexpr std::size_t kPanel = kTileVectors * kLanes;
+constexpr std::size_t kChunkRows = 96;  // go through all layers together, their values in the cache
+constexpr std::size_t kWide = 1024;     // outputs that are not: fetched while their sums are made
+
+enum class Then { kStore, kAdd, kGelu };
+
+/// `Rows` rows by `Vectors` vectors of outputs of a panel, of which `columns` are there.
+template <std::size_t Rows, std::size_t Vectors>
+void tile(const float* x, std::size_t inputs, const float* panel, const float* bias, float* out,
+          std::size_t stride, std::size_t columns, Then then) {
+  Vector sums[Rows][Vectors];
+  for (std::size_t row = 0; row < Rows; ++row) {
+    for (std::size_t v = 0; v < Vectors; ++v) sums[row][v] = load(bias + v * kLanes);
+  }
+  for (std::size_t k = 0; k < inputs; ++k) {
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      const Vector weight = load(panel + (k * Vectors + v) * kLanes);
+      for (std::size_t row = 0; row < Rows; ++row) sums[row][v] += x[row * inputs + k] * weight;
+    }
+  }
+  for (std::size_t row = 0; row < Rows; ++row, out += stride) {
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      if (then == Then::kAdd) sums[row][v] += load(out + v * kLanes);
+      if (then == Then::kGelu) sums[row][v] = gelu(sums[row][v]);
+    }
+    if (columns == Vectors * kLanes) {
+      for (std::size_t v = 0; v < Vectors; ++v) store(out + v * kLanes, sums[row][v]);
+    } else {
+      __builtin_memcpy(out, sums[row], columns * sizeof(float));
+    }
+  }
+}
+
+using Tile = decltype(&tile<1, 1>);
+#define ROWS(n) {tile<n, 1>, tile<n, 2>, tile<n, 3>, tile<n, 4>}
+constexpr Tile kTiles[][kTileVectors] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
+
+/// From x (rows, inputs) to out (rows, outputs).
+void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Then then) {
+  const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
+  for (std::size_t column = 0; column < weight.outputs; column += kPanel) {
+    const std::size_t left = weight.outputs - column;
+    const std::size_t columns = left < kPanel ? left : kPanel;
+    const std::size_t vectors = (columns + kLanes - 1) / kLanes;
+    for (std::size_t i = 0; i < tiles; ++i) {
+      const std::size_t first = i * rows / tiles, end = (i + 1) * rows / tiles;
+      for (std::size_t row = first; row < end && weight.outputs >= kWide; ++row) {
+        float* line = out + row * weight.outputs + column;
+        for (std::size_t j = 0; j < columns; j += 16) __builtin_prefetch(line + j, 1, 3);
+      }
+      kTiles[end - first - 1][vectors - 1](
+          x + first * weight.inputs, weight.inputs, weight.panels + column * weight.inputs,
+          weight.bias + column, out + first * weight.outputs + column, weight.outputs, columns,
+          then);
+    }
+  }
+}
+
+/// LayerNorm of each of x (rows, width).
+void normalise(const Norm& norm, float epsilon, const float* x, std::size_t rows, std::size_t width,
+               float* out) {
+  const std::size_t whole = width / kLanes * kLanes;
+  for (; rows > 0; --rows, x += width, out += width) {
+    Vector sums{}, squares{};
+    for (std::size_t i = 0; i < whole; i += kLanes) sums += load(x + i);
+    float mean = sum<kLanes>(sums);
+    for (std::size_t i = whole; i < width; ++i) mean += x[i];
+    mean /= static_cast<float>(width);
+    for (std::size_t i = 0; i < whole; i += kLanes) {
+      const Vector apart = load(x + i) - mean;
+      squares += apart * apart;
+    }
+    float variance = sum<kLanes>(squares);
+    for (std::size_t i = whole; i < width; ++i) variance += (x[i] - mean) * (x[i] - mean);
+    const float scale = 1.0f / __builtin_sqrtf(variance / static_cast<float>(width) + epsilon);
+    for (std::size_t i = 0; i < whole; i += kLanes) {
+      const Vector scaled = (load(x + i) - mean) * scale;
+      store(out + i, scaled * load(norm.weight + i) + load(norm.bias + i));
+    }
+    for (std::size_t i = whole; i < width; ++i) {
+      out[i] = (x[i] - mean) * scale * norm.weight[i] + norm.bias[i];
+    }
+  }
+}
+
+std::size_t scratch_floats(const Model& model, std::size_t rows) {
+  rows = rows < kChunkRows ? rows : kChunkRows;
+  return rows * 6 * model.width + model.heads * (model.block_size + kLanes) + kPanel;
+}
+
+/// What a token at a position begins as, (C).
+void embed(const Model& model, std::size_t token, std::size_t position, float* out) {
+  const float* of_token = model.token_embedding + token * model.width;
+  const float* of_position = model.position_embedding + position * model.width;
+  for (std::size_t i = 0; i < model.width; ++i) out[i] = of_token[i] + of_position[i];
+}
+
+/// The queries, keys and values of a layer, from x (rows, C) to out (rows, 3 C).
+void project(const Model& model, const Layer& layer, const float* x, std::size_t rows,
+             float* normed, float* out) {
+  normalise(layer.ln_1, model.epsilon, x, rows, model.width, normed);
+  linear(layer.attention, normed, rows, out, Then::kStore);
+}
+
+void first(const Model& model, float* scratch, float* out) {
+  const std::size_t rows = model.vocab_size * model.block_size;
+  for (std::size_t row = 0; row < rows; ++row) {
+    embed(model, row / model.block_size, row % model.block_size, scratch + row * model.width);
+  }
+  project(model, model.layers[0], scratch, rows, scratch + rows * model.width, out);
+}
+
+/// Rows `first` to `first` + `rows` of the batch through all layers.
+void forward(const Model& model, const StepBatch& batch, std::size_t first, std::size_t rows,
+             float* scratch) {
+  const std::size_t width = model.width;
+  const std::int64_t* positions = batch.positions + first;
+  float* x = scratch;                // (rows, C)
+  float* normed = x + rows * width;  // (rows, C)
+  float* wide = normed + rows * width;
+  float* scores = wide + rows * 4 * width + kPanel;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const auto token = static_cast<std::size_t>(batch.tokens[first + row]);
+    const auto position = static_cast<std::size_t>(positions[row]);
+    embed(model, token, position, x + row * width);
+    if (model.first == nullptr) continue;
+    __builtin_memcpy(wide + row * 3 * width,
+                     model.first + (token * model.block_size + position) * 3 * width,
+                     3 * width * sizeof(float));
+  }
+  for (std::size_t i = 0; i < model.layer_count; ++i) {
+    const Layer& layer = model.layers[i];
+    if (i > 0 || model.first == nullptr) project(model, layer, x, rows, normed, wide);
+    attention(model, wide, positions, rows, batch.pages + first * model.block_size, 2 * i * width,
+              scores, normed);
+    linear(layer.projection, normed, rows, x, Then::kAdd);
+    normalise(layer.ln_2, model.epsilon, x, rows, width, normed);
+    linear(layer.mlp_up, normed, rows, wide, Then::kGelu);
+    linear(layer.mlp_down, wide, rows, x, Then::kAdd);
+  }
+  normalise(model.ln, model.epsilon, x, rows, width, normed);
+  linear(model.head, normed, rows, batch.logits + first * model.vocab_size, Then::kStore);
+}
+
+void step(const Model& model, const StepBatch& batch, float* scratch) {
+  const std::size_t chunks = (batch.rows + kChunkRows - 1) / kChunkRows;
+  for (std::size_t i = 0; i < chunks; ++i) {
+    const std::size_t first = i * batch.rows / chunks, end = (i + 1) * batch.rows / chunks;
+    forward(model, batch, first, end - first, scratch);
+  }
+}
+
+}  // namespace
+
+extern const Kernel KERNEL;
+constinit const Kernel KERNEL{kName, kLanes, kPanel, scratch_floats, step, first};
+
+}  // namespace makemore::transformer

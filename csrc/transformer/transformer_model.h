@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// What the vector kernels take and give. They are compiled for processors that the rest of the
+// program may not run on, so nothing here may have code that the linker could share with them.
+namespace makemore::transformer {
+
+/// x @ weight.T + bias. The weight lies in panels of a kernel's `panel` outputs, the last narrower
+/// and filled up with zeros to whole vectors: (outputs / panel, inputs, panel).
+struct Linear {
+  const float* panels;
+  const float* bias;
+  std::size_t inputs, outputs;
+};
+
+struct Norm {
+  const float *weight, *bias;
+};
+
+struct Layer {
+  Norm ln_1;
+  Linear attention;  // query, key and value side by side
+  Linear projection;
+  Norm ln_2;
+  Linear mlp_up, mlp_down;
+};
+
+/// A GPT-2: learned positions, pre-norm blocks, tanh GELU, a head without bias.
+struct Model {
+  std::size_t vocab_size, block_size, width, heads;
+  float epsilon;  // of the norms
+  const float *token_embedding, *position_embedding;
+  const Layer* layers;
+  std::size_t layer_count;
+  const float* first;  // (V, T, 3 C): what `attention` of the first layer gives; null: not kept
+  Norm ln;
+  Linear head;
+};
+
+/// One step of each row. A page is what a row keeps of a position, the key and the value of each
+/// layer, (L, 2, C): that of the row's position is written, those before it are read. Rows may have
+/// pages in common: Kwon et al. (2023), Efficient Memory Management for Large Language Model
+/// Serving with PagedAttention, section 4.
+struct StepBatch {
+  std::size_t rows;
+  const std::int64_t *tokens, *positions;  // (B,), in range
+  float* const* pages;                     // (B, T)
+  float* logits;                           // (B, V)
+};
+
+/// The step for one kind of processor.
+struct Kernel {
+  const char* name;
+  std::size_t lanes;  // floats of a vector: what the memory of a model and of scratch is aligned to
+  std::size_t panel;
+  std::size_t (*scratch_floats)(const Model&, std::size_t rows);
+  void (*step)(const Model&, const StepBatch&, float* scratch);
+  // What a `Model` keeps as `first`, of every token at every position; scratch is (V, T, 2 C).
+  void (*first)(const Model&, float* scratch, float* out);
+};
+
+}  // namespace makemore::transformer

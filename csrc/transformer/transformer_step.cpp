@@ -1,0 +1,170 @@
+#include "transformer_step.h"
+
+#include <algorithm>
+#include <string>
+
+#include "errors.h"
+#ifdef MAKEMORE_X86_KERNELS
+#include "x86_level.h"
+#endif
+
+namespace makemore::transformer {
+
+#if defined(MAKEMORE_X86_KERNELS)
+extern const Kernel x86_64_v3, x86_64_v4;
+
+std::vector<const Kernel*> kernels() {
+  switch (x86_level()) {
+    case 4:
+      return {&x86_64_v4, &x86_64_v3};
+    case 3:
+      return {&x86_64_v3};
+    default:
+      return {};
+  }
+}
+#elif defined(MAKEMORE_NEON_KERNEL)
+extern const Kernel neon;
+
+std::vector<const Kernel*> kernels() { return {&neon}; }
+#else
+std::vector<const Kernel*> kernels() { return {}; }
+#endif
+
+namespace {
+
+constexpr std::size_t kOfLayer = 12, kOfModel = 5;  // parameters
+
+/// A larger table would push weights out of the cache, and take long to fill.
+constexpr std::size_t kFirstBytes = std::size_t{1} << 20;
+
+std::size_t rounded_up(std::size_t size, std::size_t multiple) {
+  return (size + multiple - 1) / multiple * multiple;
+}
+
+std::string shown(std::size_t rows, std::size_t columns) {
+  return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
+}
+
+void require_below(const char* name, std::span<const std::int64_t> values, std::size_t limit) {
+  for (const std::int64_t value : values) {
+    if (value < 0 || static_cast<std::size_t>(value) >= limit) {
+      throw OptionError(std::string(name) + " is " + std::to_string(value) +
+                        "; it must be >= 0 and below " + std::to_string(limit));
+    }
+  }
+}
+
+}  // namespace
+
+/// The parameters, one after the other.
+class TransformerStep::Reader {
+ public:
+  explicit Reader(std::span<const Parameter> parameters) : parameters_(parameters) {}
+
+  /// Throws ArtifactError unless the next one has that shape.
+  const float* next(std::size_t rows, std::size_t columns) {
+    const Parameter& found = parameters_[next_];
+    if (found.rows != rows || found.columns != columns) {
+      throw ArtifactError("parameter " + std::to_string(next_) + " is " +
+                          shown(found.rows, found.columns) + ", not " + shown(rows, columns));
+    }
+    ++next_;
+    return found.values;
+  }
+
+ private:
+  std::span<const Parameter> parameters_;
+  std::size_t next_ = 0;
+};
+
+TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter> parameters,
+                                 std::int64_t heads, float epsilon)
+    : kernel_(kernel) {
+  const std::size_t count = parameters.size();
+  if (count < kOfModel || (count - kOfModel) % kOfLayer != 0) {
+    throw ArtifactError(std::to_string(count) + " parameters are not those of a GPT-2");
+  }
+  const std::size_t vocab_size = parameters[0].rows, width = parameters[0].columns;
+  if (width == 0 || heads < 1 || width % static_cast<std::size_t>(heads) != 0) {
+    throw ArtifactError("a width of " + std::to_string(width) + " is not for " +
+                        std::to_string(heads) + " heads");
+  }
+  model_.vocab_size = vocab_size;
+  model_.block_size = parameters[1].rows;
+  model_.width = width;
+  model_.heads = static_cast<std::size_t>(heads);
+  model_.epsilon = epsilon;
+  Reader reader(parameters);
+  model_.token_embedding = table(reader, vocab_size, width);
+  model_.position_embedding = table(reader, model_.block_size, width);
+  for (std::size_t i = 0; i < (count - kOfModel) / kOfLayer; ++i) {
+    layers_.push_back({.ln_1 = norm(reader),  // in this order, as they are read
+                       .attention = linear(reader, 3 * width, width),
+                       .projection = linear(reader, width, width),
+                       .ln_2 = norm(reader),
+                       .mlp_up = linear(reader, 4 * width, width),
+                       .mlp_down = linear(reader, width, 4 * width)});
+  }
+  model_.layers = layers_.data();
+  model_.layer_count = layers_.size();
+  model_.ln = norm(reader);
+  model_.head = linear(reader, vocab_size, width, false);
+  const std::size_t first = vocab_size * model_.block_size * width;
+  if (model_.layer_count > 0 && 3 * first * sizeof(float) <= kFirstBytes) {
+    float* found = room(3 * first);
+    kernel.first(model_, aligned_buffer(2 * first * sizeof(float)).data()->values, found);
+    model_.first = found;
+  }
+}
+
+float* TransformerStep::room(std::size_t floats) {
+  memory_.push_back(aligned_buffer(floats * sizeof(float)));
+  return memory_.back().front().values;
+}
+
+const float* TransformerStep::table(Reader& reader, std::size_t rows, std::size_t columns) {
+  const float* values = reader.next(rows, columns);
+  float* copy = room(rows * columns);
+  std::copy_n(values, rows * columns, copy);
+  return copy;
+}
+
+Norm TransformerStep::norm(Reader& reader) {
+  const float* weight = table(reader, model_.width, 1);
+  return {weight, table(reader, model_.width, 1)};
+}
+
+Linear TransformerStep::linear(Reader& reader, std::size_t outputs, std::size_t inputs,
+                               bool has_bias) {
+  const float* weight = reader.next(outputs, inputs);
+  const std::size_t padded = rounded_up(outputs, kernel_.lanes);
+  float* panels = room(padded * inputs);
+  for (std::size_t output = 0; output < outputs; ++output) {
+    const std::size_t first = output / kernel_.panel * kernel_.panel;
+    const std::size_t columns = std::min(kernel_.panel, padded - first);
+    float* column = panels + first * inputs + (output - first);
+    for (std::size_t k = 0; k < inputs; ++k) column[k * columns] = weight[output * inputs + k];
+  }
+  float* bias = room(padded);
+  if (has_bias) std::copy_n(reader.next(outputs, 1), outputs, bias);
+  return {panels, bias, inputs, outputs};
+}
+
+void TransformerStep::require_known(std::span<const std::int64_t> tokens,
+                                    std::span<const std::int64_t> positions) const {
+  require_below("a token", tokens, model_.vocab_size);
+  require_below("a position", positions, model_.block_size);
+}
+
+void TransformerStep::run(std::span<const std::int64_t> tokens,
+                          std::span<const std::int64_t> positions, float* const* pages,
+                          float* logits) const {
+  thread_local AlignedBuffer scratch;  // kept from step to step
+  const std::size_t bytes = kernel_.scratch_floats(model_, tokens.size()) * sizeof(float);
+  if (scratch.size() * sizeof(AlignedBlock) < bytes) scratch = aligned_buffer(bytes);
+  const StepBatch batch{tokens.size(), tokens.data(), positions.data(), pages, logits};
+  kernel_.step(model_, batch, scratch.data()->values);
+}
+
+}  // namespace makemore::transformer

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "aligned_buffer.h"
+#include "transformer_model.h"
+
+namespace makemore::transformer {
+
+/// The kernels that this processor runs, the fastest first; none on a kind of machine that the
+/// vector code is not built for.
+std::vector<const Kernel*> kernels();
+
+/// A parameter as the file has it, row by row; a vector has one column.
+struct Parameter {
+  const float* values;
+  std::size_t rows, columns;
+};
+
+/// A transformer's step: its weights packed for a kernel. Immutable, so many threads may share one.
+class TransformerStep {
+ public:
+  /// `parameters`: token and position embedding; of each layer ln_1, attention, projection, ln_2,
+  /// mlp_up and mlp_down, each a weight and a bias; the last norm's two; the head's weight.
+  /// Throws ArtifactError where they do not fit together.
+  TransformerStep(const Kernel& kernel, std::span<const Parameter> parameters, std::int64_t heads,
+                  float epsilon);
+  TransformerStep(const TransformerStep&) = delete;
+  TransformerStep& operator=(const TransformerStep&) = delete;
+
+  const Model& model() const { return model_; }
+
+  /// Floats of a page: what a row keeps of a position.
+  std::size_t page_floats() const { return 2 * model_.layer_count * model_.width; }
+
+  /// Throws OptionError for a token or a position that the model does not know.
+  void require_known(std::span<const std::int64_t> tokens,
+                     std::span<const std::int64_t> positions) const;
+
+  /// Feeds each row its token at its position, both (B,) and known. `pages` (B, T) are written at
+  /// the row's position and read before it; logits is (B, V).
+  void run(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions,
+           float* const* pages, float* logits) const;
+
+ private:
+  class Reader;
+
+  float* room(std::size_t floats);
+  const float* table(Reader& reader, std::size_t rows, std::size_t columns);
+  Norm norm(Reader& reader);
+  Linear linear(Reader& reader, std::size_t outputs, std::size_t inputs, bool has_bias = true);
+
+  const Kernel& kernel_;
+  std::vector<AlignedBuffer> memory_;
+  std::vector<Layer> layers_;
+  Model model_{};
+};
+
+}  // namespace makemore::transformer

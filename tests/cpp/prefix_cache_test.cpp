@@ -1,0 +1,261 @@
+#include "prefix_cache.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <set>
+
+#include "cached_decoder.h"
+#include "history_logits.h"
+#include "row_by_row.h"
+
+using namespace makemore;
+
+namespace {
+
+std::vector<float> logits_of_last(const Ids& fed) {
+  return history_logits({fed.back(), static_cast<std::int64_t>(fed.size())});
+}
+
+/// A model whose state is all that it was fed, which can be saved; or one without any.
+class SavedStep : public Step {
+ public:
+  explicit SavedStep(bool stateless = false) : stateless_(stateless) {}
+
+  std::int64_t vocab_size() const override { return kVocabSize; }
+  bool can_save() const override { return true; }
+  bool is_stateless() const override { return stateless_; }
+  std::size_t state_bytes() const override { return sizeof(std::int64_t) + padding; }
+  void reset(std::int64_t rows) override { fed_.assign(static_cast<std::size_t>(rows), {}); }
+
+  std::span<const float> run(std::span<const std::int64_t> tokens,
+                             std::span<const std::int64_t> positions) override {
+    REQUIRE(tokens.size() == fed_.size());
+    logits_.clear();
+    for (std::size_t row = 0; row < fed_.size(); ++row) {
+      if (stateless_) fed_[row].resize(static_cast<std::size_t>(positions[row]));
+      REQUIRE(positions[row] == std::ssize(fed_[row]));
+      fed_[row].push_back(tokens[row]);
+      const auto logits = stateless_ ? logits_of_last(fed_[row]) : history_logits(fed_[row]);
+      logits_.insert(logits_.end(), logits.begin(), logits.end());
+    }
+    ++runs;
+    rows_run += std::ssize(fed_);
+    most_rows = std::max(most_rows, std::ssize(fed_));
+    return logits_;
+  }
+
+  void select(std::span<const std::int64_t> parents) override {
+    std::vector<Ids> next;
+    for (const std::int64_t parent : parents)
+      next.push_back(fed_[static_cast<std::size_t>(parent)]);
+    fed_ = std::move(next);
+  }
+
+  StateSnapshot save(std::int64_t row) override {
+    const Ids& fed = fed_[static_cast<std::size_t>(row)];
+    StateSnapshot state;
+    for (const std::int64_t token : fed) {
+      const std::int64_t steps = (state ? state->steps : 0) + 1;
+      auto written = std::make_shared<SnapshotNode>(state, steps, aligned_buffer(sizeof token));
+      std::memcpy(written->buffer.data(), &token, sizeof token);
+      state = written;
+    }
+    return state;
+  }
+
+  void restore(std::span<const std::optional<StateSnapshot>> states) override {
+    fed_.resize(states.size());
+    for (std::size_t row = 0; row < states.size(); ++row) {
+      if (!states[row]) continue;
+      fed_[row].clear();
+      for (const SnapshotNode* step = states[row]->get(); step != nullptr;
+           step = step->before.get()) {
+        std::memcpy(&fed_[row].emplace_back(), step->buffer.data(), sizeof(std::int64_t));
+      }
+      std::ranges::reverse(fed_[row]);
+    }
+  }
+
+  std::int64_t runs = 0, rows_run = 0, most_rows = 0;
+  std::size_t padding = 0;  // of a saved state
+
+ private:
+  bool stateless_;
+  std::vector<Ids> fed_;
+  std::vector<float> logits_;
+};
+
+DecodeRequest request_of(std::int64_t rows, std::uint64_t seed = 42) {
+  DecodeRequest request;
+  request.rows = rows;
+  request.max_length = 40;
+  request.seed = seed;
+  request.batch_size = 7;
+  return request;
+}
+
+void check_same(const Decoded& one, const Decoded& other) {
+  CHECK(one.tokens == other.tokens);
+  CHECK(one.lengths == other.lengths);
+  CHECK(one.finished == other.finished);
+  REQUIRE(one.log_probs.size() == other.log_probs.size());
+  for (std::size_t i = 0; i < one.log_probs.size(); ++i) {
+    CHECK(one.log_probs[i] == doctest::Approx(other.log_probs[i]).epsilon(1e-12));
+  }
+}
+
+Decoded decode_on(Worker& worker, const DecodeRequest& request) {
+  Worker* pointer = &worker;
+  return decode({&pointer, 1}, request, [] {});
+}
+
+}  // namespace
+
+TEST_CASE("what is remembered changes no string, whatever the options of the calls before") {
+  for (const bool stateless : {false, true}) {
+    SavedStep step(stateless);
+    Worker worker(step);
+    const LogitsOf logits = stateless ? logits_of_last : history_logits;
+    for (const double temperature : {1.0, 0.5, 1.0, 0.0}) {
+      for (const std::int64_t rows : {1, 3, 16, 200}) {
+        auto request = request_of(rows);
+        request.sampling.temperature = temperature;
+        const Ids prompt{2, 1};
+        if (rows == 3) request.prompts.tokens = prompt;
+        check_same(decode_on(worker, request), row_by_row(logits, kVocabSize, request));
+        CHECK(step.most_rows <= request.batch_size);
+      }
+    }
+    CHECK(worker.cache.bytes() > 0);
+  }
+}
+
+TEST_CASE("a prefix is run once, however many calls come to it") {
+  SavedStep step;
+  Worker worker(step);
+  decode_on(worker, request_of(5));
+  const std::int64_t before = step.rows_run;
+  CHECK(before > 0);
+  decode_on(worker, request_of(5));
+  CHECK(step.rows_run == before);
+  decode_on(worker, request_of(5, 43));
+  CHECK(step.rows_run > before);
+}
+
+TEST_CASE("without a state a token at a position is run once, however many rows say it") {
+  SavedStep step(true);
+  Worker worker(step);
+  decode_on(worker, request_of(2000));
+  CHECK(step.rows_run <= kVocabSize * 40);
+}
+
+TEST_CASE("many rows are a tree: no prefix is run twice, and steps are full") {
+  constexpr std::int64_t kRows = 6000;
+  auto request = request_of(kRows);
+  request.batch_size = 32;
+  const auto expected = row_by_row(history_logits, kVocabSize, request);
+  std::set<Ids> prefixes;
+  auto tokens = expected.tokens.begin();
+  for (const std::int64_t length : expected.lengths) {
+    const std::int64_t fed = std::min(length, request.max_length - 1);
+    for (std::int64_t i = 0; i <= fed; ++i) prefixes.insert(Ids(tokens, tokens + i));
+    tokens += length;
+  }
+  for (const std::size_t count : {1, 2, 3}) {
+    std::deque<SavedStep> steps(count);
+    std::deque<Worker> workers;
+    std::vector<Worker*> pointers;
+    for (SavedStep& step : steps) pointers.push_back(&workers.emplace_back(step));
+    check_same(decode(pointers, request, [] {}), expected);
+    std::int64_t rows_run = 0, runs = 0, most_rows = 0;
+    for (const SavedStep& step : steps) {  // a thread that starts late may find nothing to do
+      most_rows = std::max(most_rows, step.most_rows);
+      rows_run += step.rows_run;
+      runs += step.runs;
+    }
+    CHECK(most_rows == 32);
+    CHECK(rows_run == std::ssize(prefixes));
+    if (count == 1) CHECK(runs <= rows_run / 32 + 2 * request.max_length);
+  }
+}
+
+TEST_CASE("many rows of a model with a state are not remembered") {
+  SavedStep step;
+  Worker worker(step);
+  decode_on(worker, request_of(5000));
+  CHECK(worker.cache.bytes() == 0);
+}
+
+TEST_CASE("when room is short, what strings came by more than once is kept") {
+  SavedStep step;
+  step.padding = PrefixCache::kLimit / 2000;
+  Worker worker(step);
+  const auto often = request_of(3);
+  decode_on(worker, often);
+  decode_on(worker, often);
+  std::size_t largest = 0, thinned = 0;
+  for (std::uint64_t seed = 1; thinned == 0; ++seed) {
+    decode_on(worker, request_of(3, 1000 + seed));
+    if (worker.cache.bytes() < largest) thinned = worker.cache.bytes();
+    largest = std::max(largest, worker.cache.bytes());
+  }
+  CHECK(thinned < largest / 2);
+  const std::int64_t before = step.rows_run;
+  check_same(decode_on(worker, often), row_by_row(history_logits, kVocabSize, often));
+  CHECK(step.rows_run == before);
+  decode_on(worker, request_of(3, 1001));
+  CHECK(step.rows_run > before);  // met once
+}
+
+TEST_CASE("what was common long ago gives way to what is common now") {
+  SavedStep step;
+  Worker worker(step);
+  const auto runs_for = [&](const DecodeRequest& request) {
+    const std::int64_t before = step.rows_run;
+    decode_on(worker, request);
+    return step.rows_run - before;
+  };
+  const auto then = request_of(20, 0), now = request_of(20, 1);
+  const std::int64_t nodes = runs_for(then);
+  step.padding =
+      PrefixCache::kLimit / static_cast<std::size_t>(2 * nodes);  // not of both and others
+  for (int i = 0; i < 20; ++i) runs_for(then);
+  for (std::uint64_t other = 100; other < 140; ++other) {
+    runs_for(request_of(20, other));
+    for (int i = 0; i < 6; ++i) runs_for(now);
+  }
+  CHECK(runs_for(now) == 0);
+  CHECK(runs_for(then) > 0);
+}
+
+TEST_CASE("what would take too much memory is decoded all the same, and forgotten") {
+  SavedStep step;
+  step.padding = PrefixCache::kLimit / 100;
+  Worker worker(step);
+  for (std::uint64_t seed = 1; seed < 30; ++seed) {
+    auto request = request_of(3, seed);
+    request.sampling.mask = {0};  // no string stops before it is cut
+    check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
+    CHECK(worker.cache.bytes() < 3 * PrefixCache::kLimit);
+  }
+  auto request = request_of(1);
+  request.max_length = 500;
+  request.sampling.mask = {0};
+  check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
+}
+
+TEST_CASE("log-probabilities that are not asked for are 0") {
+  for (const std::int64_t rows : {3, 5000}) {
+    SavedStep step;
+    Worker worker(step);
+    auto request = request_of(rows);
+    const auto wanted = decode_on(worker, request);
+    request.log_probs = false;
+    const auto unwanted = decode_on(worker, request);
+    CHECK(unwanted.tokens == wanted.tokens);
+    CHECK(unwanted.log_probs == std::vector<double>(static_cast<std::size_t>(rows), 0.0));
+  }
+}

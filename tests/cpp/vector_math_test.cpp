@@ -1,0 +1,42 @@
+#include "vector_math.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+using namespace makemore;
+
+TEST_CASE("e^x is that of the library to two units in the last place, in every lane") {
+  for (const double from : {0.0, -1e-300, -1e-9, -0.3, -1.0, -30.0, -700.0, -707.0}) {
+    std::vector<double> x;
+    for (int i = 0; i < 103; ++i) x.push_back(from * (1 + i / 1e5));
+    auto powers = x;
+    exp_of_negative(powers);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double expected = std::exp(x[i]);
+      CHECK(std::abs(powers[i] - expected) <=
+            2 * std::numeric_limits<double>::epsilon() * expected);
+    }
+  }
+}
+
+TEST_CASE("e^0 is 1, and what is out of reach is 0") {
+  std::vector<double> x{0, -0.0, -708.1, -1e300, -std::numeric_limits<double>::infinity()};
+  exp_of_negative(x);
+  CHECK(x == std::vector<double>{1, 1, 0, 0, 0});
+  exp_of_negative({});
+}
+
+TEST_CASE("values up to a limit are counted, those that equal it too") {
+  std::vector<double> values;
+  for (int i = 0; i < 70; ++i) {
+    CHECK(count_up_to(values, 1e9) == i);
+    CHECK(count_up_to(values, -1) == 0);
+    CHECK(count_up_to(values, 30) == std::min(i, 31));
+    CHECK(count_up_to(values, 30.5) == std::min(i, 31));
+    values.push_back(i);
+  }
+}
