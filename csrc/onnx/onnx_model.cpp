@@ -68,6 +68,7 @@ OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, const std::fil
   }
   read_names();
   read_contract(path.string());
+  require_fused_width(path.string());
 }
 
 ort::Owned<ort::OrtSession> OnnxModel::open(const std::filesystem::path& path) const {
@@ -125,6 +126,19 @@ void OnnxModel::read_contract(const std::string& path) {
                       element_bytes(element_type)};
     for (const std::int64_t size : state.shape) state.row_bytes *= static_cast<std::size_t>(size);
     states_.push_back(std::move(state));
+  }
+}
+
+// The fused step writes as many logits a row as its weights have rows, into memory of the declared
+// width.
+void OnnxModel::require_fused_width(const std::string& path) const {
+  const transformer::TransformerStep* fused = transformer_step();
+  if (fused == nullptr) return;
+  const std::size_t width = fused->model().vocab_size;
+  if (width > static_cast<std::size_t>(vocab_size_)) {
+    throw ArtifactError(path + ": " + outputs_[0] + " is declared " + std::to_string(vocab_size_) +
+                        " wide, but the weights of the transformer give " + std::to_string(width) +
+                        " logits");
   }
 }
 

@@ -66,6 +66,7 @@ class OnnxModel {
   ort::Owned<ort::OrtSession> open(const std::filesystem::path& path) const;
   void read_names();
   void read_contract(const std::string& path);
+  void require_fused_width(const std::string& path) const;
   template <class TypeSlot>
   ort::TensorType type_of(TypeSlot slot, std::size_t index) const {
     ort::OrtTypeInfo* info = nullptr;
