@@ -135,7 +135,7 @@ void OnnxModel::require_fused_width(const std::string& path) const {
   const transformer::TransformerStep* fused = transformer_step();
   if (fused == nullptr) return;
   const std::size_t width = fused->model().vocab_size;
-  if (width > static_cast<std::size_t>(vocab_size_)) {
+  if (width != static_cast<std::size_t>(vocab_size_)) {
     throw ArtifactError(path + ": " + outputs_[0] + " is declared " + std::to_string(vocab_size_) +
                         " wide, but the weights of the transformer give " + std::to_string(width) +
                         " logits");

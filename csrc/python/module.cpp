@@ -151,7 +151,14 @@ PYBIND11_MODULE(_core, m) {
           [](Step& step, const Ids& tokens, const Ids& positions) {
             const auto logits = step.run(view(tokens), view(positions));
             const py::ssize_t rows = tokens.size(), vocab_size = step.vocab_size();
-            return py::array_t<float>({rows, vocab_size}, logits.data());
+            py::array_t<float> copy({rows, vocab_size});
+            if (copy.size() != std::ssize(logits)) {
+              throw ArtifactError("a step of " + std::to_string(rows) + " rows gave " +
+                                  std::to_string(logits.size()) + " logits, not " +
+                                  std::to_string(vocab_size) + " a row");
+            }
+            std::ranges::copy(logits, copy.mutable_data());
+            return copy;
           },
           py::arg("tokens"), py::arg("positions"))
       .def(
