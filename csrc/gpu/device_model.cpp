@@ -40,9 +40,9 @@ DeviceModel::Value DeviceModel::zeros(ort::ElementType type, std::int64_t rows,
                                       const std::vector<std::int64_t>& shape) const {
   std::vector<std::int64_t> one_row(shape);
   one_row.insert(one_row.begin(), 1);
-  std::size_t bytes = element_bytes(type);
-  for (const std::int64_t size : shape) bytes *= static_cast<std::size_t>(size);
-  std::vector<std::byte> zero(bytes);
+  const auto bytes = bytes_of(type, shape);
+  if (!bytes) throw OptionError("a row of zeros does not fit in memory");
+  std::vector<std::byte> zero(*bytes);
   const Value row = library().tensor(std::span(zero), one_row, type);
   return gather(type, row.get(), std::vector<std::int64_t>(static_cast<std::size_t>(rows)));
 }

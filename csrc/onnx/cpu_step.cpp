@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "bounds.h"
+
 namespace makemore {
 
 CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
@@ -48,24 +50,25 @@ void CpuStep::Buffer::copy_row(std::size_t from, std::size_t to, std::int64_t st
 
 void CpuStep::reserve(std::size_t rows) {
   if (rows <= capacity_) return;
-  capacity_ = std::max(rows, 2 * capacity_);
+  const std::size_t capacity = std::max(rows, 2 * capacity_);
+  capacity_ = bound_ = 0;  // until all have their memory
   for (Buffer& buffer : buffers_) {
     // New memory is zero: slots not yet in use are masked by the model, but must not hold NaN.
-    buffer.now.resize(capacity_ * buffer.row_bytes);
-    if (!buffer.in_place) buffer.next.resize(capacity_ * buffer.row_bytes);
+    resize_rows(buffer.now, capacity, buffer.row_bytes);
+    if (!buffer.in_place) resize_rows(buffer.next, capacity, buffer.row_bytes);
   }
-  tokens_.resize(capacity_);
-  positions_.resize(capacity_);
-  steps_.resize(capacity_);
-  saved_.resize(capacity_);
-  logits_.resize(capacity_ * static_cast<std::size_t>(vocab_size()));
-  bound_ = 0;
+  resize_rows(tokens_, capacity, 1);
+  resize_rows(positions_, capacity, 1);
+  resize_rows(steps_, capacity, 1);
+  resize_rows(saved_, capacity, 1);
+  resize_rows(logits_, capacity, static_cast<std::size_t>(vocab_size()));
+  capacity_ = capacity;
 }
 
 void CpuStep::reset(std::int64_t rows) {
   require_rows(rows);
+  reserve(static_cast<std::size_t>(rows));
   rows_ = static_cast<std::size_t>(rows);
-  reserve(rows_);
   for (std::size_t row = 0; row < rows_; ++row) clear(row);
 }
 

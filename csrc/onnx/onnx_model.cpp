@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bounds.h"
+
 namespace makemore {
 namespace {
 
@@ -51,6 +53,14 @@ std::size_t element_bytes(ort::ElementType type) {
       break;
   }
   return 8;
+}
+
+std::optional<std::size_t> bytes_of(ort::ElementType type, std::span<const std::int64_t> shape) {
+  std::optional<std::size_t> bytes = element_bytes(type);
+  for (const std::int64_t size : shape) {
+    if (bytes) bytes = checked_product({*bytes, static_cast<std::size_t>(size)});
+  }
+  return bytes;
 }
 
 OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, const std::filesystem::path& path,
@@ -120,12 +130,13 @@ void OnnxModel::read_contract(const std::string& path) {
                           ", but " + inputs_[i] + ", which it follows, has " + shown(type.shape));
     }
     const auto element_type = static_cast<ort::ElementType>(type.element_type);
-    StateTensor state{inputs_[i],
-                      element_type,
-                      {type.shape.begin() + 1, type.shape.end()},
-                      element_bytes(element_type)};
-    for (const std::int64_t size : state.shape) state.row_bytes *= static_cast<std::size_t>(size);
-    states_.push_back(std::move(state));
+    const std::vector<std::int64_t> row_shape(type.shape.begin() + 1, type.shape.end());
+    const auto row_bytes = bytes_of(element_type, row_shape);
+    if (!row_bytes) {
+      throw ArtifactError(path + ": " + inputs_[i] + " has shape " + shown(type.shape) +
+                          "; a row of it does not fit in memory");
+    }
+    states_.push_back({inputs_[i], element_type, row_shape, *row_bytes});
   }
 }
 

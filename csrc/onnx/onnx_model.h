@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,9 @@ namespace makemore {
 
 /// Bytes of a number of a state, or of what a sampler keeps.
 std::size_t element_bytes(ort::ElementType type);
+
+/// Bytes of a tensor; nothing where no memory holds it.
+std::optional<std::size_t> bytes_of(ort::ElementType type, std::span<const std::int64_t> shape);
 
 /// One state tensor of a step.
 struct StateTensor {

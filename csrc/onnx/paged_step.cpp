@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "errors.h"
+#include "bounds.h"
 
 namespace makemore {
 
@@ -16,7 +16,8 @@ std::size_t PagedStep::state_bytes() const {
 
 void PagedStep::reset(std::int64_t rows) {
   require_rows(rows);
-  states_.assign(static_cast<std::size_t>(rows), nullptr);
+  states_.clear();
+  resize_rows(states_, static_cast<std::size_t>(rows), 1);
 }
 
 std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
@@ -24,8 +25,8 @@ std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
   require_fit(std::ssize(states_), tokens, positions);
   const std::size_t rows = states_.size(), block_size = fused_.model().block_size;
   fused_.require_known(tokens, positions);
-  pages_.resize(rows * block_size);
-  logits_.resize(rows * fused_.model().vocab_size);
+  resize_rows(pages_, rows, block_size);
+  resize_rows(logits_, rows, fused_.model().vocab_size);
   for (std::size_t row = 0; row < rows; ++row) {
     StateSnapshot& state = states_[row];
     while (state != nullptr && state->steps > positions[row]) state = StateSnapshot(state)->before;
@@ -54,8 +55,8 @@ void PagedStep::select(std::span<const std::int64_t> parents) {
 
 void PagedStep::restore(std::span<const std::optional<StateSnapshot>> states) {
   const std::size_t block_size = fused_.model().block_size;
-  states_.resize(states.size());
-  pages_.resize(states.size() * block_size);
+  resize_rows(states_, states.size(), 1);
+  resize_rows(pages_, states.size(), block_size);
   for (std::size_t row = 0; row < states.size(); ++row) {
     if (!states[row] || states_[row] == *states[row]) continue;
     states_[row] = *states[row];

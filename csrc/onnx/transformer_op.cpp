@@ -4,6 +4,8 @@
 #include <array>
 #include <optional>
 
+#include "bounds.h"
+
 namespace makemore::transformer {
 namespace {
 
@@ -50,7 +52,7 @@ std::vector<Parameter> parameters_of(const ort::Library& library, const ort::Ort
     if (!is_constant || shape.size() != 2) break;
     const auto rows = static_cast<std::size_t>(shape[0]),
                columns = static_cast<std::size_t>(shape[1]);
-    if (rows * columns != size_of(library, value)) break;
+    if (checked_product({rows, columns}) != size_of(library, value)) break;
     parameters.push_back({data_of<float>(library, value), rows, columns});
   }
   return parameters;
