@@ -110,7 +110,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     def from_json(cls, text: str | bytes, source: str) -> Artifact:
         """Parses the metadata of `source`; `ArtifactError` says what is wrong and where."""
         try:
-            schema = msgspec.json.decode(text, type=_SchemaOnly).schema
+            schema = _SCHEMA.decode(text).schema
             if schema > SCHEMA:
                 raise ArtifactError(
                     f"{source}: artifact schema {schema} is newer than {SCHEMA}, the newest that "
@@ -118,7 +118,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
                 )
             if schema < 1:
                 raise ArtifactError(f"{source}: schema is {schema}; the first is 1")
-            artifact = _from_schema_1(text) if schema == 1 else msgspec.json.decode(text, type=cls)
+            artifact = _from_schema_1(text) if schema == 1 else _NEWEST.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ArtifactError(f"{source}: bad makemore metadata: {error}") from None
         artifact._check(source)
@@ -178,5 +178,12 @@ class _Schema1(Artifact, frozen=True, kw_only=True):
 
 
 def _from_schema_1(text: str | bytes) -> Artifact:
-    old = msgspec.json.decode(text, type=_Schema1)
+    old = _OLDEST.decode(text)
     return Artifact(**{**structs.asdict(old), "schema": SCHEMA})
+
+
+# Made when this module is imported, which one thread does while the others wait: at its first use
+# msgspec looks up the types of a struct without a lock, and two threads that do so at once crash.
+_SCHEMA = msgspec.json.Decoder(_SchemaOnly)
+_OLDEST = msgspec.json.Decoder(_Schema1)
+_NEWEST = msgspec.json.Decoder(Artifact)
