@@ -119,3 +119,17 @@ def test_more_rows_than_memory_holds_are_refused(path, rows):
         step.reset(rows)
     step.reset(1)
     assert np.isfinite(step.run([0], [0])).all()
+
+
+@pytest.mark.parametrize("path", ["bigram", "history", "half", "cache", "fused"])
+def test_tokens_and_positions_that_a_model_does_not_know_are_refused(path):
+    sampler = makemore.load(FOLDER / path)
+    step, block_size = sampler.new_step(), sampler.artifact.block_size
+    step.reset(1)
+    for token in (-(2**63), -1, step.vocab_size, 2**63 - 1):
+        with pytest.raises(OptionError, match=f"a token is {token}; it must be >= 0 and below"):
+            step.run([token], [0])
+    for position in (-(2**63), -1, block_size or 2**63 - 1):
+        with pytest.raises(OptionError, match=f"a position is {position}; it must be >= 0"):
+            step.run([0], [position])
+    assert np.isfinite(step.run([0], [0])).all()

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <limits>
 #include <new>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,17 @@ inline std::optional<std::size_t> checked_product(std::initializer_list<std::siz
     product *= size;
   }
   return product;
+}
+
+/// Throws OptionError unless each value is an index below `limit`; `name` says what they are.
+inline void require_below(const char* name, std::span<const std::int64_t> values,
+                          std::int64_t limit) {
+  for (const std::int64_t value : values) {
+    if (value < 0 || value >= limit) {
+      throw OptionError(std::string(name) + " is " + std::to_string(value) +
+                        "; it must be >= 0 and below " + std::to_string(limit));
+    }
+  }
 }
 
 /// Makes room for `rows` rows of `size` each. Throws OptionError where memory does not hold them.

@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -11,8 +12,11 @@
 namespace makemore {
 
 DeviceModel::DeviceModel(std::shared_ptr<const OnnxModel> model,
-                         std::span<const std::optional<std::int64_t>> time_axes)
-    : model_(std::move(model)), memory_(library().memory(model_->device())) {
+                         std::span<const std::optional<std::int64_t>> time_axes,
+                         std::optional<std::int64_t> block_size)
+    : model_(std::move(model)),
+      block_size_(block_size.value_or(std::numeric_limits<std::int64_t>::max())),
+      memory_(library().memory(model_->device())) {
   if (time_axes.size() != model_->states().size()) {
     throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
                         " states, the model has " + std::to_string(model_->states().size()));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -10,8 +11,10 @@
 namespace makemore {
 
 CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
-                 std::span<const std::optional<std::int64_t>> time_axes)
-    : OnnxStep(std::move(model)) {
+                 std::span<const std::optional<std::int64_t>> time_axes,
+                 std::optional<std::int64_t> block_size)
+    : OnnxStep(std::move(model)),
+      block_size_(block_size.value_or(std::numeric_limits<std::int64_t>::max())) {
   const auto& states = onnx_model().states();
   if (time_axes.size() != states.size()) {
     throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
@@ -28,6 +31,11 @@ CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
       const auto axis = static_cast<std::size_t>(*time_axes[i]);
       for (std::size_t j = 0; j < axis; ++j) buffer.outer *= static_cast<std::size_t>(shape[j]);
       buffer.slots = static_cast<std::size_t>(shape[axis]);
+      if (block_size && shape[axis] != *block_size) {
+        throw ArtifactError("state " + states[i].name + " has " + std::to_string(shape[axis]) +
+                            " slots for a block of " + std::to_string(*block_size));
+      }
+      block_size_ = std::min(block_size_, shape[axis]);
       buffer.slot_bytes = buffer.row_bytes / buffer.outer / buffer.slots;
     }
     buffers_.push_back(std::move(buffer));
@@ -98,6 +106,8 @@ void CpuStep::bind(std::size_t rows) {
 std::span<const float> CpuStep::run(std::span<const std::int64_t> tokens,
                                     std::span<const std::int64_t> positions) {
   require_fit(static_cast<std::int64_t>(rows_), tokens, positions);
+  require_below("a token", tokens, vocab_size());
+  require_below("a position", positions, block_size_);
   if (rows_ == 0) return {};
   if (bound_ != rows_) bind(rows_);
   std::ranges::copy(tokens, tokens_.begin());

@@ -78,10 +78,11 @@ void translate(std::exception_ptr exception) {
 
 /// The step of a model on the CPU, by its kernel where that is the whole of the model.
 std::unique_ptr<Step> cpu_step(std::shared_ptr<OnnxModel> model,
-                               const std::vector<std::optional<std::int64_t>>& time_axes) {
+                               const std::vector<std::optional<std::int64_t>>& time_axes,
+                               std::optional<std::int64_t> block_size) {
   const bool has_caches = std::ranges::count(time_axes, 0) == std::ssize(model->states());
   if (has_caches && model->transformer_step() != nullptr) return std::make_unique<PagedStep>(model);
-  return std::make_unique<CpuStep>(std::move(model), time_axes);
+  return std::make_unique<CpuStep>(std::move(model), time_axes, block_size);
 }
 
 /// The kernel of a name; for none the fastest, for "" none.
@@ -164,13 +165,15 @@ PYBIND11_MODULE(_core, m) {
       .def(
           "select", [](Step& step, const Ids& parents) { step.select(view(parents)); },
           py::arg("parents"));
-  m.def("cpu_step", &cpu_step, py::arg("model"), py::arg("time_axes"));
+  m.def("cpu_step", &cpu_step, py::arg("model"), py::arg("time_axes"),
+        py::arg("block_size") = py::none());
   py::class_<DeviceModel, std::shared_ptr<DeviceModel>>(m, "DeviceModel")
       .def(py::init([](std::shared_ptr<OnnxModel> model,
-                       const std::vector<std::optional<std::int64_t>>& time_axes) {
-             return std::make_shared<DeviceModel>(std::move(model), time_axes);
+                       const std::vector<std::optional<std::int64_t>>& time_axes,
+                       std::optional<std::int64_t> block_size) {
+             return std::make_shared<DeviceModel>(std::move(model), time_axes, block_size);
            }),
-           py::arg("model"), py::arg("time_axes"))
+           py::arg("model"), py::arg("time_axes"), py::arg("block_size") = py::none())
       .def(
           "sampler_bytes",
           [](const DeviceModel& model, const SamplingOptions& options) {

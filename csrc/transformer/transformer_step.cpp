@@ -47,15 +47,6 @@ std::string shown(std::size_t rows, std::size_t columns) {
   return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
 }
 
-void require_below(const char* name, std::span<const std::int64_t> values, std::size_t limit) {
-  for (const std::int64_t value : values) {
-    if (value < 0 || static_cast<std::size_t>(value) >= limit) {
-      throw OptionError(std::string(name) + " is " + std::to_string(value) +
-                        "; it must be >= 0 and below " + std::to_string(limit));
-    }
-  }
-}
-
 }  // namespace
 
 /// The parameters, one after the other.
@@ -162,8 +153,8 @@ Linear TransformerStep::linear(Reader& reader, std::size_t outputs, std::size_t 
 
 void TransformerStep::require_known(std::span<const std::int64_t> tokens,
                                     std::span<const std::int64_t> positions) const {
-  require_below("a token", tokens, model_.vocab_size);
-  require_below("a position", positions, model_.block_size);
+  require_below("a token", tokens, static_cast<std::int64_t>(model_.vocab_size));
+  require_below("a position", positions, static_cast<std::int64_t>(model_.block_size));
 }
 
 void TransformerStep::run(std::span<const std::int64_t> tokens,

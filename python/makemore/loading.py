@@ -70,10 +70,11 @@ def _load_onnx(file: Path, device: Literal["cpu", "cuda"], threads: int) -> Samp
     time_axes = [state.time_axis for state in artifact.states]
 
     if device == "cuda":
-        return DeviceSampler(artifact, _core.DeviceModel(model, time_axes))
+        on_device = _core.DeviceModel(model, time_axes, artifact.block_size)
+        return DeviceSampler(artifact, on_device)
 
     def new_step() -> Step:
-        return _core.cpu_step(model, time_axes)
+        return _core.cpu_step(model, time_axes, artifact.block_size)
 
     new_step()  # finds a bad time axis now
     return Sampler(artifact, new_step, threads=threads)
@@ -106,7 +107,7 @@ def _load_torchscript(file: Path, device: Device, threads: int) -> Sampler:
     size = len(artifact.vocabulary)
 
     def new_step() -> Step:
-        return TorchStep(module, artifact.states, size, device)
+        return TorchStep(module, artifact.states, size, device, artifact.block_size)
 
     return Sampler(artifact, new_step, device=device, threads=threads)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore.artifact import StateSpec
-from makemore.errors import ArtifactError, OrtError
+from makemore.errors import ArtifactError, OptionError, OrtError
 
 if TYPE_CHECKING:
     import torch
@@ -23,9 +23,15 @@ class TorchStep:
     """Runs `module(token, position, *state) -> (logits, *next_state)` on its device."""
 
     def __init__(
-        self, module: Module, states: Sequence[StateSpec], vocab_size: int, device: str = "cpu"
+        self,
+        module: Module,
+        states: Sequence[StateSpec],
+        vocab_size: int,
+        device: str = "cpu",
+        block_size: int | None = None,
     ) -> None:
         self.vocab_size = vocab_size
+        self._block_size = 2**63 if block_size is None else block_size
         self._torch = _import_torch()
         self._module = module
         self._specs = tuple(states)
@@ -40,9 +46,16 @@ class TorchStep:
         )
 
     def run(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        _require_below("a token", tokens, self.vocab_size)
+        _require_below("a position", positions, self._block_size)
         with self._torch.inference_mode():
             logits, *states = self._module(
                 self._tensor(tokens), self._tensor(positions), *self._states
+            )
+        if tuple(logits.shape) != (len(tokens), self.vocab_size):
+            raise ArtifactError(
+                f"the model's logits have shape {tuple(logits.shape)}; "
+                f"of {len(tokens)} rows it must be {(len(tokens), self.vocab_size)}"
             )
         self._states = tuple(states)
         values: NDArray[np.float32] = logits.float().cpu().numpy()  # (B, V)
@@ -55,6 +68,12 @@ class TorchStep:
     def _tensor(self, values: NDArray[np.int64]) -> torch.Tensor:
         tensor: torch.Tensor = self._torch.from_numpy(values).to(self._device)
         return tensor
+
+
+def _require_below(name: str, values: NDArray[np.int64], limit: int) -> None:
+    for value in (values.min(initial=0), values.max(initial=0)):
+        if not 0 <= value < limit:
+            raise OptionError(f"{name} is {value}; it must be >= 0 and below {limit}")
 
 
 def load_module(
