@@ -29,8 +29,7 @@ class CpuStep : public OnnxStep {
   std::span<const float> run(std::span<const std::int64_t> tokens,
                              std::span<const std::int64_t> positions) override;
   void select(std::span<const std::int64_t> parents) override;
-  bool is_stateless() const override { return buffers_.empty(); }
-  std::size_t state_bytes() const override { return sizeof(SnapshotNode) + step_bytes_; }
+  std::size_t snapshot_bytes() const override { return step_bytes_; }
   StateSnapshot save(std::int64_t row) override;
   void restore(std::span<const std::optional<StateSnapshot>> states) override;
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "ort_library.h"
-#include "step.h"
+#include "snapshot_step.h"
 #include "transformer_op.h"
 
 namespace makemore {
@@ -58,10 +58,11 @@ class OnnxModel {
     return op_ ? op_->step(inputs_, outputs_) : nullptr;
   }
 
-  /// The start of a step of this model, which is computed once for all of its steps.
-  std::shared_ptr<const Start> start(Step& step) const {
-    std::call_once(started_, [&] { start_ = step.Step::start(); });
-    return start_;
+  /// The first step of every string, computed by `step` once for all steps of this model.
+  std::shared_ptr<const FirstStep> first_step(SnapshotStep& step) const {
+    std::call_once(first_step_made_,
+                   [&] { first_step_ = std::make_shared<const FirstStep>(run_first_step(step)); });
+    return first_step_;
   }
 
   /// The value of a key of the file's metadata, "" where it has none.
@@ -89,8 +90,8 @@ class OnnxModel {
   std::vector<const char*> input_names_, output_names_;
   std::int64_t vocab_size_ = 0;
   std::vector<StateTensor> states_;
-  mutable std::once_flag started_;
-  mutable std::shared_ptr<const Start> start_;
+  mutable std::once_flag first_step_made_;
+  mutable std::shared_ptr<const FirstStep> first_step_;
 };
 
 }  // namespace makemore

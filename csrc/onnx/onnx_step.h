@@ -5,16 +5,15 @@
 #include <utility>
 
 #include "onnx_model.h"
-#include "step.h"
+#include "snapshot_step.h"
 
 namespace makemore {
 
-/// A step of an ONNX model on the CPU: its states can be saved.
-class OnnxStep : public Step {
+/// A step of an ONNX model on the CPU.
+class OnnxStep : public SnapshotStep {
  public:
   std::int64_t vocab_size() const final { return model_->vocab_size(); }
-  bool can_save() const final { return true; }
-  std::shared_ptr<const Start> start() final { return model_->start(*this); }
+  std::shared_ptr<const FirstStep> first_step() final { return model_->first_step(*this); }
 
  protected:
   explicit OnnxStep(std::shared_ptr<const OnnxModel> model) : model_(std::move(model)) {}

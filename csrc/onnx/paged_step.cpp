@@ -10,10 +10,6 @@ namespace makemore {
 PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model)
     : OnnxStep(std::move(model)), fused_(*onnx_model().transformer_step()) {}
 
-std::size_t PagedStep::state_bytes() const {
-  return sizeof(SnapshotNode) + fused_.page_floats() * sizeof(float);
-}
-
 void PagedStep::reset(std::int64_t rows) {
   require_rows(rows);
   states_.clear();
@@ -26,6 +22,7 @@ std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
   const std::size_t rows = states_.size(), block_size = fused_.model().block_size;
   fused_.require_known(tokens, positions);
   resize_rows(pages_, rows, block_size);
+  resize_rows(written_, rows, 1);
   resize_rows(logits_, rows, fused_.model().vocab_size);
   for (std::size_t row = 0; row < rows; ++row) {
     StateSnapshot& state = states_[row];
@@ -37,10 +34,11 @@ std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
     }
     const auto page = std::make_shared<SnapshotNode>(
         std::move(state), steps + 1, aligned_buffer(fused_.page_floats() * sizeof(float)));
-    pages_[row * block_size + static_cast<std::size_t>(steps)] = page->buffer.front().values;
+    written_[row] = page->buffer.front().values;
+    pages_[row * block_size + static_cast<std::size_t>(steps)] = written_[row];
     state = page;
   }
-  fused_.run(tokens, positions, pages_.data(), logits_.data());
+  fused_.run(tokens, positions, pages_.data(), written_.data(), logits_.data());
   return logits_;
 }
 
@@ -62,9 +60,8 @@ void PagedStep::restore(std::span<const std::optional<StateSnapshot>> states) {
     states_[row] = *states[row];
     for (const SnapshotNode* step = states_[row].get(); step != nullptr;
          step = step->before.get()) {
-      // Only the step that wrote a page has it to write; those after it read.
-      float* page = const_cast<float*>(step->buffer.front().values);
-      pages_[row * block_size + static_cast<std::size_t>(step->steps - 1)] = page;
+      pages_[row * block_size + static_cast<std::size_t>(step->steps - 1)] =
+          step->buffer.front().values;
     }
   }
 }

@@ -156,15 +156,21 @@ void TransformerOp::Node::compute(ort::OrtKernelContext* context) const {
   }
   // A slot of all caches is a page.
   std::vector<float> memory(slots * step_->page_floats());
-  std::vector<float*> pages;
+  std::vector<const float*> pages;
   for (std::size_t slot = 0; slot < slots; ++slot) {
-    pages.push_back(memory.data() + slot * step_->page_floats());
+    float* page = memory.data() + slot * step_->page_floats();
     for (std::size_t i = 0; i < caches.size(); ++i) {
-      std::copy_n(caches[i] + slot * width, width, pages.back() + i * width);
+      std::copy_n(caches[i] + slot * width, width, page + i * width);
     }
+    pages.push_back(page);
+  }
+  std::vector<float*> written;
+  for (std::size_t row = 0; row < tokens.size(); ++row) {
+    const std::size_t slot = row * model.block_size + static_cast<std::size_t>(positions[row]);
+    written.push_back(memory.data() + slot * step_->page_floats());
   }
   const std::array logits{rows, static_cast<std::int64_t>(model.vocab_size)};
-  step_->run(tokens, positions, pages.data(), output(context, 0, logits));
+  step_->run(tokens, positions, pages.data(), written.data(), output(context, 0, logits));
   for (std::size_t row = 0; row < tokens.size(); ++row) {
     const std::size_t slot = row * model.block_size + static_cast<std::size_t>(positions[row]);
     for (std::size_t i = 0; i < caches.size(); ++i) {

@@ -43,6 +43,13 @@ py::tuple decode_to_numpy(const Ids& prompts, const Ids& offsets, DecodeRequest 
                         to_numpy(std::move(decoded.finished)));
 }
 
+Strategy find_strategy(const std::string& name) {
+  if (name == "auto") return Strategy::kAuto;
+  if (name == "tree") return Strategy::kTree;
+  if (name == "cached") return Strategy::kCached;
+  throw OptionError("strategy is '" + name + "'; it must be 'auto', 'tree' or 'cached'");
+}
+
 /// A function of `target` and the fields of a request.
 template <class Target, class Run>
 void def_decode(py::module_& m, const char* name, const char* target, Run run) {
@@ -50,15 +57,24 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       name,
       [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
             std::uint64_t first_row, std::int64_t max_length, const SamplingOptions& options,
-            std::uint64_t seed, std::int64_t batch_size, bool log_probs) {
-        return decode_to_numpy(
-            prompts, offsets,
-            {rows, first_row, {}, max_length, options, seed, batch_size, log_probs},
-            [&](const DecodeRequest& request) { return run(on, request); });
+            std::uint64_t seed, std::int64_t batch_size, bool log_probs,
+            const std::string& strategy) {
+        return decode_to_numpy(prompts, offsets,
+                               {.rows = rows,
+                                .first_row = first_row,
+                                .prompts = {},
+                                .max_length = max_length,
+                                .sampling = options,
+                                .seed = seed,
+                                .batch_size = batch_size,
+                                .log_probs = log_probs,
+                                .strategy = find_strategy(strategy)},
+                               [&](const DecodeRequest& request) { return run(on, request); });
       },
       py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
       py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = SamplingOptions(),
-      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true);
+      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true,
+      py::arg("strategy") = "auto");
 }
 
 void translate(std::exception_ptr exception) {
@@ -71,15 +87,19 @@ void translate(std::exception_ptr exception) {
     raise("OptionError", error);
   } catch (const ArtifactError& error) {
     raise("ArtifactError", error);
+  } catch (const StepError& error) {
+    raise("StepError", error);
   } catch (const OrtError& error) {
     raise("OrtError", error);
+  } catch (const CancelledError& error) {
+    raise("CancelledError", error);
   }
 }
 
 /// The step of a model on the CPU, by its kernel where that is the whole of the model.
-std::unique_ptr<Step> cpu_step(std::shared_ptr<OnnxModel> model,
-                               const std::vector<std::optional<std::int64_t>>& time_axes,
-                               std::optional<std::int64_t> block_size) {
+std::unique_ptr<SnapshotStep> cpu_step(std::shared_ptr<OnnxModel> model,
+                                       const std::vector<std::optional<std::int64_t>>& time_axes,
+                                       std::optional<std::int64_t> block_size) {
   const bool has_caches = std::ranges::count(time_axes, 0) == std::ssize(model->states());
   if (has_caches && model->transformer_step() != nullptr) return std::make_unique<PagedStep>(model);
   return std::make_unique<CpuStep>(std::move(model), time_axes, block_size);
@@ -165,6 +185,7 @@ PYBIND11_MODULE(_core, m) {
       .def(
           "select", [](Step& step, const Ids& parents) { step.select(view(parents)); },
           py::arg("parents"));
+  py::class_<SnapshotStep, Step>(m, "SnapshotStep");
   m.def("cpu_step", &cpu_step, py::arg("model"), py::arg("time_axes"),
         py::arg("block_size") = py::none());
   py::class_<DeviceModel, std::shared_ptr<DeviceModel>>(m, "DeviceModel")
@@ -185,8 +206,10 @@ PYBIND11_MODULE(_core, m) {
   py::class_<PythonStep, Step>(m, "PythonStep").def(py::init<py::object>(), py::arg("step"));
 
   py::class_<Worker>(m, "Worker")
+      .def(py::init<SnapshotStep&>(), py::arg("step"), py::keep_alive<1, 2>())
       .def(py::init<Step&>(), py::arg("step"), py::keep_alive<1, 2>())
-      .def_property_readonly("memory", [](const Worker& worker) { return worker.cache.bytes(); });
+      .def_property_readonly(
+          "memory", [](const Worker& worker) { return worker.cache ? worker.cache->bytes() : 0; });
 
   py::class_<SamplingOptions>(m, "SamplingOptions")
       .def(py::init([](double temperature, std::int64_t top_k, double top_p, double min_p,
@@ -209,13 +232,13 @@ PYBIND11_MODULE(_core, m) {
       py::arg("logits"), py::arg("coin"), py::arg("options") = SamplingOptions());
   def_decode<std::vector<Worker*>>(m, "decode", "workers",
                                    [](const auto& workers, const DecodeRequest& request) {
-                                     return decode(workers, request, poll_signals);
+                                     return decode(workers, request, {.poll = poll_signals});
                                    });
-  def_decode<std::shared_ptr<DeviceModel>>(m, "decode_on_device", "model",
-                                           [](const auto& model, const DecodeRequest& request) {
-                                             DeviceBlockStep step(model, request.sampling);
-                                             return decode_on_device(step, request, poll_signals);
-                                           });
+  def_decode<std::shared_ptr<DeviceModel>>(
+      m, "decode_on_device", "model", [](const auto& model, const DecodeRequest& request) {
+        DeviceBlockStep step(model, request.sampling);
+        return decode_on_device(step, request, {.poll = poll_signals});
+      });
   m.def("texts", &texts<std::int32_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
   m.def("texts", &texts<std::int64_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
 }

@@ -158,12 +158,12 @@ void TransformerStep::require_known(std::span<const std::int64_t> tokens,
 }
 
 void TransformerStep::run(std::span<const std::int64_t> tokens,
-                          std::span<const std::int64_t> positions, float* const* pages,
-                          float* logits) const {
+                          std::span<const std::int64_t> positions, const float* const* pages,
+                          float* const* written, float* logits) const {
   thread_local AlignedBuffer scratch;  // kept from step to step
   const std::size_t bytes = kernel_.scratch_floats(model_, tokens.size()) * sizeof(float);
   if (scratch.size() * sizeof(AlignedBlock) < bytes) scratch = aligned_buffer(bytes);
-  const StepBatch batch{tokens.size(), tokens.data(), positions.data(), pages, logits};
+  const StepBatch batch{tokens.size(), tokens.data(), positions.data(), pages, written, logits};
   kernel_.step(model_, batch, scratch.data()->values);
 }
 

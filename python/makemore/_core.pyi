@@ -47,9 +47,11 @@ class Step:
     def run(self, tokens: ArrayLike, positions: ArrayLike) -> NDArray[np.float32]: ...
     def select(self, parents: ArrayLike) -> None: ...
 
+class SnapshotStep(Step): ...
+
 def cpu_step(
     model: OnnxModel, time_axes: Sequence[int | None], block_size: int | None = None
-) -> Step: ...
+) -> SnapshotStep: ...
 
 class DeviceModel:
     def __init__(
@@ -93,6 +95,7 @@ def decode(
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,
+    strategy: str = "auto",
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
 def decode_on_device(
     model: DeviceModel,
@@ -106,5 +109,6 @@ def decode_on_device(
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,
+    strategy: str = "auto",
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
 def texts(ids: ArrayLike, offsets: ArrayLike, code_points: NDArray[np.uint32]) -> list[str]: ...

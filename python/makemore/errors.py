@@ -17,5 +17,13 @@ class DataError(MakemoreError, ValueError):
     """The training text cannot be read or used."""
 
 
+class StepError(MakemoreError, RuntimeError):
+    """A step breaks the contract of `makemore.step.Step`, whoever wrote it."""
+
+
+class CancelledError(MakemoreError):
+    """The call was cancelled by its `CancellationToken`."""
+
+
 class OrtError(MakemoreError, RuntimeError):
     """ONNX Runtime is missing, unusable, or failed while it ran."""

@@ -74,6 +74,9 @@ class Sampler:
     batch_size = BATCH_SIZE
     """Rows decoded together where `sample` is not told."""
 
+    _strategy: Literal["auto", "tree", "cached"] = "auto"
+    """How rows share work; changes speed only. Tests compare all of them."""
+
     def __init__(
         self,
         artifact: Artifact,
@@ -225,7 +228,7 @@ class Sampler:
         """`_core.decode` on as many threads as are worth having for so many rows."""
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
         workers = [self._worker() for _ in range(count)]
-        decoded = _core.decode(workers, rows=rows, **request)
+        decoded = _core.decode(workers, rows=rows, strategy=self._strategy, **request)
         self._idle += [worker for worker in workers if worker.memory]
         return decoded
 

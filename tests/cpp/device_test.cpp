@@ -59,7 +59,7 @@ TEST_CASE("the sampler on the device makes the strings of the definition, whatev
       request.batch_size = 16;
       request.sampling = options;
       DeviceBlockStep step(device, options);
-      const Decoded made = decode_on_device(step, request, [] {});
+      const Decoded made = decode_on_device(step, request);
       const Decoded expected = row_by_row(logits_by(alone), step.vocab_size(), request);
       CHECK(made.tokens == expected.tokens);
       CHECK(made.lengths == expected.lengths);

@@ -30,16 +30,26 @@ std::shared_ptr<const OnnxModel> open(const std::string& name) {
   return std::make_shared<const OnnxModel>(library(), path, ort::Device::kCpu);
 }
 
-Decoded sample(const std::vector<Step*>& steps, std::int64_t batch_size) {
+template <class AnyStep>
+Decoded sample(const std::vector<AnyStep*>& steps, std::int64_t batch_size,
+               Strategy strategy = Strategy::kAuto) {
   DecodeRequest request;
   request.rows = 300;
   request.max_length = 7;
   request.seed = 5;
   request.batch_size = batch_size;
+  request.strategy = strategy;
   std::deque<Worker> workers;
   std::vector<Worker*> pointers;
-  for (Step* step : steps) pointers.push_back(&workers.emplace_back(*step));
-  return decode(pointers, request, [] {});
+  for (AnyStep* step : steps) pointers.push_back(&workers.emplace_back(*step));
+  return decode(pointers, request);
+}
+
+void check_same(const Decoded& made, const Decoded& expected) {
+  CHECK(made.tokens == expected.tokens);
+  CHECK(made.lengths == expected.lengths);
+  CHECK(made.log_probs == expected.log_probs);
+  CHECK(made.finished == expected.finished);
 }
 
 }  // namespace
@@ -65,22 +75,24 @@ TEST_CASE("a model tells its states and its metadata") {
   CHECK(history->metadata("nothing").empty());
 }
 
-TEST_CASE("every step gives the same strings, whatever the batch size and the workers") {
+TEST_CASE("every step and strategy gives the same strings, for any batch size and workers") {
   for (const Tiny& tiny : kTinyModels) {
     CAPTURE(tiny.name);
     const auto model = open(tiny.name);
     CpuStep alone(model, tiny.time_axes), other(model, tiny.time_axes);
     const auto on_device = std::make_shared<const DeviceModel>(model, tiny.time_axes);
     DeviceStep device(on_device), second_device(on_device);
-    const Decoded expected = sample({&alone}, 1);
-    for (const std::vector<Step*>& steps :
-         {std::vector<Step*>{&alone}, {&alone, &other}, {&device}, {&device, &second_device}}) {
-      for (const std::int64_t batch_size : {1, 3, 64, 1000}) {
-        const Decoded made = sample(steps, batch_size);
-        CHECK(made.tokens == expected.tokens);
-        CHECK(made.lengths == expected.lengths);
-        CHECK(made.log_probs == expected.log_probs);
-        CHECK(made.finished == expected.finished);
+    const Decoded expected = sample<SnapshotStep>({&alone}, 1, Strategy::kTree);
+    for (const std::int64_t batch_size : {1, 3, 64, 1000}) {
+      for (const auto& steps : {std::vector<SnapshotStep*>{&alone}, {&alone, &other}}) {
+        for (const Strategy strategy : {Strategy::kAuto, Strategy::kTree, Strategy::kCached}) {
+          check_same(sample(steps, batch_size, strategy), expected);
+        }
+      }
+      // Without snapshots, the CPU's step too.
+      for (const auto& steps :
+           {std::vector<Step*>{&alone}, {&alone, &other}, {&device}, {&device, &second_device}}) {
+        check_same(sample(steps, batch_size), expected);
       }
     }
   }

@@ -17,7 +17,7 @@ using namespace makemore;
 namespace {
 
 using Ids = std::vector<std::int64_t>;
-using NewStep = std::function<std::unique_ptr<Step>()>;
+using NewStep = std::function<std::unique_ptr<SnapshotStep>()>;
 
 constexpr float kTolerance = 1e-3F;  // float16 sums of one row and of many
 constexpr std::size_t kLongest = 6;  // tokens, fewer than every block holds
@@ -64,12 +64,12 @@ TEST_CASE("a row goes on from any state, whatever row of whatever step was in it
   for (const NewStep& new_step : kinds()) {
     std::mt19937 random(1);
     const auto below = [&random](std::size_t limit) { return random() % limit; };
-    const std::unique_ptr<Step> steps[] = {new_step(), new_step()};
+    const std::unique_ptr<SnapshotStep> steps[] = {new_step(), new_step()};
     const auto vocab_size = static_cast<std::size_t>(steps[0]->vocab_size());
-    std::vector<Known> known{{}};  // a start
+    std::vector<Known> known{{}};  // the zero state
     std::map<Ids, std::vector<float>> expected;
     for (int turn = 0; turn < 60; ++turn) {
-      Step& step = *steps[below(2)];
+      SnapshotStep& step = *steps[below(2)];
       std::vector<Ids> rows;
       std::vector<std::optional<StateSnapshot>> states;
       for (std::size_t i = 0, count = 1 + below(9); i < count; ++i) {
@@ -105,11 +105,11 @@ TEST_CASE("a row goes on from any state, whatever row of whatever step was in it
   }
 }
 
-TEST_CASE("a start is what token 0 leads to, and is computed once for a model") {
+TEST_CASE("the first step is fed token 0, and is computed once for a model") {
   for (const NewStep& new_step : kinds()) {
-    const auto start = new_step()->start();
-    CHECK(start->logits == logits_after(new_step, {0}));
-    CHECK(new_step()->start() == start);
+    const auto first = new_step()->first_step();
+    CHECK(first->logits == logits_after(new_step, {0}));
+    CHECK(new_step()->first_step() == first);
   }
 }
 
