@@ -28,8 +28,8 @@ import peer
 import torch
 from figures import environment, show
 from makemore import Sampler, _core
-from makemore.device_sampler import DeviceSampler
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.device_sampler import DeviceSampler
+from makemore.runtime.onnxruntime_library import open_library
 from peer import NotComparableError, Peer, Source
 
 SEED = 1

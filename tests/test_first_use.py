@@ -8,7 +8,8 @@ import threading
 import time
 
 import pytest
-from makemore import _core, onnxruntime_library
+from makemore import _core
+from makemore.runtime import onnxruntime_library
 from tiny_artifacts import FOLDER
 
 THREADS = 16

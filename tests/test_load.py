@@ -9,7 +9,7 @@ import tiny_artifacts
 import tiny_models
 from makemore import ArtifactError, OptionError, OrtError
 from makemore.artifact import METADATA_KEY, SCHEMA, Artifact
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER
 
 BIGRAM = FOLDER / "bigram" / "model.onnx"

@@ -10,10 +10,11 @@ from typing import Literal
 
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
-from makemore.cuda_libraries import require_cuda
-from makemore.device_sampler import DeviceSampler
 from makemore.errors import ArtifactError, OptionError, OrtError
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.cores import usable_cores
+from makemore.runtime.cuda_libraries import require_cuda
+from makemore.runtime.device_sampler import DeviceSampler
+from makemore.runtime.onnxruntime_library import open_library
 from makemore.sampler import Sampler
 from makemore.step import Step
 
@@ -101,7 +102,7 @@ def _load_torchscript(file: Path, device: Device, threads: int) -> Sampler:
     except (zipfile.BadZipFile, StopIteration):
         raise ArtifactError(f"{file}: not a TorchScript file made by mm-export") from None
     # torch comes in here, and only for a TorchScript file.
-    from makemore.torch_step import TorchStep, load_module
+    from makemore.runtime.torch_step import TorchStep, load_module
 
     module, device = load_module(file, device)
     size = len(artifact.vocabulary)
@@ -110,10 +111,3 @@ def _load_torchscript(file: Path, device: Device, threads: int) -> Sampler:
         return TorchStep(module, artifact.states, size, device, artifact.block_size)
 
     return Sampler(artifact, new_step, device=device, threads=threads)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

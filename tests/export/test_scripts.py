@@ -10,9 +10,10 @@ import sys
 import makemore
 import pytest
 from click.testing import CliRunner
-from makemore.cli import sample, score
-from makemore.inspect_command import inspect
-from makemore_export.export_command import main as mm_export
+from makemore.commands.sample import sample
+from makemore.commands.score import score
+from makemore_export.commands.export import main as mm_export
+from makemore_export.commands.inspect import main as inspect
 from test_vocabulary import round_trip
 
 TEXTS = {
@@ -95,7 +96,7 @@ def test_the_posix_locale_writes_and_reads_utf8(exported):
     folder, _ = exported
     sampler = makemore.load(folder)
     prefix = sampler.sample(1, seed=1)[0].split(" ")[0]
-    code = "from makemore.cli import sample; sample()"
+    code = "from makemore.commands.sample import sample; sample()"
     done = subprocess.run(
         [sys.executable, "-c", code, folder, "-n", "9", "--seed", "1", "--prefix", prefix],
         env={"LC_ALL": "C", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from makemore import ArtifactError, OptionError
-from makemore.torch_step import TorchStep
+from makemore.runtime.torch_step import TorchStep
 
 TABLE = torch.arange(12.0).reshape(3, 4)
 ZERO = np.zeros(1, np.int64)
