@@ -4,11 +4,9 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
-#include <new>
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "errors.h"
 
@@ -36,18 +34,6 @@ inline void require_below(const char* name, std::span<const std::int64_t> values
                         "; it must be >= 0 and below " + std::to_string(limit));
     }
   }
-}
-
-/// Makes room for `rows` rows of `size` each. Throws OptionError where memory does not hold them.
-template <class T>
-void resize_rows(std::vector<T>& memory, std::size_t rows, std::size_t size) {
-  try {
-    const auto bytes = checked_product({rows, size, sizeof(T)});
-    if (bytes) return memory.resize(*bytes / sizeof(T));
-  } catch (const std::bad_alloc&) {
-  }
-  throw OptionError(std::to_string(rows) + " rows do not fit in memory: each takes " +
-                    std::to_string(size) + " times " + std::to_string(sizeof(T)) + " bytes");
 }
 
 }  // namespace makemore

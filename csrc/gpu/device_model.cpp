@@ -1,7 +1,5 @@
 #include "device_model.h"
 
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <string>
 #include <utility>
@@ -52,16 +50,17 @@ DeviceModel::Value DeviceModel::zeros(ort::ElementType type, std::int64_t rows,
 }
 
 std::string DeviceModel::sampler_bytes(SamplingGraphKind kind) const {
-  std::ifstream file(model_->path(), std::ios::binary);
-  if (!file) throw ArtifactError(model_->path().string() + " can no longer be read");
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  return bytes + sampling_graph(*model_, in_place_, kind);
+  if (model_->file_bytes().empty()) throw OptionError("the model was opened without keep_file");
+  return model_->file_bytes() + sampling_graph(*model_, in_place_, kind);
 }
 
 ort::OrtSession* DeviceModel::sampler(SamplingGraphKind kind) const {
   Lazy& lazy = samplers_[static_cast<std::size_t>(kind)];
-  std::call_once(lazy.once,
-                 [&] { lazy.session = library().session(sampler_bytes(kind), model_->device()); });
+  std::call_once(lazy.once, [&] {
+    const auto options = library().session_options(model_->device());
+    lazy.session =
+        library().bounded_session(sampler_bytes(kind), options.get(), model_->max_bytes());
+  });
   return lazy.session.get();
 }
 

@@ -58,18 +58,19 @@ void CpuStep::Buffer::copy_row(std::size_t from, std::size_t to, std::int64_t st
 
 void CpuStep::reserve(std::size_t rows) {
   if (rows <= capacity_) return;
-  const std::size_t capacity = std::max(rows, 2 * capacity_);
+  require_memory(rows);
+  const std::size_t capacity = std::max(rows, std::min(2 * capacity_, onnx_model().max_rows()));
   capacity_ = bound_ = 0;  // until all have their memory
   for (Buffer& buffer : buffers_) {
     // New memory is zero: slots not yet in use are masked by the model, but must not hold NaN.
-    resize_rows(buffer.now, capacity, buffer.row_bytes);
-    if (!buffer.in_place) resize_rows(buffer.next, capacity, buffer.row_bytes);
+    buffer.now.resize(capacity * buffer.row_bytes);
+    if (!buffer.in_place) buffer.next.resize(capacity * buffer.row_bytes);
   }
-  resize_rows(tokens_, capacity, 1);
-  resize_rows(positions_, capacity, 1);
-  resize_rows(steps_, capacity, 1);
-  resize_rows(saved_, capacity, 1);
-  resize_rows(logits_, capacity, static_cast<std::size_t>(vocab_size()));
+  tokens_.resize(capacity);
+  positions_.resize(capacity);
+  steps_.resize(capacity);
+  saved_.resize(capacity);
+  logits_.resize(capacity * static_cast<std::size_t>(vocab_size()));
   capacity_ = capacity;
 }
 

@@ -3,17 +3,16 @@
 #include <algorithm>
 #include <string>
 
-#include "bounds.h"
-
 namespace makemore {
 
-PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model)
-    : OnnxStep(std::move(model)), fused_(*onnx_model().transformer_step()) {}
+PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model,
+                     const transformer::TransformerStep& fused)
+    : OnnxStep(std::move(model)), fused_(fused) {}
 
 void PagedStep::reset(std::int64_t rows) {
   require_rows(rows);
-  states_.clear();
-  resize_rows(states_, static_cast<std::size_t>(rows), 1);
+  require_memory(static_cast<std::size_t>(rows));
+  states_.assign(static_cast<std::size_t>(rows), nullptr);
 }
 
 std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
@@ -21,9 +20,9 @@ std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
   require_fit(std::ssize(states_), tokens, positions);
   const std::size_t rows = states_.size(), block_size = fused_.model().block_size;
   fused_.require_known(tokens, positions);
-  resize_rows(pages_, rows, block_size);
-  resize_rows(written_, rows, 1);
-  resize_rows(logits_, rows, fused_.model().vocab_size);
+  pages_.resize(rows * block_size);
+  written_.resize(rows);
+  logits_.resize(rows * fused_.model().vocab_size);
   for (std::size_t row = 0; row < rows; ++row) {
     StateSnapshot& state = states_[row];
     while (state != nullptr && state->steps > positions[row]) state = StateSnapshot(state)->before;
@@ -53,8 +52,9 @@ void PagedStep::select(std::span<const std::int64_t> parents) {
 
 void PagedStep::restore(std::span<const std::optional<StateSnapshot>> states) {
   const std::size_t block_size = fused_.model().block_size;
-  resize_rows(states_, states.size(), 1);
-  resize_rows(pages_, states.size(), block_size);
+  require_memory(states.size());
+  states_.resize(states.size());
+  pages_.resize(states.size() * block_size);
   for (std::size_t row = 0; row < states.size(); ++row) {
     if (!states[row] || states_[row] == *states[row]) continue;
     states_[row] = *states[row];

@@ -25,13 +25,18 @@ class OnnxModel:
     def __init__(
         self,
         library: Library,
-        path: str | PathLike[str],
+        file: str | PathLike[str] | bytes,
         *,
         cuda: bool = False,
         kernel: str | None = None,
+        trust: bool = False,
+        keep_file: bool = False,
+        max_bytes: int = 536870912,
     ) -> None: ...
     @property
     def vocab_size(self) -> int: ...
+    @property
+    def max_rows(self) -> int: ...
     @property
     def kernel(self) -> str: ...
     @property

@@ -27,7 +27,7 @@ std::shared_ptr<const ort::Library> library() {
 
 std::shared_ptr<const OnnxModel> open(const std::string& name) {
   const std::string path = std::string(ARTIFACTS "/") + name + "/model.onnx";
-  return std::make_shared<const OnnxModel>(library(), path, ort::Device::kCpu);
+  return std::make_shared<const OnnxModel>(library(), read_model_file(path));
 }
 
 template <class AnyStep>
@@ -180,17 +180,20 @@ TEST_CASE("a file that is no step is refused") {
   const std::string path = "not_a_step.onnx";
   const auto refuse = [&](const std::string& bytes) {
     std::ofstream(path, std::ios::binary) << bytes;
-    CHECK_THROWS_AS(OnnxModel(library(), path, ort::Device::kCpu), ArtifactError);
+    CHECK_THROWS_AS(OnnxModel(library(), read_model_file(path)), ArtifactError);
     std::remove(path.c_str());
   };
   refuse("");
   refuse("hello");
   refuse(ort::gather_model(ort::kFloat));
-  CHECK_THROWS_AS(OnnxModel(library(), "nowhere.onnx", ort::Device::kCpu), ArtifactError);
+  CHECK_THROWS_AS(read_model_file("nowhere.onnx"), ArtifactError);
+  CHECK_THROWS_AS(read_model_file(ARTIFACTS), ArtifactError);
+  CHECK_THROWS_AS(read_model_file(ARTIFACTS "/bigram/model.onnx", 100), ArtifactError);
 }
 
 TEST_CASE("cuda is refused by a library that has no CUDA provider") {
   if (std::ranges::count(library()->providers(), "CUDAExecutionProvider") > 0) return;
-  CHECK_THROWS_AS(OnnxModel(library(), ARTIFACTS "/bigram/model.onnx", ort::Device::kCuda),
+  CHECK_THROWS_AS(OnnxModel(library(), read_model_file(ARTIFACTS "/bigram/model.onnx"),
+                            {.device = ort::Device::kCuda}),
                   OrtError);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore.artifact import StateSpec
-from makemore.errors import ArtifactError, OptionError, OrtError
+from makemore.errors import ArtifactError, MissingDependencyError, OptionError, OrtError
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +78,7 @@ def _require_below(name: str, values: NDArray[np.int64], limit: int) -> None:
 
 
 def load_module(
-    file: Path, device: Literal["cpu", "cuda", "auto"]
+    file: Path | bytes, name: str, device: Literal["cpu", "cuda", "auto"]
 ) -> tuple[Module, Literal["cpu", "cuda"]]:
     """Opens a TorchScript file on the device asked for, and says which it is."""
     torch = _import_torch()
@@ -89,9 +90,11 @@ def load_module(
         # torch.jit is deprecated in favour of torch.export, which no C++ runtime reads everywhere.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            module: Module = torch.jit.load(str(file), map_location=chosen)
+            module: Module = torch.jit.load(
+                io.BytesIO(file) if isinstance(file, bytes) else str(file), map_location=chosen
+            )
         except RuntimeError as error:
-            raise ArtifactError(f"{file}: TorchScript cannot load it: {error}") from None
+            raise ArtifactError(f"{name}: TorchScript cannot load it: {error}") from None
     return module, chosen
 
 
@@ -99,7 +102,7 @@ def _import_torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise OrtError(
+        raise MissingDependencyError(
             "a TorchScript model needs PyTorch: pip install 'makemore[export]', or load model.onnx"
         ) from None
     return torch
