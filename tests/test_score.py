@@ -6,7 +6,7 @@ import numpy as np
 import oracle
 import pytest
 import tiny_models
-from makemore import OptionError
+from makemore import OptionError, OptionTypeError
 from tiny_artifacts import FOLDER
 
 
@@ -76,3 +76,32 @@ def test_a_batch_size_that_cannot_be_is_refused(bigram, batch_size):
 def test_one_string_instead_of_a_list_is_refused(bigram):
     with pytest.raises(TypeError, match="a list of strings"):
         bigram.score("abc")
+
+
+@pytest.mark.parametrize(
+    ("strings", "message"),
+    [
+        (b"abc", "score takes a list of strings, not one: b'abc'"),
+        (None, "score takes a list of strings, not None"),
+        (5, "score takes a list of strings, not 5"),
+        ([None], "string number 1 is None; it must be a string"),
+        (["a", math.nan], "string number 2 is nan; it must be a string"),
+        ([["a"]], r"string number 1 is \['a'\]; it must be a string"),
+    ],
+)
+def test_what_is_not_strings_is_refused_with_its_number(bigram, strings, message):
+    with pytest.raises(OptionTypeError, match=f"^{message}$"):
+        bigram.score(strings)
+
+
+@pytest.mark.parametrize("batch_size", [1.5, "8"])
+def test_a_batch_size_of_a_wrong_type_is_refused(bigram, batch_size):
+    with pytest.raises(OptionTypeError, match=r"batch_size is .*; it must be an integer >= 1"):
+        bigram.score(["abc"], batch_size=batch_size)
+
+
+def test_any_iterable_of_strings_is_scored(bigram):
+    expected = bigram.score(["ab", "ba"]).tolist()
+    assert bigram.score(text for text in ("ab", "ba")).tolist() == expected
+    assert bigram.score(np.array(["ab", "ba"])).tolist() == expected
+    assert bigram.score(("ab", "ba"), batch_size=np.int64(1)).tolist() == expected

@@ -9,8 +9,16 @@
 """
 
 from makemore.artifact import Artifact
-from makemore.errors import ArtifactError, DataError, MakemoreError, OptionError, OrtError
+from makemore.errors import (
+    ArtifactError,
+    DataError,
+    MakemoreError,
+    OptionError,
+    OptionTypeError,
+    OrtError,
+)
 from makemore.loading import load
+from makemore.options import SampleOptions
 from makemore.sampler import Sample, Sampler
 
 __all__ = [
@@ -19,8 +27,10 @@ __all__ = [
     "DataError",
     "MakemoreError",
     "OptionError",
+    "OptionTypeError",
     "OrtError",
     "Sample",
+    "SampleOptions",
     "Sampler",
     "load",
 ]
