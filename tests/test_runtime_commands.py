@@ -111,6 +111,38 @@ def test_score_in_json_is_one_object_with_all_results():
     }
 
 
+def test_a_line_that_cannot_be_scored_is_named_by_its_number(tmp_path):
+    (tmp_path / "text").write_text("abc\n\nabé\nba\n", encoding="utf-8")
+    err = run(score, BIGRAM, tmp_path / "text", code=2)[1]
+    assert "text, line 3: character 'é' (number 3 of 'abé')" in err
+    assert "--keep-going" in err
+
+
+def test_score_keeps_going_past_lines_that_cannot_be_scored(tmp_path):
+    (tmp_path / "text").write_text("abc\n\nabé\nba\n", encoding="utf-8")
+    out, err = run(score, BIGRAM, tmp_path / "text", "--keep-going")
+    abc, ba = makemore.load(BIGRAM).score(["abc", "ba"])
+    assert out == f"{abc:.6f}\tabc\n-inf\tabé\n{ba:.6f}\tba\n"
+    reason, mean = err.splitlines()
+    assert "line 3: character 'é' (number 3 of 'abé')" in reason
+    assert mean == f"2 strings, 7 characters with stops: {-(abc + ba) / 7:.4f} nats per character"
+
+
+def test_score_keeps_going_in_json_with_null_for_what_cannot_be_scored():
+    report = json.loads(run(score, BIGRAM, "--json", "--keep-going", stdin="é\nabc\n")[0])
+    [abc] = makemore.load(BIGRAM).score(["abc"])
+    assert [each["log_prob"] for each in report["scores"]] == [None, abc]
+    assert (report["characters"], report["nll_per_character"]) == (4, pytest.approx(-abc / 4))
+
+
+def test_where_no_line_can_be_scored_there_is_no_mean():
+    out, err = run(score, BIGRAM, "--keep-going", stdin="é\n")
+    assert out == "-inf\té\n"
+    assert err.endswith("0 strings, 0 characters with stops: none known\n")
+    report = json.loads(run(score, BIGRAM, "--json", "--keep-going", stdin="é\n")[0])
+    assert report["nll_per_character"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

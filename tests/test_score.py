@@ -58,12 +58,27 @@ def test_the_empty_string_is_scored_by_its_stop(bigram):
 def test_a_string_may_fill_the_block_and_not_more():
     cache = makemore.load(FOLDER / "cache")
     assert math.isfinite(cache.score(["abcabca"])[0])
-    with pytest.raises(OptionError, match="'abcabcab' has 8 characters; a block of 8 holds 7"):
+    with pytest.raises(
+        OptionError, match="string number 2: 'abcabcab' has 8 characters; a block of 8 holds 7"
+    ):
         cache.score(["a", "abcabcab"])
 
 
+def test_a_string_that_cannot_be_scored_has_the_score_minus_infinity_where_asked_for():
+    cache = makemore.load(FOLDER / "cache")
+    good = cache.score(["abc", "ba"]).tolist()
+    scores = cache.score(["abcabcab", "abc", "é", "ba"], on_unknown="-inf").tolist()
+    assert scores == [-math.inf, good[0], -math.inf, good[1]]
+    assert cache.score(["é"], on_unknown="-inf").tolist() == [-math.inf]
+
+
+def test_another_way_to_treat_the_unknown_is_refused(bigram):
+    with pytest.raises(OptionError, match="on_unknown is 'skip'; it must be 'error' or '-inf'"):
+        bigram.score(["a"], on_unknown="skip")
+
+
 def test_a_character_the_model_never_saw_is_refused(bigram):
-    with pytest.raises(OptionError, match="character 'é'"):
+    with pytest.raises(OptionError, match=r"string number 2: character 'é' \(number 1 of 'é'\)"):
         bigram.score(["abc", "é"])
 
 

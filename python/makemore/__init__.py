@@ -19,7 +19,8 @@ from makemore.errors import (
 )
 from makemore.loading import load
 from makemore.options import SampleOptions
-from makemore.sampler import Sample, Sampler
+from makemore.sample import Sample
+from makemore.sampler import Sampler
 
 __all__ = [
     "Artifact",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from operator import sub
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from makemore import _core
 from makemore.artifact import Artifact
 from makemore.errors import OptionError, OptionTypeError
 from makemore.options import BATCH_SIZE, Limit, SampleCall, integer, shown, takes
+from makemore.sample import Sample
 from makemore.step import Step
 from makemore.vocabulary import STOP
 
@@ -29,42 +29,6 @@ _STRING = Limit(str, "a string")
 
 _ONE_PROMPT = np.empty(0, dtype=np.int64)
 """Offsets of prompts where all rows share one."""
-
-
-class Sample(NamedTuple):
-    """One string, and what is known of it; the same seed, row and options give it again.
-
-    ids: (length,) int64, start and stop left out. log_prob: natural-log probability under the
-    model itself, whatever the options were: of the whole string where it came to its stop, of its
-    tokens alone where it was cut at `max_length` (finish_reason "length").
-    """
-
-    text: str
-    ids: NDArray[np.int64]
-    log_prob: float
-    finish_reason: Literal["stop", "length"]
-    seed: int
-    row: int
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sample) and self._plain() == other._plain()
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(self._plain())
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain Python values, `ids` as a list: what JSON takes."""
-        return {**self._asdict(), "ids": self.ids.tolist()}
-
-    def to_json(self) -> str:
-        """The fields as one JSON object on one line."""
-        return msgspec.json.encode(self.to_dict()).decode()
-
-    def _plain(self) -> tuple[object, ...]:
-        return tuple(self._replace(ids=self.ids.tobytes()))  # type: ignore[arg-type]
 
 
 class Sampler:
@@ -142,31 +106,58 @@ class Sampler:
         ]
 
     def score(
-        self, strings: Iterable[str], *, batch_size: int | None = None
+        self,
+        strings: Iterable[str],
+        *,
+        on_unknown: Literal["error", "-inf"] = "error",
+        batch_size: int | None = None,
     ) -> NDArray[np.float64]:
         """Natural-log probability of each whole string, its stop included: (n,) float64.
 
-        A word that the model does not know counts with the probability of an unknown one. Raises
-        `OptionError` for a character the model never saw or a string longer than its block.
+        A word that the model does not know counts with the probability of an unknown one.
+
+        on_unknown: "error" raises `OptionError` for a string that holds a character the model never
+          saw or is longer than its block; with "-inf" minus infinity is the score of that string.
+        batch_size: strings scored together, which changes the speed only.
         """
+        if on_unknown not in ("error", "-inf"):
+            raise OptionError(f"on_unknown is {shown(on_unknown)}; it must be 'error' or '-inf'")
         batch_size = _BATCH_SIZE.parse(
             "batch_size", BATCH_SIZE if batch_size is None else batch_size
         )
+        listed = list_strings(strings)
+        known: list[int] = []
         tokens: list[int] = []
         offsets = [0]
-        for string in list_strings(strings):
-            ids = self.vocabulary.encode(string)
-            self._check_length(len(ids), f"{string!r} has")
+        for i, string in enumerate(listed):
+            try:
+                ids = self.encode(string)
+            except OptionError as error:
+                if on_unknown == "error":
+                    raise OptionError(f"string number {i + 1}: {error}") from None
+                continue
+            known.append(i)
             tokens += [*ids, STOP]
             offsets.append(len(tokens))
         *_, log_probs, _ = self._decode(
-            len(offsets) - 1,
+            len(known),
             prompts=np.array(tokens, dtype=np.int64),
             offsets=np.array(offsets, dtype=np.int64),
             max_length=max(map(sub, offsets[1:], offsets), default=1),
             batch_size=batch_size,
         )
-        return log_probs
+        scores = np.full(len(listed), -np.inf)
+        scores[known] = log_probs
+        return scores
+
+    def encode(self, string: str) -> list[int]:
+        """Ids of a string as `score` takes it, start and stop left out.
+
+        Raises `OptionError` for a character the model never saw or a string longer than its block.
+        """
+        ids = self.vocabulary.encode(string)
+        self._check_length(len(ids), f"{shown(string)} has")
+        return ids
 
     def _sample(
         self, call: SampleCall, *, log_probs: bool = False
