@@ -1,10 +1,11 @@
 #include "sampler.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <sstream>
 #include <string>
 
 #include "errors.h"
@@ -18,9 +19,9 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 template <class Number>
 void require(bool good, const char* name, Number value, const char* limit) {
   if (good) return;
-  std::ostringstream message;  // unlike std::to_string it shows 1e-9 as it is
-  message << name << " is " << value << "; it must be " << limit;
-  throw OptionError(message.str());
+  std::array<char, 32> digits;  // the fewest that give the value back, as those of 1.0000001
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  throw OptionError(name + (" is " + std::string(digits.data(), end)) + "; it must be " + limit);
 }
 
 // Comparisons are false for NaN, so each range check refuses it too.
@@ -60,11 +61,7 @@ void Sampler::prepare(std::span<const float> logits) {
     highest = std::max(highest, weights_[id]);
   }
   if (highest > 0 && std::isinf(highest)) throw ArtifactError("the model's logits hold +inf");
-  if (std::isinf(highest)) {
-    constexpr auto kNothing = "no token is left to choose: what is not excluded has probability 0";
-    if (options_.mask.empty()) throw ArtifactError(kNothing);
-    throw OptionError(kNothing);
-  }
+  if (std::isinf(highest)) throw_no_token(options_);
   if (options_.temperature == 0) {
     const auto likeliest = std::ranges::find(weights_, highest);
     std::fill(weights_.begin(), likeliest, 0.0);
@@ -112,6 +109,12 @@ std::int64_t pick(std::span<const double> cumulative, double coin) {
   constexpr std::size_t kMaxCounted = 64;
   if (cumulative.size() <= kMaxCounted) return count_up_to(cumulative, target);
   return std::ranges::upper_bound(cumulative, target) - cumulative.begin();
+}
+
+void throw_no_token(const SamplingOptions& options) {
+  constexpr auto kNoToken = "no token is left to choose: what is not excluded has probability 0";
+  if (options.mask.empty()) throw ArtifactError(kNoToken);
+  throw OptionError(kNoToken);
 }
 
 double log_sum_exp(std::span<const float> logits) {

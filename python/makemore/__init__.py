@@ -9,18 +9,31 @@
 """
 
 from makemore.artifact import Artifact
-from makemore.errors import ArtifactError, DataError, MakemoreError, OptionError, OrtError
+from makemore.errors import (
+    ArtifactError,
+    DataError,
+    MakemoreError,
+    MissingDependencyError,
+    OptionError,
+    OptionTypeError,
+    OrtError,
+)
 from makemore.loading import load
-from makemore.sampler import Sample, Sampler
+from makemore.options import SampleOptions
+from makemore.sample import Sample
+from makemore.sampler import Sampler
 
 __all__ = [
     "Artifact",
     "ArtifactError",
     "DataError",
     "MakemoreError",
+    "MissingDependencyError",
     "OptionError",
+    "OptionTypeError",
     "OrtError",
     "Sample",
+    "SampleOptions",
     "Sampler",
     "load",
 ]
