@@ -111,20 +111,52 @@ def test_score_in_json_is_one_object_with_all_results():
     }
 
 
+def test_a_line_that_cannot_be_scored_is_named_by_its_number(tmp_path):
+    (tmp_path / "text").write_text("abc\n\nabé\nba\n", encoding="utf-8")
+    err = run(score, BIGRAM, tmp_path / "text", code=2)[1]
+    assert "text, line 3: character 'é' (number 3 of 'abé')" in err
+    assert "--keep-going" in err
+
+
+def test_score_keeps_going_past_lines_that_cannot_be_scored(tmp_path):
+    (tmp_path / "text").write_text("abc\n\nabé\nba\n", encoding="utf-8")
+    out, err = run(score, BIGRAM, tmp_path / "text", "--keep-going")
+    abc, ba = makemore.load(BIGRAM).score(["abc", "ba"])
+    assert out == f"{abc:.6f}\tabc\n-inf\tabé\n{ba:.6f}\tba\n"
+    reason, mean = err.splitlines()
+    assert "line 3: character 'é' (number 3 of 'abé')" in reason
+    assert mean == f"2 strings, 7 characters with stops: {-(abc + ba) / 7:.4f} nats per character"
+
+
+def test_score_keeps_going_in_json_with_null_for_what_cannot_be_scored():
+    report = json.loads(run(score, BIGRAM, "--json", "--keep-going", stdin="é\nabc\n")[0])
+    [abc] = makemore.load(BIGRAM).score(["abc"])
+    assert [each["log_prob"] for each in report["scores"]] == [None, abc]
+    assert (report["characters"], report["nll_per_character"]) == (4, pytest.approx(-abc / 4))
+
+
+def test_where_no_line_can_be_scored_there_is_no_mean():
+    out, err = run(score, BIGRAM, "--keep-going", stdin="é\n")
+    assert out == "-inf\té\n"
+    assert err.endswith("0 strings, 0 characters with stops: none known\n")
+    report = json.loads(run(score, BIGRAM, "--json", "--keep-going", stdin="é\n")[0])
+    assert report["nll_per_character"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["none"], "none: no such file"),
         ([os.devnull], "an artifact is a folder, a .onnx or a .ts file"),
         ([str(FOLDER)], "no such file"),
-        ([BIGRAM, "-n", "-1"], "n is -1; it must be >= 0"),
+        ([BIGRAM, "-n", "-1"], "n is -1; it must be an integer >= 0"),
         ([BIGRAM, "--batch-size", str(2**70)], "batch_size is"),
         ([BIGRAM, "--temperature", "-1"], "temperature is -1; it must be a finite number >= 0"),
         ([BIGRAM, "--temperature", "nan"], "temperature is nan"),
         ([BIGRAM, "--temperature", "inf"], "temperature is inf"),
         ([BIGRAM, "--top-k", "-1"], "top_k is -1"),
         ([BIGRAM, "--top-k", str(2**70)], "top_k is"),
-        ([BIGRAM, "--top-p", "0"], "top_p is 0; it must be > 0 and <= 1"),
+        ([BIGRAM, "--top-p", "0"], "top_p is 0; it must be a number > 0 and <= 1"),
         ([BIGRAM, "--min-p", "2"], "min_p is 2"),
         ([BIGRAM, "--prefix", "x"], "character 'x' (number 1 of 'x')"),
         ([BIGRAM, "--prefix", "a\nb"], r"character '\n'"),

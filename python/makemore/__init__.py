@@ -15,10 +15,13 @@ from makemore.errors import (
     MakemoreError,
     MissingDependencyError,
     OptionError,
+    OptionTypeError,
     OrtError,
 )
 from makemore.loading import load
-from makemore.sampler import Sample, Sampler
+from makemore.options import SampleOptions
+from makemore.sample import Sample
+from makemore.sampler import Sampler
 
 __all__ = [
     "Artifact",
@@ -27,8 +30,10 @@ __all__ = [
     "MakemoreError",
     "MissingDependencyError",
     "OptionError",
+    "OptionTypeError",
     "OrtError",
     "Sample",
+    "SampleOptions",
     "Sampler",
     "load",
 ]

@@ -16,6 +16,10 @@ class OptionError(MakemoreError, ValueError):
     """The caller asked for something that cannot be: an option, a prefix, a string to score."""
 
 
+class OptionTypeError(OptionError, TypeError):
+    """An option, or a string to score, of a type that it cannot have."""
+
+
 class ArtifactError(MakemoreError, ValueError):
     """The file is not an artifact that this version can read."""
 
