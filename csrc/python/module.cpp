@@ -15,6 +15,7 @@
 #include "device_step.h"
 #include "python_step.h"
 #include "step_factory.h"
+#include "text.h"
 
 using namespace makemore;
 
@@ -76,9 +77,12 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       py::arg("strategy") = "auto");
 }
 
+constexpr std::size_t kMaxMessage = 2000;  // bytes; ONNX Runtime quotes names of any length
+
 void translate(std::exception_ptr exception) {
   const auto raise = [](const char* name, const std::exception& error) {
-    py::set_error(py::module_::import("makemore.errors").attr(name), to_text(error.what()));
+    py::set_error(py::module_::import("makemore.errors").attr(name),
+                  to_text(one_line(error.what(), kMaxMessage)));
   };
   try {
     std::rethrow_exception(std::move(exception));

@@ -33,6 +33,10 @@ MODELS: dict[str, type[Model]] = {
     "blend": Blend,
 }
 
+for _model in MODELS.values():
+    # At import: msgspec looks up the types of a struct at their first use, without a lock.
+    msgspec.json.Decoder(_model.Config)
+
 
 def new_model(name: str, config: Mapping[str, Any], vocab_size: int) -> Model:
     """A model of the table, untrained, over `vocab_size` tokens; `OptionError` without one."""

@@ -40,6 +40,10 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
 
 
+# Made at import: msgspec looks up the types of a struct at their first use, without a lock.
+_HEADER = msgspec.json.Decoder(_Header)
+
+
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Writes one safetensors file, header in its metadata, in place of any before."""
     header = _Header(schema=SCHEMA, run=checkpoint.run, progress=checkpoint.progress)
@@ -64,7 +68,7 @@ def load(path: Path) -> Checkpoint:
     if text is None:
         raise CheckpointError(f"{path}: a safetensors file, but not made by mm-train: no metadata")
     try:
-        header = msgspec.json.decode(text, type=_Header)
+        header = _HEADER.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
         raise CheckpointError(f"{path}: bad checkpoint metadata: {error}") from None
     if header.schema != SCHEMA:
