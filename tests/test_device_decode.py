@@ -14,9 +14,9 @@ import tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makemore import ArtifactError, OptionError, OrtError, Sampler, _core
-from makemore.cuda_libraries import require_cuda
-from makemore.device_sampler import DeviceSampler
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.cuda_libraries import require_cuda
+from makemore.runtime.device_sampler import DeviceSampler
+from makemore.runtime.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER, GRAPHS, metadata, parse
 
 N = 10_000
@@ -25,7 +25,7 @@ N = 10_000
 def open_model(file):
     """The model, its axes of time and its metadata; run by its own nodes, as on a GPU."""
     artifact = makemore.load(file).artifact
-    model = _core.OnnxModel(open_library(), file, kernel="")
+    model = _core.OnnxModel(open_library(), file, kernel="", keep_file=True)
     return model, [state.time_axis for state in artifact.states], artifact
 
 

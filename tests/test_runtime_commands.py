@@ -7,7 +7,8 @@ import makemore
 import pytest
 from click.testing import CliRunner
 from commands import run
-from makemore.cli import sample, score
+from makemore.commands.sample import sample
+from makemore.commands.score import score
 from tiny_artifacts import FOLDER
 
 BIGRAM = str(FOLDER / "bigram")
@@ -60,7 +61,7 @@ def test_sample_in_json_is_one_object_a_line_with_all_results():
 
 
 def test_more_strings_than_one_chunk_are_the_same_strings(monkeypatch):
-    monkeypatch.setattr("makemore.cli.CHUNK", 16)
+    monkeypatch.setattr("makemore.commands.sample.CHUNK", 16)
     out, _ = run(sample, BIGRAM, "-n", 50, "--seed", 7, "--first-row", 5)
     assert out.splitlines() == makemore.load(BIGRAM).sample(50, seed=7, first_row=5)
 
@@ -189,7 +190,12 @@ def test_every_option_is_explained_in_the_help(command):
 def piped(command, *arguments, **environment):
     """A command in a process of its own, as its console script runs it."""
     return subprocess.Popen(
-        [sys.executable, "-c", f"from makemore.cli import {command}; {command}()", *arguments],
+        [
+            sys.executable,
+            "-c",
+            f"from makemore.commands.{command} import {command}; {command}()",
+            *arguments,
+        ],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -23,7 +23,7 @@ from makemore.artifact import (
     StateSpec,
     TrainingInfo,
 )
-from makemore.doctor import SELF_TEST
+from makemore.commands.doctor import SELF_TEST
 from makemore.vocabulary import Level
 from tiny_models import TinyModel
 

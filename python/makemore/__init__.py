@@ -9,7 +9,14 @@
 """
 
 from makemore.artifact import Artifact
-from makemore.errors import ArtifactError, DataError, MakemoreError, OptionError, OrtError
+from makemore.errors import (
+    ArtifactError,
+    DataError,
+    MakemoreError,
+    MissingDependencyError,
+    OptionError,
+    OrtError,
+)
 from makemore.loading import load
 from makemore.sampler import Sample, Sampler
 
@@ -18,6 +25,7 @@ __all__ = [
     "ArtifactError",
     "DataError",
     "MakemoreError",
+    "MissingDependencyError",
     "OptionError",
     "OrtError",
     "Sample",

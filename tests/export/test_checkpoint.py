@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from makemore_export import checkpoint, training
-from makemore_export.atomic import beside, replace_folder, write_file
-from makemore_export.checkpoint import CheckpointError, RunFolder
+from makemore_export.runs import checkpoint
+from makemore_export.runs.atomic_files import beside, replace_folder, write_file
+from makemore_export.runs.checkpoint import CheckpointError, RunFolder
+from makemore_export.training import loop
 from small_runs import records, same, trained
 
 
@@ -83,9 +84,9 @@ STEPS = 150
 TRAIN_WITH_A_CHECKPOINT_A_STEP = """
 import sys, torch
 from pathlib import Path
-from makemore_export import training
+from makemore_export.training import loop
 from small_runs import records
-training.EVALUATE_EVERY = 1
+loop.EVALUATE_EVERY = 1
 torch.set_num_threads(1)
 _, steps = records(Path(sys.argv[1]), max_steps=int(sys.argv[2]))
 next(steps)
@@ -97,7 +98,7 @@ for _ in steps:
 
 
 def test_a_run_killed_while_it_writes_resumes_and_ends_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "EVALUATE_EVERY", 1)
+    monkeypatch.setattr(loop, "EVALUATE_EVERY", 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     whole = trained(tmp_path / "whole", max_steps=STEPS)
@@ -118,7 +119,7 @@ REPLACE_FOR_EVER = """
 import sys
 from itertools import cycle
 from pathlib import Path
-from makemore_export.atomic import beside, replace_folder, write_file
+from makemore_export.runs.atomic_files import beside, replace_folder, write_file
 target = Path(sys.argv[1])
 for letter in cycle("ab"):
     write_file(target.with_suffix(".txt"), letter.encode() * 9999)
@@ -148,7 +149,7 @@ def test_a_kill_leaves_a_whole_file_and_a_whole_folder(tmp_path):
 
 
 def test_a_folder_is_replaced_where_names_cannot_be_exchanged(tmp_path, monkeypatch):
-    monkeypatch.setattr("makemore_export.atomic._exchange", lambda *_: False)
+    monkeypatch.setattr("makemore_export.runs.atomic_files._exchange", lambda *_: False)
     target = tmp_path / "folder"
     for content in ("old", "new"):
         prepared = beside(target)

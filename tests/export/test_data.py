@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makemore.errors import DataError
 from makemore.vocabulary import Vocabulary
-from makemore_export.data import BUILTIN, PADDING, Strings, parse_split, read_text, split
+from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.splits import parse_split, split
+from makemore_export.data.text import BUILTIN, read_text
 
 
 def written(folder: Path, data: bytes) -> Path:
@@ -119,7 +121,7 @@ def test_a_part_without_lines_is_refused():
 def test_a_batch_is_the_padded_strings(lines, data):
     vocabulary = Vocabulary.of(lines)
     rows = data.draw(st.lists(st.integers(0, len(lines) - 1), min_size=1, max_size=5))
-    inputs, targets = Strings(lines, vocabulary).batch(torch.tensor(rows))
+    inputs, targets = EncodedStrings(lines, vocabulary).batch(torch.tensor(rows))
     time = max(len(lines[row]) for row in rows) + 1
     for i, row in enumerate(rows):
         ids, padding = vocabulary.encode(lines[row]), time - len(lines[row]) - 1
@@ -128,11 +130,11 @@ def test_a_batch_is_the_padded_strings(lines, data):
 
 
 def test_batches_hold_every_string_once(monkeypatch):
-    monkeypatch.setattr("makemore_export.data._TOKENS_PER_BATCH", 12)
+    monkeypatch.setattr("makemore_export.data.encoded_strings._TOKENS_PER_BATCH", 12)
     lines = ["abc", "a", "bb", "ccc", "a", "cab"]
     vocabulary = Vocabulary.of(lines)
     found = []
-    for _, targets in Strings(lines, vocabulary).batches():
+    for _, targets in EncodedStrings(lines, vocabulary).batches():
         assert targets.numel() <= 12
         found += [row[row > 0].tolist() for row in targets]
     assert sorted(found) == sorted(vocabulary.encode(line) for line in lines)

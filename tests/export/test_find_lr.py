@@ -9,11 +9,11 @@ import shlex
 import pytest
 from click.testing import CliRunner
 from makemore.errors import OptionError
-from makemore_export import find_lr
-from makemore_export.data import Strings
-from makemore_export.find_lr import Trial, suggestion, sweep
-from makemore_export.train_command import main as mm_train
-from makemore_export.training import initial_model
+from makemore_export.commands.train import main as mm_train
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.training import find_lr
+from makemore_export.training.find_lr import Trial, suggestion, sweep
+from makemore_export.training.loop import initial_model
 from small_runs import LINES, planned
 
 SMALL = "text.txt -o run --model transformer --n-layer 1 --n-embd 8 --n-head 2 --device cpu"
@@ -25,7 +25,7 @@ def trials(*losses):
 
 def swept(**options):
     run, parts = planned(**options)
-    return list(sweep(initial_model(run), run, Strings(parts["train"], run.vocabulary)))
+    return list(sweep(initial_model(run), run, EncodedStrings(parts["train"], run.vocabulary)))
 
 
 def test_the_rate_grows_by_one_factor_until_the_loss_has_diverged():

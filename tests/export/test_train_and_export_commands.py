@@ -11,11 +11,11 @@ import sys
 import makemore
 import pytest
 from click.testing import CliRunner
-from makemore_export import export as exporting
-from makemore_export.checkpoint import RunFolder
-from makemore_export.export_command import main as mm_export
-from makemore_export.train_command import main as mm_train
-from makemore_export.verification import ExportError
+from makemore_export.commands.export import main as mm_export
+from makemore_export.commands.train import main as mm_train
+from makemore_export.packing import artifact_folder
+from makemore_export.packing.verification import ExportError
+from makemore_export.runs.checkpoint import RunFolder
 from small_runs import LINES
 
 TRANSFORMER = ("--model", "transformer")
@@ -207,7 +207,7 @@ def test_a_mismatch_is_exit_code_1(tmp_path, monkeypatch):
     def wrong(*_):
         raise ExportError("model.onnx: logit 1 is off")
 
-    monkeypatch.setattr(exporting, "verify", wrong)
+    monkeypatch.setattr(artifact_folder, "verify", wrong)
     result = run(mm_export, "text.txt", "-o", "names", "--model", "bigram")
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         1,
@@ -219,7 +219,7 @@ def test_a_mismatch_is_exit_code_1(tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    code = "from makemore_export.train_command import main; main()"
+    code = "from makemore_export.commands.train import main; main()"
     words = ["text.txt", "-o", "run", *SMALL[:-4], "--max-steps", "100000", "--device", "cpu"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, env=environment, text=True

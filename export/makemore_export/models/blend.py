@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from makemore_export import models
 from makemore_export.models.model import Model
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

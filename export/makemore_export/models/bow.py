@@ -8,7 +8,7 @@ from makemore.artifact import StateSpec
 from torch import Tensor, nn
 
 from makemore_export.models.model import Model, Size, uniform_head
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 
 class BoWConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

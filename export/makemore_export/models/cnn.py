@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import DropoutRate, Model, Size, uniform_head
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 _CYCLE = 10  # layers until the dilations, 1 to 512, begin again
 

@@ -11,8 +11,8 @@ from makemore.artifact import Precision, StateSpec
 from msgspec import Meta
 from torch import Tensor, nn
 
-from makemore_export.data import Strings
-from makemore_export.recipe import Recipe
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.models.recipe import Recipe
 
 Size = Annotated[int, Meta(ge=1)]
 """A number of layers, units or positions."""
@@ -84,7 +84,7 @@ class CountingModel(Model):
     """A model that is fitted in one pass over the data, without gradients."""
 
     @abstractmethod
-    def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
+    def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:
         """Counts `train`; returns the options that it chose for itself on `dev`, by name."""
 
 

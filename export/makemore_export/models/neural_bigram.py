@@ -11,7 +11,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from makemore_export.models.model import Model
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 
 class NeuralBigramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Tensor
 
-from makemore_export.data import Strings
+from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.model import CountingModel
 from makemore_export.models.smoothing import Smoothing, additive
 
@@ -63,7 +63,7 @@ class Ngram(CountingModel):
         self.register_buffer("state", torch.zeros(1, dtype=torch.int32))
         self.register_load_state_dict_pre_hook(_resize)  # type: ignore[no-untyped-call]
 
-    def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
+    def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:
         """`OptionError` where more contexts are known than fit in 1 GiB."""
         vocab_size, device = self.logits.shape[1], self.logits.device
         events = _Events.of(train)
@@ -88,7 +88,7 @@ class Ngram(CountingModel):
         self.logits = torch.from_numpy(table).to(device)
         return fitted
 
-    def _ngrams(self, strings: Strings) -> Ints:
+    def _ngrams(self, strings: EncodedStrings) -> Ints:
         """Each token of `strings`, stops included, as its context times V plus itself."""
         ngrams = []
         for inputs, targets in strings.batches():
@@ -138,7 +138,7 @@ class _Events(NamedTuple):
     age: Ints  # tokens since the start token, 0 where that is the one before
 
     @classmethod
-    def of(cls, strings: Strings) -> _Events:
+    def of(cls, strings: EncodedStrings) -> _Events:
         pairs = [
             torch.stack([inputs, targets])[:, targets >= 0].cpu().numpy()
             for inputs, targets in strings.batches()

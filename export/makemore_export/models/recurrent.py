@@ -20,7 +20,7 @@ from makemore_export.models.model import (
     Size,
     uniform_head,
 )
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 
 class RecurrentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

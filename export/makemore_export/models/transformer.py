@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import DropoutRate, Model, Size, StepFunction
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
