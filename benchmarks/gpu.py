@@ -94,7 +94,7 @@ def on_device(artifact: Path) -> Sampler:
     """The decode of a GPU on the CPU's memory."""
     file = artifact / "model.onnx"
     metadata = makemore.load(file).artifact
-    model = _core.OnnxModel(open_library(), file, kernel="")
+    model = _core.OnnxModel(open_library(), file, kernel="", keep_file=True)
     axes = [state.time_axis for state in metadata.states]
     return DeviceSampler(metadata, _core.DeviceModel(model, axes), device="cpu")
 

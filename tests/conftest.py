@@ -8,15 +8,27 @@ from tiny_artifacts import FOLDER
 from tiny_models import TinyModel
 
 
+def load_tiny(name: str, strategy: str = "auto", threads: int = 1) -> Sampler:
+    """A committed artifact, decoded by one of the strategies."""
+    sampler = makemore.load(FOLDER / name, threads=threads)
+    sampler._strategy = strategy
+    return sampler
+
+
 @pytest.fixture(params=tiny_models.MODELS, ids=lambda tiny: tiny.name)
 def tiny(request: pytest.FixtureRequest) -> TinyModel:
     return request.param
 
 
+@pytest.fixture(params=["tree", "cached"])
+def strategy(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture
-def sampler(tiny: TinyModel) -> Sampler:
+def sampler(tiny: TinyModel, strategy: str) -> Sampler:
     """The committed artifact of `tiny`, on one thread."""
-    return makemore.load(FOLDER / tiny.name, threads=1)
+    return load_tiny(tiny.name, strategy)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import numpy as np
 import oracle
 import pytest
 import tiny_models
+from conftest import load_tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makemore import OptionError, Sampler
@@ -32,20 +33,45 @@ def expected(tiny, n, *, first_row=0, **options):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [1, 3, 64, 1000])
 def test_samples_are_those_of_the_oracle_whatever_the_batch_size_and_threads(
-    tiny, batch_size, threads
+    tiny, strategy, batch_size, threads
 ):
-    sampler = makemore.load(FOLDER / tiny.name, threads=threads)
+    sampler = load_tiny(tiny.name, strategy, threads)
     assert told(sampler.sample_ids(200, seed=3, batch_size=batch_size)) == expected(
         tiny, 200, seed=3
     )
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("n", [1, 2, 5000])
+def test_few_and_many_samples_are_those_of_the_oracle(tiny, strategy, n, threads):
+    sampler = load_tiny(tiny.name, strategy, threads)
+    assert told(sampler.sample_ids(n, seed=4)) == expected(tiny, n, seed=4)
+
+
+def test_without_a_strategy_the_samples_are_the_same(tiny, strategy):
+    for n in (1, 5000):
+        expected = told(load_tiny(tiny.name, strategy).sample_ids(n, seed=4))
+        assert told(load_tiny(tiny.name).sample_ids(n, seed=4)) == expected
+
+
+def test_a_strategy_that_is_not_known_is_refused():
+    with pytest.raises(OptionError, match="strategy is 'fast'; it must be 'auto', 'tree' or"):
+        load_tiny("bigram", "fast").sample(1)
+
+
+def test_the_cached_strategy_is_refused_for_a_step_that_cannot_save_states():
+    sampler = sampler_of(tiny_models.HISTORY)
+    sampler._strategy = "cached"
+    with pytest.raises(OptionError, match="strategy is 'cached'; these steps cannot save"):
+        sampler.sample(1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [1, 3, 64, 1000])
 def test_same_seed_gives_the_same_thousand_strings_whatever_the_batch_size_and_threads(
-    tiny, sampler, batch_size, threads
+    tiny, sampler, strategy, batch_size, threads
 ):
-    other = makemore.load(FOLDER / tiny.name, threads=threads)
+    other = load_tiny(tiny.name, strategy, threads)
     made = other.sample_ids(N, seed=3, batch_size=batch_size)
     # Exactly, log-probabilities too: 1000 rows share prefixes, rows alone share none.
     assert told(made) == told(sampler.sample_ids(N, seed=3))
@@ -54,6 +80,7 @@ def test_same_seed_gives_the_same_thousand_strings_whatever_the_batch_size_and_t
 @settings(max_examples=60, deadline=None)
 @given(
     tiny=st.sampled_from(tiny_models.MODELS),
+    strategy=st.sampled_from(["tree", "cached"]),
     seed=st.integers(0, 2**64 - 1),
     first_row=st.integers(0, 2**63),
     temperature=st.one_of(st.just(0.0), st.floats(0.1, 4)),
@@ -65,9 +92,9 @@ def test_same_seed_gives_the_same_thousand_strings_whatever_the_batch_size_and_t
     batch_size=st.integers(1, 20),
 )
 def test_samples_are_those_of_the_oracle_for_any_options(
-    tiny, seed, first_row, prefix_length, batch_size, **options
+    tiny, strategy, seed, first_row, prefix_length, batch_size, **options
 ):
-    sampler = makemore.load(FOLDER / tiny.name, threads=1)
+    sampler = load_tiny(tiny.name, strategy)
     prefix = tiny.characters[0] * (prefix_length if tiny is not tiny_models.SPARSE else 1)
     made = sampler.sample_ids(
         12, seed=seed, first_row=first_row, prefix=prefix, batch_size=batch_size, **options

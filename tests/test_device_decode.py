@@ -25,7 +25,7 @@ N = 10_000
 def open_model(file):
     """The model, its axes of time and its metadata; run by its own nodes, as on a GPU."""
     artifact = makemore.load(file).artifact
-    model = _core.OnnxModel(open_library(), file, kernel="")
+    model = _core.OnnxModel(open_library(), file, kernel="", keep_file=True)
     return model, [state.time_axis for state in artifact.states], artifact
 
 

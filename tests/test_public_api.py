@@ -48,8 +48,8 @@ def run_python(code):
 def test_importing_makemore_opens_no_onnxruntime():
     code = """
 import sys, makemore
-from makemore.runtime.onnxruntime_library import open_library
-assert open_library.cache_info().currsize == 0
+from makemore.runtime.onnxruntime_library import _open_library
+assert _open_library.cache_info().currsize == 0
 if sys.platform == "linux":
     assert "libonnxruntime" not in open("/proc/self/maps").read()
 """

@@ -11,6 +11,7 @@ import makemore
 import numpy as np
 import pytest
 import tiny_models
+from conftest import load_tiny
 from makemore import ArtifactError, Sampler
 from python_step import LogitsStep
 from tiny_artifacts import FOLDER, metadata
@@ -75,8 +76,8 @@ def test_logits_that_are_not_finite_are_the_fault_of_the_artifact(logit):
         sampler.sample(1)
 
 
-def test_threads_that_sample_at_once_from_one_sampler_do_not_disturb_each_other(tiny):
-    sampler = makemore.load(FOLDER / tiny.name, threads=2)
+def test_threads_that_sample_at_once_from_one_sampler_do_not_disturb_each_other(tiny, strategy):
+    sampler = load_tiny(tiny.name, strategy, threads=2)
     seeds = range(40)
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda seed: sampler.sample(200, seed=seed), seeds))

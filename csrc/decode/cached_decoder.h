@@ -1,17 +1,48 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
-#include "cancellation.h"
+#include "decoded.h"
 #include "prefix_cache.h"
 #include "request.h"
+#include "stop_condition.h"
 
 namespace makemore {
 
-/// Appends `count` strings of a request, from row `first` on, made over what the cache knows: each
-/// row goes from node to node on its own, and waits where the step has yet to be run. Gives up
-/// before that, and returns false, where the cache grows past twice its limit.
-bool decode_cached(PrefixCache& cache, const DecodeRequest& request, std::int64_t first,
-                   std::int64_t count, CancellationToken& cancellation, Decoded& out);
+/// Rows of a request, decoded over a prefix cache: each row goes from node to node as far as the
+/// cache knows what follows, then the step is run on all nodes where rows wait.
+class CachedDecoder {
+ public:
+  /// Rows `first` to `first` + `count` - 1.
+  CachedDecoder(PrefixCache& cache, const DecodeRequest& request, std::int64_t first,
+                std::int64_t count);
+
+  /// Decodes all rows to their ends. Returns false, before that, where the cache would grow past
+  /// twice its limit.
+  bool run(StopCondition& stop);
+
+  /// Appends the strings, in row order.
+  void append_to(Decoded& out) const;
+
+ private:
+  struct Sequence {
+    PrefixCache::NodeId node;
+    std::int32_t length = 0;
+    FinishReason finish_reason = FinishReason::kNone;
+    double log_prob = 0;
+  };
+
+  void advance(std::size_t index);
+  void widen();
+
+  PrefixCache& cache_;
+  const DecodeRequest& request_;
+  std::int64_t first_;
+  std::vector<Sequence> sequences_;
+  std::size_t capacity_ = 16;         // tokens of a sequence
+  std::vector<std::int32_t> tokens_;  // (sequences, capacity)
+};
 
 }  // namespace makemore

@@ -1,45 +1,17 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
-#include <functional>
-#include <thread>
-#include <utility>
 
 namespace makemore {
 
-/// Lets the workers of one call stop together, and the caller interrupt them (Ctrl-C).
+/// Cancels the calls that it was given to, from any thread. It stays cancelled.
 class CancellationToken {
  public:
-  static constexpr std::chrono::milliseconds kInterval{50};
-
-  /// Thrown by `check` in a worker that stops because of another; never leaves the call.
-  struct Stopped {};
-
-  /// Made on the calling thread. `poll` runs there only, and throws to interrupt.
-  explicit CancellationToken(std::function<void()> poll) : poll_(std::move(poll)) {}
-
-  void stop() { stopped_ = true; }
-
-  /// Once a step, in every worker.
-  void check() {
-    if (stopped_) throw Stopped();
-    if (std::this_thread::get_id() == caller_ && Clock::now() - polled_ >= kInterval) poll();
-  }
-
-  /// On the calling thread.
-  void poll() {
-    polled_ = Clock::now();
-    poll_();
-  }
+  void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
+  bool is_cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
-  std::function<void()> poll_;
-  std::thread::id caller_ = std::this_thread::get_id();
-  Clock::time_point polled_ = Clock::now();
-  std::atomic<bool> stopped_ = false;
+  std::atomic<bool> cancelled_ = false;
 };
 
 }  // namespace makemore

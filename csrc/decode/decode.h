@@ -1,32 +1,22 @@
 #pragma once
 
-#include <functional>
 #include <span>
 
-#include "prefix_cache.h"
+#include "decoded.h"
 #include "request.h"
-#include "step.h"
+#include "stop_condition.h"
+#include "worker.h"
 
 namespace makemore {
 
-/// A step, and what it has tokens so far. One decode at a time has it.
-class Worker {
- public:
-  explicit Worker(Step& step) : step(step), cache(step) {}
-
-  Step& step;
-  PrefixCache cache;
-};
-
-/// Decodes strings until the stop token or `max_length`. Token 0 starts and stops.
+/// Decodes strings until the stop token or `max_length`. A string depends on nothing but (model,
+/// options, seed, row): not on batch size, workers, strategy or earlier calls.
 ///
-/// Rows that share a prefix share one row of the step until they part: see Batch. Some thousand
-/// rows, and any of a model without state, go over the cache instead. A step that cannot save is
-/// given rows that begin alike. A string depends on nothing but (model, options, seed, row). Work
-/// is parallel_for over the workers, one thread each, the calling thread being the first; `poll` is
-/// called on the calling thread at least every 50 ms, or once a step where that is longer, and may
-/// throw to interrupt: the workers are then not to be used again.
+/// Each worker has a thread, the first one the calling thread. Throws OptionError for a bad
+/// request, or one whose strategy the workers cannot follow; StepError, ArtifactError and OrtError
+/// where a step fails; CancelledError, or what `poll` throws. After an exception the workers must
+/// not be used again.
 Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
-               const std::function<void()>& poll);
+               const Interrupts& interrupts = {});
 
 }  // namespace makemore

@@ -2,14 +2,13 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "sampler.h"
 
 namespace makemore {
 
-/// The tokens that rows are made to say before they speak for themselves: one prompt a row, laid
-/// end to end, or a single one that all rows share (`offsets` empty).
+/// The tokens that rows are forced to begin with: one prompt for each row, laid end to end, or a
+/// single one that all rows share (`offsets` empty).
 struct Prompts {
   std::span<const std::int64_t> tokens;
   std::span<const std::int64_t> offsets;  // (rows + 1,)
@@ -22,33 +21,26 @@ struct Prompts {
   }
 };
 
+/// How rows share the work of a step. No strategy changes a string.
+enum class Strategy {
+  kAuto,    ///< the faster one
+  kTree,    ///< rows that share a prefix share a row of the step: PrefixTreeDecoder
+  kCached,  ///< rows read the prefixes kept from earlier calls: CachedDecoder
+};
+
 struct DecodeRequest {
-  std::int64_t rows = 0;        ///< how many strings to make
-  std::uint64_t first_row = 0;  ///< number of the first one, which its coins hang on
+  std::int64_t rows = 0;        ///< number of strings
+  std::uint64_t first_row = 0;  ///< number of the first row, which its coins depend on
   Prompts prompts;
   std::int64_t max_length = 0;  ///< most tokens of a string, the stop token not counted
   SamplingOptions sampling;
   std::uint64_t seed = 0;
-  std::int64_t batch_size = 0;  ///< most rows decoded together
-  bool log_probs = true;        ///< whether the log-probabilities are wanted; else they are 0
+  std::int64_t batch_size = 0;  ///< most rows of a step
+  bool log_probs = true;        ///< whether to compute log-probabilities; otherwise they are 0
+  Strategy strategy = Strategy::kAuto;
 };
 
 /// Throws OptionError for a request that no model of `vocab_size` tokens can meet.
 void validate(const DecodeRequest& request, std::int64_t vocab_size);
-
-/// Strings as token ids, without start and stop, laid end to end in row order.
-struct Decoded {
-  std::vector<std::int32_t> tokens;
-  std::vector<std::int64_t> lengths;   ///< (rows,)
-  std::vector<double> log_probs;       ///< (rows,) of each string under the model itself, in nats
-  std::vector<std::uint8_t> finished;  ///< (rows,) 1: the stop token came, 0: cut at max_length
-
-  void clear() {
-    tokens.clear();
-    lengths.clear();
-    log_probs.clear();
-    finished.clear();
-  }
-};
 
 }  // namespace makemore

@@ -61,11 +61,7 @@ void Sampler::prepare(std::span<const float> logits) {
     highest = std::max(highest, weights_[id]);
   }
   if (highest > 0 && std::isinf(highest)) throw ArtifactError("the model's logits hold +inf");
-  if (std::isinf(highest)) {
-    constexpr auto kNothing = "no token is left to choose: what is not excluded has probability 0";
-    if (options_.mask.empty()) throw ArtifactError(kNothing);
-    throw OptionError(kNothing);
-  }
+  if (std::isinf(highest)) throw_no_token(options_);
   if (options_.temperature == 0) {
     const auto likeliest = std::ranges::find(weights_, highest);
     std::fill(weights_.begin(), likeliest, 0.0);
@@ -113,6 +109,12 @@ std::int64_t pick(std::span<const double> cumulative, double coin) {
   constexpr std::size_t kMaxCounted = 64;
   if (cumulative.size() <= kMaxCounted) return count_up_to(cumulative, target);
   return std::ranges::upper_bound(cumulative, target) - cumulative.begin();
+}
+
+void throw_no_token(const SamplingOptions& options) {
+  constexpr auto kNoToken = "no token is left to choose: what is not excluded has probability 0";
+  if (options.mask.empty()) throw ArtifactError(kNoToken);
+  throw OptionError(kNoToken);
 }
 
 double log_sum_exp(std::span<const float> logits) {

@@ -49,6 +49,9 @@ class Sampler {
   std::vector<std::size_t> order_;  // ids by falling logit, ties by id
 };
 
+/// Throws because no token may be chosen: the fault of the mask, or else of the model.
+[[noreturn]] void throw_no_token(const SamplingOptions& options);
+
 /// log(sum(exp(logits))) in double: what to subtract from a logit for its log-probability. Throws
 /// ArtifactError where that is not finite.
 double log_sum_exp(std::span<const float> logits);

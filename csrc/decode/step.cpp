@@ -1,18 +1,10 @@
 #include "step.h"
 
-#include <array>
 #include <string>
 
 #include "errors.h"
 
 namespace makemore {
-
-std::shared_ptr<const Start> Step::start() {
-  constexpr std::array<std::int64_t, 1> kZero{0};
-  restore(std::array{std::optional(StateSnapshot())});
-  const auto logits = run(kZero, kZero);
-  return std::make_shared<const Start>(Start{{logits.begin(), logits.end()}, save(0)});
-}
 
 void Step::require_rows(std::int64_t rows) {
   if (rows < 0) throw OptionError("rows is " + std::to_string(rows) + "; it must be >= 0");
@@ -34,6 +26,19 @@ void Step::require_parents(std::int64_t rows, std::span<const std::int64_t> pare
                         std::to_string(rows) + " rows");
     }
   }
+}
+
+std::span<const float> run_checked(Step& step, std::span<const std::int64_t> tokens,
+                                   std::span<const std::int64_t> positions) {
+  const std::span<const float> logits = step.run(tokens, positions);
+  const std::size_t expected = tokens.size() * static_cast<std::size_t>(step.vocab_size());
+  if (logits.size() != expected) {
+    throw StepError("a step of " + std::to_string(tokens.size()) + " rows returned " +
+                    std::to_string(logits.size()) + " logits; it must return " +
+                    std::to_string(expected) + ", a row of " + std::to_string(step.vocab_size()) +
+                    " each");
+  }
+  return logits;
 }
 
 }  // namespace makemore

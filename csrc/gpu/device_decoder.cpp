@@ -5,78 +5,65 @@
 #include <optional>
 #include <string>
 
-#include "cancellation.h"
-#include "coin.h"
 #include "errors.h"
+#include "rules.h"
 
 namespace makemore {
 namespace {
 
-constexpr std::int64_t kStop = 0;
 constexpr std::int64_t kUnforced = -1;
-constexpr std::int64_t kIdle = -1;
 
-/// The rows of a request on their way through the slots.
+/// The rows of a request, each in a slot until it finishes.
 class DeviceDecoder {
  public:
   DeviceDecoder(BlockStep& step, const DecodeRequest& request)
       : step_(step),
         request_(request),
-        // Temperature 0 is a share for each of the likeliest, of which the first is to be taken.
-        greedy_coin_(0.5 / static_cast<double>(step.vocab_size())),
-        finished_(static_cast<std::size_t>(request.rows)) {}
+        // At temperature 0 the most likely tokens have equal shares, of which the first is taken.
+        greedy_coin_(0.5 / static_cast<double>(step.vocab_size())) {}
 
-  /// Brings every row that has not ended to its end. Throws OutOfMemory, and can then go on.
-  void run(std::int64_t count, CancellationToken& cancellation);
+  /// Decodes every row that is not finished. After OutOfMemory it can be called again.
+  void run(std::int64_t slots, StopCondition& stop);
 
-  Decoded strings() const;
+  Decoded results() const;
 
  private:
-  struct Row {
-    std::int64_t number = kIdle;
-    std::vector<std::int32_t> generated;
-  };
-
-  struct FinishedSequence {
-    std::size_t begin = 0;  // in tokens_
-    std::int64_t length = 0;
-    double log_prob = 0;
-    std::uint8_t stopped = 0;
+  struct Sequence {
+    std::optional<std::int64_t> row;  // none: the slot is idle
+    std::vector<std::int32_t> tokens;
   };
 
   std::optional<std::int64_t> next_row();
   void load(Slots& slots, std::size_t slot);
   void unload(const Slots& slots, std::size_t slot);
-  void end(Row& row, double log_prob, bool stopped);
-  [[noreturn]] void nothing_to_choose() const;
+  void finish(Sequence& sequence, double log_prob, FinishReason reason);
 
   BlockStep& step_;
   const DecodeRequest& request_;
   double greedy_coin_;
-  std::int64_t started_ = 0;                // rows below have been started
-  std::vector<std::int64_t> restarted_;     // of which these must start again
-  std::vector<Row> rows_;                   // of each slot
-  std::vector<FinishedSequence> finished_;  // of each row
-  std::vector<std::int32_t> tokens_;
+  std::int64_t started_ = 0;             // rows below have been started
+  std::vector<std::int64_t> restarted_;  // of them, those that must start again
+  std::vector<Sequence> sequences_;      // of each slot
+  FinishedSequences finished_;
 };
 
-void DeviceDecoder::run(std::int64_t count, CancellationToken& cancellation) {
-  for (const Row& row : rows_) {
-    if (row.number != kIdle) restarted_.push_back(row.number);
+void DeviceDecoder::run(std::int64_t count, StopCondition& stop) {
+  for (const Sequence& sequence : sequences_) {
+    if (sequence.row) restarted_.push_back(*sequence.row);
   }
-  rows_.assign(static_cast<std::size_t>(count), Row());
+  sequences_.assign(static_cast<std::size_t>(count), Sequence());
   Slots slots(count, step_.steps_per_block());
   step_.open(slots);
   for (;;) {
-    cancellation.check();
+    stop.check();
     bool busy = false;
-    for (std::size_t slot = 0; slot < rows_.size(); ++slot) {
+    for (std::size_t slot = 0; slot < sequences_.size(); ++slot) {
       load(slots, slot);
-      busy = busy || rows_[slot].number != kIdle;
+      busy = busy || sequences_[slot].row;
     }
     if (!busy) return;
     step_.run();
-    for (std::size_t slot = 0; slot < rows_.size(); ++slot) unload(slots, slot);
+    for (std::size_t slot = 0; slot < sequences_.size(); ++slot) unload(slots, slot);
   }
 }
 
@@ -90,75 +77,57 @@ std::optional<std::int64_t> DeviceDecoder::next_row() {
   return started_++;
 }
 
-/// Tells a slot what its row says in the next block, or what a new one does.
+/// Writes what a slot needs for the next block: of its row, or of the next row where it is idle.
 void DeviceDecoder::load(Slots& slots, std::size_t slot) {
-  Row& row = rows_[slot];
-  if (row.number == kIdle) {
-    row.number = next_row().value_or(kIdle);
+  Sequence& sequence = sequences_[slot];
+  if (!sequence.row) {
+    sequence.row = next_row();
     slots.log_probs[slot] = 0;
   }
-  slots.tokens[slot] = row.generated.empty() ? kStop : row.generated.back();
-  const std::int64_t position = std::ssize(row.generated);
-  slots.positions[slot] = position;
-  slots.remaining[slot] = row.number == kIdle ? 0 : request_.max_length - position;
-  if (row.number == kIdle) return;
-  const auto prompt = request_.prompts.of(row.number);
-  const auto number = request_.first_row + static_cast<std::uint64_t>(row.number);
-  const auto steps_per_block = static_cast<std::size_t>(slots.steps_per_block);
-  for (std::size_t column = 0; column < steps_per_block; ++column) {
-    const std::size_t at = static_cast<std::size_t>(position) + column;
-    const bool forced = at < prompt.size();
-    slots.generated[slot * steps_per_block + column] = forced ? prompt[at] : kUnforced;
-    slots.coins[column * rows_.size() + slot] =
-        request_.sampling.temperature == 0
-            ? greedy_coin_
-            : coin(request_.seed, number, static_cast<std::uint32_t>(at));
+  const std::int64_t length = std::ssize(sequence.tokens);
+  slots.tokens[slot] = sequence.tokens.empty() ? kStop : sequence.tokens.back();
+  slots.positions[slot] = length;
+  slots.remaining[slot] = sequence.row ? request_.max_length - length : 0;
+  if (!sequence.row) return;
+  for (std::int64_t i = 0; i < slots.steps_per_block; ++i) {
+    const std::int64_t position = length + i;
+    const auto step = static_cast<std::size_t>(i);
+    slots.generated[slot * static_cast<std::size_t>(slots.steps_per_block) + step] =
+        forced_token(request_, *sequence.row, position).value_or(kUnforced);
+    slots.coins[step * sequences_.size() + slot] = request_.sampling.temperature == 0
+                                                       ? greedy_coin_
+                                                       : coin_of(request_, *sequence.row, position);
   }
 }
 
-/// Notes what a slot generated in a block, up to the end of its row.
+/// Reads what a slot generated in a block, up to the end of its row.
 void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
-  Row& row = rows_[slot];
-  if (row.number == kIdle) return;
-  if (std::isnan(slots.log_probs[slot])) {
-    throw ArtifactError("the model's logits are not finite");
-  }
+  Sequence& sequence = sequences_[slot];
+  if (!sequence.row) return;
+  const double log_prob = slots.log_probs[slot];
+  if (std::isnan(log_prob)) throw ArtifactError("the model's logits are not finite");
   const auto steps_per_block = static_cast<std::size_t>(slots.steps_per_block);
-  for (std::size_t column = 0; column < steps_per_block; ++column) {
-    const std::int64_t token = slots.generated[slot * steps_per_block + column];
-    if (token == step_.vocab_size()) nothing_to_choose();
-    if (token == kStop) return end(row, slots.log_probs[slot], true);
-    row.generated.push_back(static_cast<std::int32_t>(token));
-    if (std::ssize(row.generated) == request_.max_length) {
-      return end(row, slots.log_probs[slot], false);
-    }
+  for (std::size_t step = 0; step < steps_per_block; ++step) {
+    const std::int64_t token = slots.generated[slot * steps_per_block + step];
+    if (token == step_.vocab_size()) throw_no_token(request_.sampling);
+    const FinishReason reason = finish_reason(request_, token, std::ssize(sequence.tokens));
+    if (token != kStop) sequence.tokens.push_back(static_cast<std::int32_t>(token));
+    if (reason != FinishReason::kNone) return finish(sequence, log_prob, reason);
   }
 }
 
-void DeviceDecoder::end(Row& row, double log_prob, bool stopped) {
-  finished_[static_cast<std::size_t>(row.number)] = {tokens_.size(), std::ssize(row.generated),
-                                                     log_prob, static_cast<std::uint8_t>(stopped)};
-  tokens_.insert(tokens_.end(), row.generated.begin(), row.generated.end());
-  row.number = kIdle;
-  row.generated.clear();
+void DeviceDecoder::finish(Sequence& sequence, double log_prob, FinishReason reason) {
+  const double wanted = request_.log_probs ? log_prob : 0;
+  finished_.sequences.push_back(
+      {*sequence.row, finished_.tokens.size(), sequence.tokens.size(), wanted, reason});
+  finished_.tokens.insert(finished_.tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
+  sequence.row.reset();
+  sequence.tokens.clear();
 }
 
-void DeviceDecoder::nothing_to_choose() const {
-  constexpr auto kNothing =
-      "no token is left to choose: what is not excluded has probability 0";
-  if (request_.sampling.mask.empty()) throw ArtifactError(kNothing);
-  throw OptionError(kNothing);
-}
-
-Decoded DeviceDecoder::strings() const {
+Decoded DeviceDecoder::results() const {
   Decoded out;
-  for (const FinishedSequence& finished : finished_) {
-    const auto begin = tokens_.begin() + static_cast<std::ptrdiff_t>(finished.begin);
-    out.tokens.insert(out.tokens.end(), begin, begin + finished.length);
-    out.lengths.push_back(finished.length);
-    out.log_probs.push_back(request_.log_probs ? finished.log_prob : 0);
-    out.finished.push_back(finished.stopped);
-  }
+  append_in_row_order(out, 0, static_cast<std::size_t>(request_.rows), {&finished_, 1});
   return out;
 }
 
@@ -166,25 +135,28 @@ Decoded DeviceDecoder::strings() const {
 
 Slots::Slots(std::int64_t count, std::int64_t steps_per_block)
     : count(count), steps_per_block(steps_per_block) {
-  const auto rows = static_cast<std::size_t>(count),
-             cells = static_cast<std::size_t>(steps_per_block);
-  tokens.resize(rows);
-  positions.resize(rows);
-  remaining.resize(rows);
-  coins.resize(cells * rows);
-  generated.resize(rows * cells);
-  log_probs.resize(rows);
+  const auto slots = static_cast<std::size_t>(count);
+  const std::size_t cells = slots * static_cast<std::size_t>(steps_per_block);
+  tokens.resize(slots);
+  positions.resize(slots);
+  remaining.resize(slots);
+  coins.resize(cells);
+  generated.resize(cells);
+  log_probs.resize(slots);
 }
 
 Decoded decode_on_device(BlockStep& step, const DecodeRequest& request,
-                         const std::function<void()>& poll) {
+                         const Interrupts& interrupts) {
   validate(request, step.vocab_size());
-  CancellationToken cancellation(poll);
+  if (request.strategy != Strategy::kAuto) {
+    throw OptionError("strategy must be 'auto': on a device each row has a slot of its own");
+  }
+  StopCondition stop(interrupts);
   DeviceDecoder decoder(step, request);
   for (std::int64_t slots = std::min(request.batch_size, request.rows); slots > 0;) {
     try {
-      decoder.run(slots, cancellation);
-      return decoder.strings();
+      decoder.run(slots, stop);
+      return decoder.results();
     } catch (const OutOfMemory& error) {
       if (slots == 1) {
         throw OrtError(std::string("the device has no memory for a batch of 1: ") + error.what());

@@ -18,17 +18,18 @@ namespace makemore {
 /// and copying a row copies the slots in use and no more.
 class CpuStep : public OnnxStep {
  public:
-  /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. Throws
-  /// ArtifactError where there is no such axis.
+  /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. `block_size`:
+  /// positions that the model knows. Throws ArtifactError where there is no such axis, or where it
+  /// has other slots.
   CpuStep(std::shared_ptr<const OnnxModel> model,
-          std::span<const std::optional<std::int64_t>> time_axes);
+          std::span<const std::optional<std::int64_t>> time_axes,
+          std::optional<std::int64_t> block_size = std::nullopt);
 
   void reset(std::int64_t rows) override;
   std::span<const float> run(std::span<const std::int64_t> tokens,
                              std::span<const std::int64_t> positions) override;
   void select(std::span<const std::int64_t> parents) override;
-  bool is_stateless() const override { return buffers_.empty(); }
-  std::size_t state_bytes() const override { return sizeof(SnapshotNode) + step_bytes_; }
+  std::size_t snapshot_bytes() const override { return step_bytes_; }
   StateSnapshot save(std::int64_t row) override;
   void restore(std::span<const std::optional<StateSnapshot>> states) override;
 
@@ -50,6 +51,7 @@ class CpuStep : public OnnxStep {
   void swap();
 
   std::vector<Buffer> buffers_;
+  std::int64_t block_size_;     // positions that may be asked for
   bool in_place_ = false;       // whether any buffer is
   std::size_t step_bytes_ = 0;  // of all buffers
   std::size_t rows_ = 0;

@@ -1,25 +1,35 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
+#include "errors.h"
 #include "onnx_model.h"
-#include "step.h"
+#include "snapshot_step.h"
 
 namespace makemore {
 
-/// A step of an ONNX model on the CPU: its states can be saved.
-class OnnxStep : public Step {
+/// A step of an ONNX model on the CPU.
+class OnnxStep : public SnapshotStep {
  public:
   std::int64_t vocab_size() const final { return model_->vocab_size(); }
-  bool can_save() const final { return true; }
-  std::shared_ptr<const Start> start() final { return model_->start(*this); }
+  std::shared_ptr<const FirstStep> first_step() final { return model_->first_step(*this); }
 
  protected:
   explicit OnnxStep(std::shared_ptr<const OnnxModel> model) : model_(std::move(model)) {}
 
   const OnnxModel& onnx_model() const { return *model_; }
+
+  /// Throws OptionError for more rows than the model may have.
+  void require_memory(std::size_t rows) const {
+    if (rows <= model_->max_rows()) return;
+    throw OptionError(std::to_string(rows) + " rows take more than max_bytes = " +
+                      std::to_string(model_->max_bytes()) + "; up to " +
+                      std::to_string(model_->max_rows()) + " do not");
+  }
 
  private:
   std::shared_ptr<const OnnxModel> model_;

@@ -3,19 +3,15 @@
 #include <algorithm>
 #include <string>
 
-#include "errors.h"
-
 namespace makemore {
 
-PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model)
-    : OnnxStep(std::move(model)), fused_(*onnx_model().transformer_step()) {}
-
-std::size_t PagedStep::state_bytes() const {
-  return sizeof(SnapshotNode) + fused_.page_floats() * sizeof(float);
-}
+PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model,
+                     const transformer::TransformerStep& fused)
+    : OnnxStep(std::move(model)), fused_(fused) {}
 
 void PagedStep::reset(std::int64_t rows) {
   require_rows(rows);
+  require_memory(static_cast<std::size_t>(rows));
   states_.assign(static_cast<std::size_t>(rows), nullptr);
 }
 
@@ -25,6 +21,7 @@ std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
   const std::size_t rows = states_.size(), block_size = fused_.model().block_size;
   fused_.require_known(tokens, positions);
   pages_.resize(rows * block_size);
+  written_.resize(rows);
   logits_.resize(rows * fused_.model().vocab_size);
   for (std::size_t row = 0; row < rows; ++row) {
     StateSnapshot& state = states_[row];
@@ -36,10 +33,11 @@ std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
     }
     const auto page = std::make_shared<SnapshotNode>(
         std::move(state), steps + 1, aligned_buffer(fused_.page_floats() * sizeof(float)));
-    pages_[row * block_size + static_cast<std::size_t>(steps)] = page->buffer.front().values;
+    written_[row] = page->buffer.front().values;
+    pages_[row * block_size + static_cast<std::size_t>(steps)] = written_[row];
     state = page;
   }
-  fused_.run(tokens, positions, pages_.data(), logits_.data());
+  fused_.run(tokens, positions, pages_.data(), written_.data(), logits_.data());
   return logits_;
 }
 
@@ -54,6 +52,7 @@ void PagedStep::select(std::span<const std::int64_t> parents) {
 
 void PagedStep::restore(std::span<const std::optional<StateSnapshot>> states) {
   const std::size_t block_size = fused_.model().block_size;
+  require_memory(states.size());
   states_.resize(states.size());
   pages_.resize(states.size() * block_size);
   for (std::size_t row = 0; row < states.size(); ++row) {
@@ -61,9 +60,8 @@ void PagedStep::restore(std::span<const std::optional<StateSnapshot>> states) {
     states_[row] = *states[row];
     for (const SnapshotNode* step = states_[row].get(); step != nullptr;
          step = step->before.get()) {
-      // Only the step that wrote a page has it to write; those after it read.
-      float* page = const_cast<float*>(step->buffer.front().values);
-      pages_[row * block_size + static_cast<std::size_t>(step->steps - 1)] = page;
+      pages_[row * block_size + static_cast<std::size_t>(step->steps - 1)] =
+          step->buffer.front().values;
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "onnx_step.h"
+#include "transformer_step.h"
 
 namespace makemore {
 
@@ -14,22 +15,23 @@ namespace makemore {
 /// position is a page of its own, which rows that began alike share: no row is ever copied.
 class PagedStep : public OnnxStep {
  public:
-  /// The model must have a fused step.
-  explicit PagedStep(std::shared_ptr<const OnnxModel> model);
+  /// `fused` is the whole of the model, which owns it.
+  PagedStep(std::shared_ptr<const OnnxModel> model, const transformer::TransformerStep& fused);
 
   void reset(std::int64_t rows) override;
   /// A row steps to the position after its last, or again to one that it has been at.
   std::span<const float> run(std::span<const std::int64_t> tokens,
                              std::span<const std::int64_t> positions) override;
   void select(std::span<const std::int64_t> parents) override;
-  std::size_t state_bytes() const override;
+  std::size_t snapshot_bytes() const override { return fused_.page_floats() * sizeof(float); }
   StateSnapshot save(std::int64_t row) override { return states_[static_cast<std::size_t>(row)]; }
   void restore(std::span<const std::optional<StateSnapshot>> states) override;
 
  private:
   const transformer::TransformerStep& fused_;
   std::vector<StateSnapshot> states_;  // (rows,)
-  std::vector<float*> pages_;          // (rows, T), those of a row's steps
+  std::vector<const float*> pages_;    // (rows, T), those of a row's steps
+  std::vector<float*> written_;        // (rows,) the page of a row that the next run writes
   std::vector<float> logits_;          // (rows, V)
 };
 

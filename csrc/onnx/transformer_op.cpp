@@ -4,6 +4,10 @@
 #include <array>
 #include <optional>
 
+#include "bounds.h"
+#include "onnx_model.h"
+#include "paged_step.h"
+
 namespace makemore::transformer {
 namespace {
 
@@ -50,7 +54,7 @@ std::vector<Parameter> parameters_of(const ort::Library& library, const ort::Ort
     if (!is_constant || shape.size() != 2) break;
     const auto rows = static_cast<std::size_t>(shape[0]),
                columns = static_cast<std::size_t>(shape[1]);
-    if (rows * columns != size_of(library, value)) break;
+    if (checked_product({rows, columns}) != size_of(library, value)) break;
     parameters.push_back({data_of<float>(library, value), rows, columns});
   }
   return parameters;
@@ -78,9 +82,9 @@ class TransformerOp::Node {
   Node(const ort::Library& library, const Kernel& kernel, const ort::OrtKernelInfo* info);
 
   const TransformerStep& step() const { return *step_; }
-  bool joins(const std::vector<std::string>& inputs,
-             const std::vector<std::string>& outputs) const {
-    return inputs == inputs_ && outputs == outputs_;
+  bool joins(const std::vector<const char*>& inputs,
+             const std::vector<const char*>& outputs) const {
+    return std::ranges::equal(inputs, inputs_) && std::ranges::equal(outputs, outputs_);
   }
 
   static ort::OrtStatus* compute(void* node, ort::OrtKernelContext* context) noexcept;
@@ -154,15 +158,21 @@ void TransformerOp::Node::compute(ort::OrtKernelContext* context) const {
   }
   // A slot of all caches is a page.
   std::vector<float> memory(slots * step_->page_floats());
-  std::vector<float*> pages;
+  std::vector<const float*> pages;
   for (std::size_t slot = 0; slot < slots; ++slot) {
-    pages.push_back(memory.data() + slot * step_->page_floats());
+    float* page = memory.data() + slot * step_->page_floats();
     for (std::size_t i = 0; i < caches.size(); ++i) {
-      std::copy_n(caches[i] + slot * width, width, pages.back() + i * width);
+      std::copy_n(caches[i] + slot * width, width, page + i * width);
     }
+    pages.push_back(page);
+  }
+  std::vector<float*> written;
+  for (std::size_t row = 0; row < tokens.size(); ++row) {
+    const std::size_t slot = row * model.block_size + static_cast<std::size_t>(positions[row]);
+    written.push_back(memory.data() + slot * step_->page_floats());
   }
   const std::array logits{rows, static_cast<std::int64_t>(model.vocab_size)};
-  step_->run(tokens, positions, pages.data(), output(context, 0, logits));
+  step_->run(tokens, positions, pages.data(), written.data(), output(context, 0, logits));
   for (std::size_t row = 0; row < tokens.size(); ++row) {
     const std::size_t slot = row * model.block_size + static_cast<std::size_t>(positions[row]);
     for (std::size_t i = 0; i < caches.size(); ++i) {
@@ -228,9 +238,27 @@ void TransformerOp::add_to(ort::OrtSessionOptions* options) const {
   library_->check("adding a domain", ort::AddCustomOpDomain, options, domain_.get());
 }
 
-const TransformerStep* TransformerOp::step(const std::vector<std::string>& inputs,
-                                           const std::vector<std::string>& outputs) const {
-  return node_ != nullptr && node_->joins(inputs, outputs) ? &node_->step() : nullptr;
+const TransformerStep* TransformerOp::whole_of(const OnnxModel& model) const {
+  const bool is_whole = node_ != nullptr && node_->joins(model.input_names(), model.output_names());
+  return is_whole ? &node_->step() : nullptr;
+}
+
+// The step writes as many logits a row as its weights have rows, into memory of the declared width.
+void TransformerOp::check(const OnnxModel& model) const {
+  const TransformerStep* step = whole_of(model);
+  if (step == nullptr) return;
+  const auto width = static_cast<std::int64_t>(step->model().vocab_size);
+  if (width != model.vocab_size()) {
+    throw ArtifactError("the logits are declared " + std::to_string(model.vocab_size()) +
+                        " wide, but the weights of the transformer give " + std::to_string(width) +
+                        " logits");
+  }
+}
+
+std::unique_ptr<SnapshotStep> TransformerOp::new_step(
+    std::shared_ptr<const OnnxModel> model) const {
+  const TransformerStep* step = whole_of(*model);
+  return step != nullptr ? std::make_unique<PagedStep>(std::move(model), *step) : nullptr;
 }
 
 ort::OrtStatus* TransformerOp::create(const ort::OrtKernelInfo* info, void** node) const noexcept {

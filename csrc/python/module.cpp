@@ -9,13 +9,12 @@
 
 #include "coin.h"
 #include "conversions.h"
-#include "cpu_step.h"
 #include "decode.h"
 #include "device_block_step.h"
 #include "device_decoder.h"
 #include "device_step.h"
-#include "paged_step.h"
 #include "python_step.h"
+#include "step_factory.h"
 
 using namespace makemore;
 
@@ -43,6 +42,13 @@ py::tuple decode_to_numpy(const Ids& prompts, const Ids& offsets, DecodeRequest 
                         to_numpy(std::move(decoded.finished)));
 }
 
+Strategy find_strategy(const std::string& name) {
+  if (name == "auto") return Strategy::kAuto;
+  if (name == "tree") return Strategy::kTree;
+  if (name == "cached") return Strategy::kCached;
+  throw OptionError("strategy is '" + name + "'; it must be 'auto', 'tree' or 'cached'");
+}
+
 /// A function of `target` and the fields of a request.
 template <class Target, class Run>
 void def_decode(py::module_& m, const char* name, const char* target, Run run) {
@@ -50,15 +56,24 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       name,
       [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
             std::uint64_t first_row, std::int64_t max_length, const SamplingOptions& options,
-            std::uint64_t seed, std::int64_t batch_size, bool log_probs) {
-        return decode_to_numpy(
-            prompts, offsets,
-            {rows, first_row, {}, max_length, options, seed, batch_size, log_probs},
-            [&](const DecodeRequest& request) { return run(on, request); });
+            std::uint64_t seed, std::int64_t batch_size, bool log_probs,
+            const std::string& strategy) {
+        return decode_to_numpy(prompts, offsets,
+                               {.rows = rows,
+                                .first_row = first_row,
+                                .prompts = {},
+                                .max_length = max_length,
+                                .sampling = options,
+                                .seed = seed,
+                                .batch_size = batch_size,
+                                .log_probs = log_probs,
+                                .strategy = find_strategy(strategy)},
+                               [&](const DecodeRequest& request) { return run(on, request); });
       },
       py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
       py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = SamplingOptions(),
-      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true);
+      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true,
+      py::arg("strategy") = "auto");
 }
 
 void translate(std::exception_ptr exception) {
@@ -71,27 +86,29 @@ void translate(std::exception_ptr exception) {
     raise("OptionError", error);
   } catch (const ArtifactError& error) {
     raise("ArtifactError", error);
+  } catch (const StepError& error) {
+    raise("StepError", error);
   } catch (const OrtError& error) {
     raise("OrtError", error);
+  } catch (const CancelledError& error) {
+    raise("CancelledError", error);
   }
 }
 
-/// The step of a model on the CPU, by its kernel where that is the whole of the model.
-std::unique_ptr<Step> cpu_step(std::shared_ptr<OnnxModel> model,
-                               const std::vector<std::optional<std::int64_t>>& time_axes) {
-  const bool has_caches = std::ranges::count(time_axes, 0) == std::ssize(model->states());
-  if (has_caches && model->transformer_step() != nullptr) return std::make_unique<PagedStep>(model);
-  return std::make_unique<CpuStep>(std::move(model), time_axes);
-}
+using Bytes =
+    std::variant<py::bytes, std::filesystem::path>;  // in this order: a path takes bytes, too
 
-/// The kernel of a name; for none the fastest, for "" none.
-const transformer::Kernel* find_kernel(const std::optional<std::string>& name) {
-  const auto kernels = transformer::kernels();
-  const auto found = std::ranges::find_if(
-      kernels, [&](const transformer::Kernel* kernel) { return !name || kernel->name == *name; });
-  if (found != kernels.end()) return *found;
-  if (name && !name->empty()) throw OptionError("this machine has no kernel " + *name);
-  return nullptr;
+std::shared_ptr<OnnxModel> open(std::shared_ptr<ort::Library> library, const Bytes& file, bool cuda,
+                                const std::optional<std::string>& kernel, bool trust,
+                                bool keep_file, std::size_t max_bytes) {
+  const ModelOptions options{cuda ? ort::Device::kCuda : ort::Device::kCpu, trust,
+                             keep_file || cuda, max_bytes};
+  const auto* path = std::get_if<std::filesystem::path>(&file);
+  ModelFile read{"the bytes given", {}};
+  if (path == nullptr) read.bytes = std::get<py::bytes>(file);
+  const py::gil_scoped_release no_gil;
+  if (path != nullptr) read = read_model_file(*path, max_bytes);
+  return open_model(std::move(library), std::move(read), options, kernel);
 }
 
 }  // namespace
@@ -117,17 +134,16 @@ PYBIND11_MODULE(_core, m) {
       });
 
   py::class_<OnnxModel, std::shared_ptr<OnnxModel>>(m, "OnnxModel")
-      .def(py::init([](std::shared_ptr<ort::Library> library, const std::filesystem::path& path,
-                       bool cuda, const std::optional<std::string>& kernel) {
-             const py::gil_scoped_release no_gil;
-             const auto device = cuda ? ort::Device::kCuda : ort::Device::kCpu;
-             return std::make_shared<OnnxModel>(std::move(library), path, device,
-                                                find_kernel(kernel));
-           }),
-           py::arg("library"), py::arg("path"), py::kw_only(), py::arg("cuda") = false,
-           py::arg("kernel") = py::none())
+      .def(py::init(&open), py::arg("library"), py::arg("file"), py::kw_only(),
+           py::arg("cuda") = false, py::arg("kernel") = py::none(), py::arg("trust") = false,
+           py::arg("keep_file") = false, py::arg("max_bytes") = kMaxBytes)
       .def_property_readonly("vocab_size", &OnnxModel::vocab_size)
-      .def_property_readonly("kernel", &OnnxModel::kernel)
+      .def_property_readonly("max_rows", &OnnxModel::max_rows)
+      .def_property_readonly("kernel",
+                             [](const OnnxModel& model) {
+                               return model.fused_op() != nullptr ? model.fused_op()->kernel()
+                                                                  : std::string();
+                             })
       .def_property_readonly("states", &OnnxModel::states)
       .def(
           "metadata",
@@ -136,12 +152,7 @@ PYBIND11_MODULE(_core, m) {
           },
           py::arg("key"));
 
-  m.def("kernels", [] {
-    std::vector<std::string> names;
-    for (const transformer::Kernel* kernel : transformer::kernels())
-      names.emplace_back(kernel->name);
-    return names;
-  });
+  m.def("kernels", &kernel_names);
 
   py::class_<Step>(m, "Step")
       .def_property_readonly("vocab_size", &Step::vocab_size)
@@ -149,21 +160,25 @@ PYBIND11_MODULE(_core, m) {
       .def(
           "run",
           [](Step& step, const Ids& tokens, const Ids& positions) {
-            const auto logits = step.run(view(tokens), view(positions));
-            const py::ssize_t rows = tokens.size(), vocab_size = step.vocab_size();
-            return py::array_t<float>({rows, vocab_size}, logits.data());
+            const auto logits = run_checked(step, view(tokens), view(positions));
+            py::array_t<float> copy({tokens.size(), static_cast<py::ssize_t>(step.vocab_size())});
+            std::ranges::copy(logits, copy.mutable_data());
+            return copy;
           },
           py::arg("tokens"), py::arg("positions"))
       .def(
           "select", [](Step& step, const Ids& parents) { step.select(view(parents)); },
           py::arg("parents"));
-  m.def("cpu_step", &cpu_step, py::arg("model"), py::arg("time_axes"));
+  py::class_<SnapshotStep, Step>(m, "SnapshotStep");
+  m.def("cpu_step", &new_cpu_step, py::arg("model"), py::arg("time_axes"),
+        py::arg("block_size") = py::none());
   py::class_<DeviceModel, std::shared_ptr<DeviceModel>>(m, "DeviceModel")
       .def(py::init([](std::shared_ptr<OnnxModel> model,
-                       const std::vector<std::optional<std::int64_t>>& time_axes) {
-             return std::make_shared<DeviceModel>(std::move(model), time_axes);
+                       const std::vector<std::optional<std::int64_t>>& time_axes,
+                       std::optional<std::int64_t> block_size) {
+             return std::make_shared<DeviceModel>(std::move(model), time_axes, block_size);
            }),
-           py::arg("model"), py::arg("time_axes"))
+           py::arg("model"), py::arg("time_axes"), py::arg("block_size") = py::none())
       .def(
           "sampler_bytes",
           [](const DeviceModel& model, const SamplingOptions& options) {
@@ -175,8 +190,10 @@ PYBIND11_MODULE(_core, m) {
   py::class_<PythonStep, Step>(m, "PythonStep").def(py::init<py::object>(), py::arg("step"));
 
   py::class_<Worker>(m, "Worker")
+      .def(py::init<SnapshotStep&>(), py::arg("step"), py::keep_alive<1, 2>())
       .def(py::init<Step&>(), py::arg("step"), py::keep_alive<1, 2>())
-      .def_property_readonly("memory", [](const Worker& worker) { return worker.cache.bytes(); });
+      .def_property_readonly(
+          "memory", [](const Worker& worker) { return worker.cache ? worker.cache->bytes() : 0; });
 
   py::class_<SamplingOptions>(m, "SamplingOptions")
       .def(py::init([](double temperature, std::int64_t top_k, double top_p, double min_p,
@@ -199,13 +216,13 @@ PYBIND11_MODULE(_core, m) {
       py::arg("logits"), py::arg("coin"), py::arg("options") = SamplingOptions());
   def_decode<std::vector<Worker*>>(m, "decode", "workers",
                                    [](const auto& workers, const DecodeRequest& request) {
-                                     return decode(workers, request, poll_signals);
+                                     return decode(workers, request, {.poll = poll_signals});
                                    });
-  def_decode<std::shared_ptr<DeviceModel>>(m, "decode_on_device", "model",
-                                           [](const auto& model, const DecodeRequest& request) {
-                                             DeviceBlockStep step(model, request.sampling);
-                                             return decode_on_device(step, request, poll_signals);
-                                           });
+  def_decode<std::shared_ptr<DeviceModel>>(
+      m, "decode_on_device", "model", [](const auto& model, const DecodeRequest& request) {
+        DeviceBlockStep step(model, request.sampling);
+        return decode_on_device(step, request, {.poll = poll_signals});
+      });
   m.def("texts", &texts<std::int32_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
   m.def("texts", &texts<std::int64_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
 }

@@ -15,8 +15,8 @@ constexpr float kLog2E = 1.44269504f;
 /// `Vectors` vectors of what the heads of a row read, from `column` on: the mean of the values, at
 /// `place` in each of `used` pages, weighed by `weights` (heads, used).
 template <std::size_t Lanes, std::size_t Vectors>
-INLINE void read(const Model& model, const float* weights, float* const* pages, std::size_t place,
-                 std::size_t used, std::size_t column, float* out) {
+INLINE void read(const Model& model, const float* weights, const float* const* pages,
+                 std::size_t place, std::size_t used, std::size_t column, float* out) {
   const std::size_t size = model.width / model.heads;
   const float* weight[Vectors];
   Floats<Lanes> sums[Vectors]{};
@@ -37,7 +37,7 @@ INLINE void read(const Model& model, const float* weights, float* const* pages, 
 /// `used` pages, a value beside it. Heads are of whole vectors; `scores` has room for (heads, used)
 /// and a vector.
 template <std::size_t Lanes>
-void attend(const Model& model, const float* query, float* const* pages, std::size_t place,
+void attend(const Model& model, const float* query, const float* const* pages, std::size_t place,
             std::size_t used, float* scores, float* out) {
   const std::size_t width = model.width, size = width / model.heads;
   const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(size));
@@ -90,13 +90,13 @@ Attend attend_for(std::size_t size) {
 /// Writes the keys and values of qkv (rows, 3 C) to `place` in each row's page of its position, and
 /// reads what is there in its pages (T) up to that one; out is (rows, C).
 void attention(const Model& model, const float* qkv, const std::int64_t* positions,
-               std::size_t rows, float* const* pages, std::size_t place, float* scores,
-               float* out) {
+               std::size_t rows, const float* const* pages, float* const* written,
+               std::size_t place, float* scores, float* out) {
   const std::size_t width = model.width;
   const Attend attend = attend_for(width / model.heads);
   for (std::size_t row = 0; row < rows; ++row) {
     const auto slot = static_cast<std::size_t>(positions[row]);
-    __builtin_memcpy(pages[slot] + place, qkv + width, 2 * width * sizeof(float));
+    __builtin_memcpy(written[row] + place, qkv + width, 2 * width * sizeof(float));
     attend(model, qkv, pages, place, slot + 1, scores, out);
     pages += model.block_size;
     qkv += 3 * width;

@@ -155,8 +155,8 @@ void forward(const Model& model, const StepBatch& batch, std::size_t first, std:
   for (std::size_t i = 0; i < model.layer_count; ++i) {
     const Layer& layer = model.layers[i];
     if (i > 0 || model.first == nullptr) project(model, layer, x, rows, normed, wide);
-    attention(model, wide, positions, rows, batch.pages + first * model.block_size, 2 * i * width,
-              scores, normed);
+    attention(model, wide, positions, rows, batch.pages + first * model.block_size,
+              batch.written + first, 2 * i * width, scores, normed);
     linear(layer.projection, normed, rows, x, Then::kAdd);
     normalise(layer.ln_2, model.epsilon, x, rows, width, normed);
     linear(layer.mlp_up, normed, rows, wide, Then::kGelu);

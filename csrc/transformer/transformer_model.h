@@ -40,13 +40,14 @@ struct Model {
 };
 
 /// One step of each row. A page is what a row keeps of a position, the key and the value of each
-/// layer, (L, 2, C): that of the row's position is written, those before it are read. Rows may have
-/// pages in common: Kwon et al. (2023), Efficient Memory Management for Large Language Model
-/// Serving with PagedAttention, section 4.
+/// layer, (L, 2, C): that of the row's position is written, then all up to it are read. Rows may
+/// have read pages in common: Kwon et al. (2023), Efficient Memory Management for Large Language
+/// Model Serving with PagedAttention, section 4.
 struct StepBatch {
   std::size_t rows;
   const std::int64_t *tokens, *positions;  // (B,), in range
-  float* const* pages;                     // (B, T)
+  const float* const* pages;               // (B, T)
+  float* const* written;                   // (B,) the page of each row's position again
   float* logits;                           // (B, V)
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "bounds.h"
 #include "errors.h"
 #ifdef MAKEMORE_X86_KERNELS
 #include "x86_level.h"
@@ -46,15 +47,6 @@ std::string shown(std::size_t rows, std::size_t columns) {
   return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
 }
 
-void require_below(const char* name, std::span<const std::int64_t> values, std::size_t limit) {
-  for (const std::int64_t value : values) {
-    if (value < 0 || static_cast<std::size_t>(value) >= limit) {
-      throw OptionError(std::string(name) + " is " + std::to_string(value) +
-                        "; it must be >= 0 and below " + std::to_string(limit));
-    }
-  }
-}
-
 }  // namespace
 
 /// The parameters, one after the other.
@@ -82,11 +74,19 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
                                  std::int64_t heads, float epsilon)
     : kernel_(kernel) {
   const std::size_t count = parameters.size();
-  if (count < kOfModel || (count - kOfModel) % kOfLayer != 0) {
+  if (count < kOfModel + kOfLayer || (count - kOfModel) % kOfLayer != 0) {
     throw ArtifactError(std::to_string(count) + " parameters are not those of a GPT-2");
   }
+  // None is empty: so each size is that of numbers in memory, and a small multiple cannot wrap.
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto [values, rows, columns] = parameters[i];
+    if (rows == 0 || columns == 0) {
+      throw ArtifactError("parameter " + std::to_string(i) + " is " + shown(rows, columns) +
+                          "; it must not be empty");
+    }
+  }
   const std::size_t vocab_size = parameters[0].rows, width = parameters[0].columns;
-  if (width == 0 || heads < 1 || width % static_cast<std::size_t>(heads) != 0) {
+  if (heads < 1 || width % static_cast<std::size_t>(heads) != 0) {
     throw ArtifactError("a width of " + std::to_string(width) + " is not for " +
                         std::to_string(heads) + " heads");
   }
@@ -110,10 +110,10 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
   model_.layer_count = layers_.size();
   model_.ln = norm(reader);
   model_.head = linear(reader, vocab_size, width, false);
-  const std::size_t first = vocab_size * model_.block_size * width;
-  if (model_.layer_count > 0 && 3 * first * sizeof(float) <= kFirstBytes) {
-    float* found = room(3 * first);
-    kernel.first(model_, aligned_buffer(2 * first * sizeof(float)).data()->values, found);
+  const auto bytes = checked_product({vocab_size, model_.block_size, 3 * width, sizeof(float)});
+  if (bytes && *bytes <= kFirstBytes) {
+    float* found = room(*bytes / sizeof(float));
+    kernel.first(model_, aligned_buffer(*bytes / 3 * 2).data()->values, found);
     model_.first = found;
   }
 }
@@ -153,17 +153,17 @@ Linear TransformerStep::linear(Reader& reader, std::size_t outputs, std::size_t 
 
 void TransformerStep::require_known(std::span<const std::int64_t> tokens,
                                     std::span<const std::int64_t> positions) const {
-  require_below("a token", tokens, model_.vocab_size);
-  require_below("a position", positions, model_.block_size);
+  require_below("a token", tokens, static_cast<std::int64_t>(model_.vocab_size));
+  require_below("a position", positions, static_cast<std::int64_t>(model_.block_size));
 }
 
 void TransformerStep::run(std::span<const std::int64_t> tokens,
-                          std::span<const std::int64_t> positions, float* const* pages,
-                          float* logits) const {
+                          std::span<const std::int64_t> positions, const float* const* pages,
+                          float* const* written, float* logits) const {
   thread_local AlignedBuffer scratch;  // kept from step to step
   const std::size_t bytes = kernel_.scratch_floats(model_, tokens.size()) * sizeof(float);
   if (scratch.size() * sizeof(AlignedBlock) < bytes) scratch = aligned_buffer(bytes);
-  const StepBatch batch{tokens.size(), tokens.data(), positions.data(), pages, logits};
+  const StepBatch batch{tokens.size(), tokens.data(), positions.data(), pages, written, logits};
   kernel_.step(model_, batch, scratch.data()->values);
 }
 

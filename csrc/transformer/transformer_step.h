@@ -40,10 +40,10 @@ class TransformerStep {
   void require_known(std::span<const std::int64_t> tokens,
                      std::span<const std::int64_t> positions) const;
 
-  /// Feeds each row its token at its position, both (B,) and known. `pages` (B, T) are written at
-  /// the row's position and read before it; logits is (B, V).
+  /// Feeds each row its token at its position, both (B,) and known. `written` (B,) is the page of
+  /// that position, which is also in `pages` (B, T) beside those before it; logits is (B, V).
   void run(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions,
-           float* const* pages, float* logits) const;
+           const float* const* pages, float* const* written, float* logits) const;
 
  private:
   class Reader;

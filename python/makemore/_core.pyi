@@ -25,13 +25,18 @@ class OnnxModel:
     def __init__(
         self,
         library: Library,
-        path: str | PathLike[str],
+        file: str | PathLike[str] | bytes,
         *,
         cuda: bool = False,
         kernel: str | None = None,
+        trust: bool = False,
+        keep_file: bool = False,
+        max_bytes: int = 536870912,
     ) -> None: ...
     @property
     def vocab_size(self) -> int: ...
+    @property
+    def max_rows(self) -> int: ...
     @property
     def kernel(self) -> str: ...
     @property
@@ -47,10 +52,16 @@ class Step:
     def run(self, tokens: ArrayLike, positions: ArrayLike) -> NDArray[np.float32]: ...
     def select(self, parents: ArrayLike) -> None: ...
 
-def cpu_step(model: OnnxModel, time_axes: Sequence[int | None]) -> Step: ...
+class SnapshotStep(Step): ...
+
+def cpu_step(
+    model: OnnxModel, time_axes: Sequence[int | None], block_size: int | None = None
+) -> SnapshotStep: ...
 
 class DeviceModel:
-    def __init__(self, model: OnnxModel, time_axes: Sequence[int | None]) -> None: ...
+    def __init__(
+        self, model: OnnxModel, time_axes: Sequence[int | None], block_size: int | None = None
+    ) -> None: ...
     def sampler_bytes(self, options: SamplingOptions) -> bytes: ...
 
 class DeviceStep(Step):
@@ -89,6 +100,7 @@ def decode(
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,
+    strategy: str = "auto",
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
 def decode_on_device(
     model: DeviceModel,
@@ -102,5 +114,6 @@ def decode_on_device(
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,
+    strategy: str = "auto",
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
 def texts(ids: ArrayLike, offsets: ArrayLike, code_points: NDArray[np.uint32]) -> list[str]: ...

@@ -1,8 +1,15 @@
 """What can go wrong, a type per culprit. A message names the thing, the value and the limit."""
 
+_MAX_MESSAGE = 2000
+"""Characters of a message; what a file says of itself may have any number."""
+
 
 class MakemoreError(Exception):
     """Base of every error that makemore raises on purpose."""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + " ..."
 
 
 class OptionError(MakemoreError, ValueError):
@@ -19,6 +26,18 @@ class ArtifactError(MakemoreError, ValueError):
 
 class DataError(MakemoreError, ValueError):
     """The training text cannot be read or used."""
+
+
+class StepError(MakemoreError, RuntimeError):
+    """A step breaks the contract of `makemore.step.Step`, whoever wrote it."""
+
+
+class CancelledError(MakemoreError):
+    """The call was cancelled by its `CancellationToken`."""
+
+
+class MissingDependencyError(MakemoreError, ImportError):
+    """A package that this needs, and makemore itself does not, is not installed."""
 
 
 class OrtError(MakemoreError, RuntimeError):

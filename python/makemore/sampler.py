@@ -42,6 +42,9 @@ class Sampler:
     batch_size = BATCH_SIZE
     """Rows decoded together where `sample` is not told."""
 
+    _strategy: Literal["auto", "tree", "cached"] = "auto"
+    """How rows share work; changes speed only. Tests compare all of them."""
+
     def __init__(
         self,
         artifact: Artifact,
@@ -49,8 +52,12 @@ class Sampler:
         *,
         device: str = "cpu",
         threads: int = 1,
+        max_rows: int | None = None,
     ) -> None:
-        """A sampler over any step: `new_step` makes one, for up to `threads` of them at a time."""
+        """A sampler over any step: `new_step` makes one, for up to `threads` of them at a time.
+
+        `max_rows`: rows that a step takes at most; larger batches are made smaller.
+        """
         if threads < 1:
             raise OptionError(f"threads is {threads}; it must be >= 1")
         self.artifact = artifact
@@ -58,6 +65,7 @@ class Sampler:
         self.new_step = new_step
         self.device = device
         self.threads = threads
+        self.max_rows = max_rows
         self._idle: list[_core.Worker] = []
 
     def __copy__(self) -> Self:
@@ -205,9 +213,11 @@ class Sampler:
         self, rows: int, **request: Any
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
         """`_core.decode` on as many threads as are worth having for so many rows."""
+        if self.max_rows is not None:
+            request["batch_size"] = min(request["batch_size"], self.max_rows)
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
         workers = [self._worker() for _ in range(count)]
-        decoded = _core.decode(workers, rows=rows, **request)
+        decoded = _core.decode(workers, rows=rows, strategy=self._strategy, **request)
         self._idle += [worker for worker in workers if worker.memory]
         return decoded
 

@@ -77,23 +77,20 @@ Ids decode_alone(const DecodeRequest& request, std::int64_t row) {
   return {fed.begin() + 1, fed.end()};
 }
 
-const auto kNoPoll = [] {};
-
 Decoded decode_with(std::vector<Step*> steps, const DecodeRequest& request,
-                    const std::function<void()>& poll = kNoPoll) {
+                    const Interrupts& interrupts = {}) {
   std::deque<Worker> workers;
   std::vector<Worker*> pointers;
   for (Step* step : steps) pointers.push_back(&workers.emplace_back(*step));
-  return decode(pointers, request, poll);
+  return decode(pointers, request, interrupts);
 }
 
 template <class AStep = HistoryStep>
-Decoded decode_on(int workers, const DecodeRequest& request,
-                  const std::function<void()>& poll = kNoPoll) {
+Decoded decode_on(int workers, const DecodeRequest& request, const Interrupts& interrupts = {}) {
   std::vector<AStep> steps(static_cast<std::size_t>(workers));
   std::vector<Step*> pointers;
   for (AStep& step : steps) pointers.push_back(&step);
-  return decode_with(pointers, request, poll);
+  return decode_with(pointers, request, interrupts);
 }
 
 DecodeRequest request_of(std::int64_t rows, std::int64_t batch_size) {
@@ -114,6 +111,68 @@ std::vector<Ids> rows_of(const Decoded& decoded) {
   }
   return rows;
 }
+
+struct Broken : std::runtime_error {
+  Broken() : std::runtime_error("broken") {}
+};
+
+/// Fails at its reset of that number; 0: never.
+class Fails : public HistoryStep {
+ public:
+  explicit Fails(int at) : at_(at) {}
+  void reset(std::int64_t rows) override {
+    if (++resets_ == at_) throw Broken();
+    HistoryStep::reset(rows);
+  }
+
+ private:
+  int at_, resets_ = 0;
+};
+
+/// Never stops, and rows part for ever.
+class Endless : public Step {
+ public:
+  explicit Endless(int fails_at = 0) : fails_(fails_at) {}
+  std::int64_t vocab_size() const override { return 3; }
+  void reset(std::int64_t rows) override { fails_.reset(rows); }
+  std::span<const float> run(std::span<const std::int64_t> tokens,
+                             std::span<const std::int64_t>) override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    logits_.clear();
+    for (std::size_t row = 0; row < tokens.size(); ++row) {
+      logits_.insert(logits_.end(), {-HUGE_VALF, 0, 0});
+    }
+    return logits_;
+  }
+  void select(std::span<const std::int64_t>) override {}
+
+ private:
+  Fails fails_;
+  std::vector<float> logits_;
+};
+
+DecodeRequest endless_request(std::int64_t rows) {
+  auto request = request_of(rows, 1);
+  request.max_length = std::int64_t{1} << 40;
+  return request;
+}
+
+/// Returns `difference` logits too many.
+class WrongWidth : public HistoryStep {
+ public:
+  explicit WrongWidth(std::int64_t difference) : difference_(difference) {}
+  std::span<const float> run(std::span<const std::int64_t> tokens,
+                             std::span<const std::int64_t> positions) override {
+    const auto logits = HistoryStep::run(tokens, positions);
+    wrong_.assign(logits.begin(), logits.end());
+    wrong_.resize(static_cast<std::size_t>(std::ssize(wrong_) + difference_));
+    return wrong_;
+  }
+
+ private:
+  std::int64_t difference_;
+  std::vector<float> wrong_;
+};
 
 }  // namespace
 
@@ -186,6 +245,44 @@ TEST_CASE("a prefix that rows share is run once") {
   CHECK(rows_of(decoded).back() == rows_of(decoded).front());
 }
 
+TEST_CASE("the cached strategy is refused for a step that cannot save states") {
+  for (const std::int64_t rows : {0, 10}) {
+    auto request = request_of(rows, 4);
+    request.strategy = Strategy::kTree;
+    CHECK(std::ssize(decode_on(2, request).lengths) == rows);
+    request.strategy = Strategy::kCached;
+    CHECK_THROWS_WITH_AS(decode_on(1, request),
+                         "strategy is 'cached'; these steps cannot save the states of their rows",
+                         OptionError);
+  }
+}
+
+TEST_CASE("a step that returns too few or too many logits is refused") {
+  for (const std::int64_t difference : {-1, 1}) {
+    WrongWidth step(difference);
+    const std::string found = std::to_string(kVocabSize + difference);
+    CHECK_THROWS_WITH_AS(
+        decode_with({&step}, request_of(3, 2)),
+        ("a step of 1 rows returned " + found + " logits; it must return 5, a row of 5 each")
+            .c_str(),
+        StepError);
+  }
+}
+
+TEST_CASE("a token ends a call that is running, on any thread, and a call that begins") {
+  for (const int workers : {1, 3}) {
+    CancellationToken token;
+    std::thread canceller([&token] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      token.cancel();
+    });
+    CHECK_THROWS_AS(decode_on<Endless>(workers, endless_request(workers), {.token = &token}),
+                    CancelledError);
+    canceller.join();
+    CHECK_THROWS_AS(decode_on(1, request_of(1, 1), {.token = &token}), CancelledError);
+  }
+}
+
 TEST_CASE("no rows give nothing") {
   const auto decoded = decode_on(2, request_of(0, 10));
   CHECK(decoded.lengths.empty());
@@ -193,7 +290,7 @@ TEST_CASE("no rows give nothing") {
 }
 
 TEST_CASE("a request that cannot be is refused") {
-  CHECK_THROWS_AS(decode({}, request_of(1, 1), kNoPoll), OptionError);
+  CHECK_THROWS_AS(decode({}, request_of(1, 1)), OptionError);
   CHECK_THROWS_AS(decode_on(1, request_of(-1, 1)), OptionError);
   CHECK_THROWS_AS(decode_on(1, request_of(1, 0)), OptionError);
   auto request = request_of(1, 1);
@@ -213,55 +310,6 @@ TEST_CASE("a request that cannot be is refused") {
     CHECK_THROWS_AS(decode_on(1, request), OptionError);
   }
 }
-
-namespace {
-
-struct Broken : std::runtime_error {
-  Broken() : std::runtime_error("broken") {}
-};
-
-/// Fails at its reset of that number; 0: never.
-class Fails : public HistoryStep {
- public:
-  explicit Fails(int at) : at_(at) {}
-  void reset(std::int64_t rows) override {
-    if (++resets_ == at_) throw Broken();
-    HistoryStep::reset(rows);
-  }
-
- private:
-  int at_, resets_ = 0;
-};
-
-/// Never stops, and rows part for ever.
-class Endless : public Step {
- public:
-  explicit Endless(int fails_at = 0) : fails_(fails_at) {}
-  std::int64_t vocab_size() const override { return 3; }
-  void reset(std::int64_t rows) override { fails_.reset(rows); }
-  std::span<const float> run(std::span<const std::int64_t> tokens,
-                             std::span<const std::int64_t>) override {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    logits_.clear();
-    for (std::size_t row = 0; row < tokens.size(); ++row) {
-      logits_.insert(logits_.end(), {-HUGE_VALF, 0, 0});
-    }
-    return logits_;
-  }
-  void select(std::span<const std::int64_t>) override {}
-
- private:
-  Fails fails_;
-  std::vector<float> logits_;
-};
-
-DecodeRequest endless_request(std::int64_t rows) {
-  auto request = request_of(rows, 1);
-  request.max_length = std::int64_t{1} << 40;
-  return request;
-}
-
-}  // namespace
 
 TEST_CASE("an exception in a step reaches the caller") {
   Fails fails(1);
@@ -283,7 +331,7 @@ TEST_CASE("poll interrupts one worker or many, on the calling thread") {
       REQUIRE(std::this_thread::get_id() == caller);
       throw Broken();
     };
-    CHECK_THROWS_AS(decode_on<Endless>(workers, endless_request(workers), poll), Broken);
+    CHECK_THROWS_AS(decode_on<Endless>(workers, endless_request(workers), {.poll = poll}), Broken);
   }
 }
 
@@ -292,6 +340,6 @@ TEST_CASE("poll is asked again and again") {
   const auto poll = [&polls] {
     if (++polls == 3) throw Broken();
   };
-  CHECK_THROWS_AS(decode_on<Endless>(2, endless_request(2), poll), Broken);
+  CHECK_THROWS_AS(decode_on<Endless>(2, endless_request(2), {.poll = poll}), Broken);
   CHECK(polls == 3);
 }

@@ -101,16 +101,13 @@ void check_same(const Decoded& made, const Decoded& expected) {
   CHECK(made.finished == expected.finished);
 }
 
-const auto kNoPoll = [] {};
-
 }  // namespace
 
 TEST_CASE("slots give the strings of the definition, whatever their number") {
   for (const std::int64_t batch_size : {1, 3, 64, 200, 1000}) {
     const DecodeRequest request = request_of(200, batch_size);
     HistoryBlocks blocks;
-    check_same(decode_on_device(blocks, request, kNoPoll),
-               row_by_row(history_logits, kVocabSize, request));
+    check_same(decode_on_device(blocks, request), row_by_row(history_logits, kVocabSize, request));
     CHECK(blocks.begun == 200);
     CHECK(blocks.opened == std::vector{std::min<std::int64_t>(batch_size, 200)});
   }
@@ -124,7 +121,7 @@ TEST_CASE("a prompt is generated first, one that all share or one each, and may 
     for (const std::int64_t max_length : {1, 3, 4, 8}) {
       request.max_length = max_length;
       HistoryBlocks blocks;
-      check_same(decode_on_device(blocks, request, kNoPoll),
+      check_same(decode_on_device(blocks, request),
                  row_by_row(history_logits, kVocabSize, request));
     }
   }
@@ -136,8 +133,7 @@ TEST_CASE("temperature 0 takes the first of the likeliest") {
   // As the sampler on a device does it: what is not the likeliest has weight 0.
   HistoryBlocks blocks(
       SamplingOptions{.temperature = std::numeric_limits<double>::min(), .mask = {}});
-  check_same(decode_on_device(blocks, request, kNoPoll),
-             row_by_row(history_logits, kVocabSize, request));
+  check_same(decode_on_device(blocks, request), row_by_row(history_logits, kVocabSize, request));
 }
 
 TEST_CASE("where memory does not hold the slots, fewer are tried, and no string is lost") {
@@ -148,7 +144,7 @@ TEST_CASE("where memory does not hold the slots, fewer are tried, and no string 
   SUBCASE("in the middle, when strings have ended and others are on their way") {
     blocks.most_running = 20;
   }
-  check_same(decode_on_device(blocks, request, kNoPoll), expected);
+  check_same(decode_on_device(blocks, request), expected);
   CHECK(blocks.opened == Ids{64, 32, 16});
   CHECK(blocks.begun <= 200 + 64 + 32);  // but for those on their way, each string is made once
 }
@@ -156,7 +152,7 @@ TEST_CASE("where memory does not hold the slots, fewer are tried, and no string 
 TEST_CASE("memory that does not hold one slot is an error that says so") {
   HistoryBlocks blocks;
   blocks.most_slots = 0;
-  CHECK_THROWS_WITH_AS(decode_on_device(blocks, request_of(5, 4), kNoPoll),
+  CHECK_THROWS_WITH_AS(decode_on_device(blocks, request_of(5, 4)),
                        "the device has no memory for a batch of 1: no more room", OrtError);
   CHECK(blocks.opened == Ids{4, 2, 1});
 }
@@ -170,9 +166,9 @@ TEST_CASE("no token to choose is the fault of the mask, or else of the model") {
   };
   DecodeRequest request = request_of(5, 4);
   request.sampling.mask = {1};
-  CHECK_THROWS_AS(decode_on_device(blocks, request, kNoPoll), OptionError);
+  CHECK_THROWS_AS(decode_on_device(blocks, request), OptionError);
   request.sampling.mask = {};
-  CHECK_THROWS_AS(decode_on_device(blocks, request, kNoPoll), ArtifactError);
+  CHECK_THROWS_AS(decode_on_device(blocks, request), ArtifactError);
 }
 
 TEST_CASE("logits that are not finite are the fault of the model") {
@@ -182,14 +178,14 @@ TEST_CASE("logits that are not finite are the fault of the model") {
       return fed.size() < 3 ? std::vector<float>{-9, 1, 2, 3, 4}
                             : std::vector<float>{logit, 0, 0, 0, 0};
     };
-    CHECK_THROWS_AS(decode_on_device(blocks, request_of(5, 4), kNoPoll), ArtifactError);
+    CHECK_THROWS_AS(decode_on_device(blocks, request_of(5, 4)), ArtifactError);
   }
 }
 
 TEST_CASE("no rows are no work, and what no model can do is refused before any") {
   HistoryBlocks blocks;
-  CHECK(decode_on_device(blocks, request_of(0, 4), kNoPoll).lengths.empty());
-  CHECK_THROWS_AS(decode_on_device(blocks, request_of(-1, 4), kNoPoll), OptionError);
-  CHECK_THROWS_AS(decode_on_device(blocks, request_of(1, 0), kNoPoll), OptionError);
+  CHECK(decode_on_device(blocks, request_of(0, 4)).lengths.empty());
+  CHECK_THROWS_AS(decode_on_device(blocks, request_of(-1, 4)), OptionError);
+  CHECK_THROWS_AS(decode_on_device(blocks, request_of(1, 0)), OptionError);
   CHECK(blocks.opened.empty());
 }

@@ -17,7 +17,9 @@ std::shared_ptr<const DeviceModel> open(const Tiny& tiny) {
   static const auto library = std::make_shared<const ort::Library>(ORT_LIBRARY);
   const std::string path = std::string(ARTIFACTS "/") + tiny.name + "/model.onnx";
   return std::make_shared<const DeviceModel>(
-      std::make_shared<const OnnxModel>(library, path, ort::Device::kCpu), tiny.time_axes);
+      std::make_shared<const OnnxModel>(library, read_model_file(path),
+                                        ModelOptions{.keep_file = true}),
+      tiny.time_axes);
 }
 
 /// The model's logits by its definition: all tokens fed one after the other to a fresh row.
@@ -59,7 +61,7 @@ TEST_CASE("the sampler on the device makes the strings of the definition, whatev
       request.batch_size = 16;
       request.sampling = options;
       DeviceBlockStep step(device, options);
-      const Decoded made = decode_on_device(step, request, [] {});
+      const Decoded made = decode_on_device(step, request);
       const Decoded expected = row_by_row(logits_by(alone), step.vocab_size(), request);
       CHECK(made.tokens == expected.tokens);
       CHECK(made.lengths == expected.lengths);

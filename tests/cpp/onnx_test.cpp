@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <deque>
 #include <fstream>
+#include <limits>
 #include <memory>
 
 #include "cpu_step.h"
@@ -26,19 +27,29 @@ std::shared_ptr<const ort::Library> library() {
 
 std::shared_ptr<const OnnxModel> open(const std::string& name) {
   const std::string path = std::string(ARTIFACTS "/") + name + "/model.onnx";
-  return std::make_shared<const OnnxModel>(library(), path, ort::Device::kCpu);
+  return std::make_shared<const OnnxModel>(library(), read_model_file(path));
 }
 
-Decoded sample(const std::vector<Step*>& steps, std::int64_t batch_size) {
+template <class AnyStep>
+Decoded sample(const std::vector<AnyStep*>& steps, std::int64_t batch_size,
+               Strategy strategy = Strategy::kAuto) {
   DecodeRequest request;
   request.rows = 300;
   request.max_length = 7;
   request.seed = 5;
   request.batch_size = batch_size;
+  request.strategy = strategy;
   std::deque<Worker> workers;
   std::vector<Worker*> pointers;
-  for (Step* step : steps) pointers.push_back(&workers.emplace_back(*step));
-  return decode(pointers, request, [] {});
+  for (AnyStep* step : steps) pointers.push_back(&workers.emplace_back(*step));
+  return decode(pointers, request);
+}
+
+void check_same(const Decoded& made, const Decoded& expected) {
+  CHECK(made.tokens == expected.tokens);
+  CHECK(made.lengths == expected.lengths);
+  CHECK(made.log_probs == expected.log_probs);
+  CHECK(made.finished == expected.finished);
 }
 
 }  // namespace
@@ -64,22 +75,24 @@ TEST_CASE("a model tells its states and its metadata") {
   CHECK(history->metadata("nothing").empty());
 }
 
-TEST_CASE("every step gives the same strings, whatever the batch size and the workers") {
+TEST_CASE("every step and strategy gives the same strings, for any batch size and workers") {
   for (const Tiny& tiny : kTinyModels) {
     CAPTURE(tiny.name);
     const auto model = open(tiny.name);
     CpuStep alone(model, tiny.time_axes), other(model, tiny.time_axes);
     const auto on_device = std::make_shared<const DeviceModel>(model, tiny.time_axes);
     DeviceStep device(on_device), second_device(on_device);
-    const Decoded expected = sample({&alone}, 1);
-    for (const std::vector<Step*>& steps :
-         {std::vector<Step*>{&alone}, {&alone, &other}, {&device}, {&device, &second_device}}) {
-      for (const std::int64_t batch_size : {1, 3, 64, 1000}) {
-        const Decoded made = sample(steps, batch_size);
-        CHECK(made.tokens == expected.tokens);
-        CHECK(made.lengths == expected.lengths);
-        CHECK(made.log_probs == expected.log_probs);
-        CHECK(made.finished == expected.finished);
+    const Decoded expected = sample<SnapshotStep>({&alone}, 1, Strategy::kTree);
+    for (const std::int64_t batch_size : {1, 3, 64, 1000}) {
+      for (const auto& steps : {std::vector<SnapshotStep*>{&alone}, {&alone, &other}}) {
+        for (const Strategy strategy : {Strategy::kAuto, Strategy::kTree, Strategy::kCached}) {
+          check_same(sample(steps, batch_size, strategy), expected);
+        }
+      }
+      // Without snapshots, the CPU's step too.
+      for (const auto& steps :
+           {std::vector<Step*>{&alone}, {&alone, &other}, {&device}, {&device, &second_device}}) {
+        check_same(sample(steps, batch_size), expected);
       }
     }
   }
@@ -135,13 +148,23 @@ TEST_CASE("rows, tokens and parents that do not fit are refused") {
   CHECK_THROWS_AS(cpu.select(crossed), OptionError);
 }
 
-TEST_CASE("a step that fails says so and can be used again") {
-  CpuStep step(open("bigram"), Axes{});
-  const std::array<std::int64_t, 1> zero{0}, beyond{99};
-  step.reset(1);
-  CHECK_THROWS_AS(step.run(beyond, zero), OrtError);
-  step.reset(1);
-  CHECK(step.run(zero, zero).size() == 4);
+TEST_CASE("tokens and positions that a model does not know are refused, and the step goes on") {
+  const auto model = open("cache");  // of 4 tokens and 8 positions
+  CpuStep in_place(model, Axes{1}), copied(model, Axes{std::nullopt}, 8);
+  DeviceStep device(std::make_shared<const DeviceModel>(model, Axes{1}, 8));
+  constexpr auto kLowest = std::numeric_limits<std::int64_t>::min();
+  constexpr auto kHighest = std::numeric_limits<std::int64_t>::max();
+  for (Step* step : std::initializer_list<Step*>{&in_place, &copied, &device}) {
+    step->reset(1);
+    const std::array<std::int64_t, 1> zero{0};
+    for (const std::int64_t beyond : {kLowest, std::int64_t{-1}, std::int64_t{4}, kHighest}) {
+      CHECK_THROWS_AS(step->run(std::array{beyond}, zero), OptionError);
+    }
+    for (const std::int64_t beyond : {kLowest, std::int64_t{-1}, std::int64_t{8}, kHighest}) {
+      CHECK_THROWS_AS(step->run(zero, std::array{beyond}), OptionError);
+    }
+    CHECK(step->run(zero, zero).size() == 4);
+  }
 }
 
 TEST_CASE("time axes that the model does not have are refused") {
@@ -150,23 +173,27 @@ TEST_CASE("time axes that the model does not have are refused") {
   CHECK_THROWS_AS(CpuStep(model, Axes{3}), ArtifactError);
   CHECK_THROWS_AS(CpuStep(model, Axes{-1}), ArtifactError);
   CHECK_THROWS_AS(CpuStep(model, Axes{1, 1}), ArtifactError);
+  CHECK_THROWS_AS(CpuStep(model, Axes{1}, 9), ArtifactError);
 }
 
 TEST_CASE("a file that is no step is refused") {
   const std::string path = "not_a_step.onnx";
   const auto refuse = [&](const std::string& bytes) {
     std::ofstream(path, std::ios::binary) << bytes;
-    CHECK_THROWS_AS(OnnxModel(library(), path, ort::Device::kCpu), ArtifactError);
+    CHECK_THROWS_AS(OnnxModel(library(), read_model_file(path)), ArtifactError);
     std::remove(path.c_str());
   };
   refuse("");
   refuse("hello");
   refuse(ort::gather_model(ort::kFloat));
-  CHECK_THROWS_AS(OnnxModel(library(), "nowhere.onnx", ort::Device::kCpu), ArtifactError);
+  CHECK_THROWS_AS(read_model_file("nowhere.onnx"), ArtifactError);
+  CHECK_THROWS_AS(read_model_file(ARTIFACTS), ArtifactError);
+  CHECK_THROWS_AS(read_model_file(ARTIFACTS "/bigram/model.onnx", 100), ArtifactError);
 }
 
 TEST_CASE("cuda is refused by a library that has no CUDA provider") {
   if (std::ranges::count(library()->providers(), "CUDAExecutionProvider") > 0) return;
-  CHECK_THROWS_AS(OnnxModel(library(), ARTIFACTS "/bigram/model.onnx", ort::Device::kCuda),
+  CHECK_THROWS_AS(OnnxModel(library(), read_model_file(ARTIFACTS "/bigram/model.onnx"),
+                            {.device = ort::Device::kCuda}),
                   OrtError);
 }

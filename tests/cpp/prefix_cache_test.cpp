@@ -20,14 +20,17 @@ std::vector<float> logits_of_last(const Ids& fed) {
 }
 
 /// A model whose state is all that it was fed, which can be saved; or one without any.
-class SavedStep : public Step {
+class SavedStep : public SnapshotStep {
  public:
   explicit SavedStep(bool stateless = false) : stateless_(stateless) {}
 
   std::int64_t vocab_size() const override { return kVocabSize; }
-  bool can_save() const override { return true; }
-  bool is_stateless() const override { return stateless_; }
-  std::size_t state_bytes() const override { return sizeof(std::int64_t) + padding; }
+  std::size_t snapshot_bytes() const override {
+    return stateless_ ? 0 : sizeof(std::int64_t) + padding;
+  }
+  std::shared_ptr<const FirstStep> first_step() override {
+    return std::make_shared<const FirstStep>(run_first_step(*this));
+  }
   void reset(std::int64_t rows) override { fed_.assign(static_cast<std::size_t>(rows), {}); }
 
   std::span<const float> run(std::span<const std::int64_t> tokens,
@@ -109,19 +112,23 @@ void check_same(const Decoded& one, const Decoded& other) {
 
 Decoded decode_on(Worker& worker, const DecodeRequest& request) {
   Worker* pointer = &worker;
-  return decode({&pointer, 1}, request, [] {});
+  return decode({&pointer, 1}, request);
 }
 
 }  // namespace
 
 TEST_CASE("what is remembered changes no string, whatever the options of the calls before") {
-  for (const bool stateless : {false, true}) {
+  for (const auto& [stateless, strategy] : {std::pair(false, Strategy::kCached),
+                                            {true, Strategy::kCached},
+                                            {false, Strategy::kTree},
+                                            {true, Strategy::kTree}}) {
     SavedStep step(stateless);
     Worker worker(step);
     const LogitsOf logits = stateless ? logits_of_last : history_logits;
     for (const double temperature : {1.0, 0.5, 1.0, 0.0}) {
       for (const std::int64_t rows : {1, 3, 16, 200}) {
         auto request = request_of(rows);
+        request.strategy = strategy;
         request.sampling.temperature = temperature;
         const Ids prompt{2, 1};
         if (rows == 3) request.prompts.tokens = prompt;
@@ -129,7 +136,7 @@ TEST_CASE("what is remembered changes no string, whatever the options of the cal
         CHECK(step.most_rows <= request.batch_size);
       }
     }
-    CHECK(worker.cache.bytes() > 0);
+    CHECK((worker.cache->bytes() > 0) == (strategy == Strategy::kCached));
   }
 }
 
@@ -169,7 +176,7 @@ TEST_CASE("many rows are a tree: no prefix is run twice, and steps are full") {
     std::deque<Worker> workers;
     std::vector<Worker*> pointers;
     for (SavedStep& step : steps) pointers.push_back(&workers.emplace_back(step));
-    check_same(decode(pointers, request, [] {}), expected);
+    check_same(decode(pointers, request), expected);
     std::int64_t rows_run = 0, runs = 0, most_rows = 0;
     for (const SavedStep& step : steps) {  // a thread that starts late may find nothing to do
       most_rows = std::max(most_rows, step.most_rows);
@@ -186,7 +193,7 @@ TEST_CASE("many rows of a model with a state are not remembered") {
   SavedStep step;
   Worker worker(step);
   decode_on(worker, request_of(5000));
-  CHECK(worker.cache.bytes() == 0);
+  CHECK(worker.cache->bytes() == 0);
 }
 
 TEST_CASE("when room is short, what strings came by more than once is kept") {
@@ -199,8 +206,8 @@ TEST_CASE("when room is short, what strings came by more than once is kept") {
   std::size_t largest = 0, thinned = 0;
   for (std::uint64_t seed = 1; thinned == 0; ++seed) {
     decode_on(worker, request_of(3, 1000 + seed));
-    if (worker.cache.bytes() < largest) thinned = worker.cache.bytes();
-    largest = std::max(largest, worker.cache.bytes());
+    if (worker.cache->bytes() < largest) thinned = worker.cache->bytes();
+    largest = std::max(largest, worker.cache->bytes());
   }
   CHECK(thinned < largest / 2);
   const std::int64_t before = step.rows_run;
@@ -239,7 +246,7 @@ TEST_CASE("what would take too much memory is decoded all the same, and forgotte
     auto request = request_of(3, seed);
     request.sampling.mask = {0};  // no string stops before it is cut
     check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
-    CHECK(worker.cache.bytes() < 3 * PrefixCache::kLimit);
+    CHECK(worker.cache->bytes() < 3 * PrefixCache::kLimit);
   }
   auto request = request_of(1);
   request.max_length = 500;

@@ -168,7 +168,12 @@ struct Rows {
   void run(const TransformerStep& step, const std::vector<std::int64_t>& tokens,
            const std::vector<std::int64_t>& positions) {
     REQUIRE(step.page_floats() == page_floats());
-    step.run(tokens, positions, pages.data(), logits.data());
+    std::vector<float*> written;
+    for (std::size_t row = 0; row < tokens.size(); ++row) {
+      const std::size_t slot = row * shape.block + static_cast<std::size_t>(positions[row]);
+      written.push_back(memory.data() + slot * page_floats());
+    }
+    step.run(tokens, positions, pages.data(), written.data(), logits.data());
   }
 
   std::vector<float> row(std::size_t index) const {
@@ -178,7 +183,7 @@ struct Rows {
 
   Shape shape;
   std::vector<float> logits, memory;
-  std::vector<float*> pages;
+  std::vector<const float*> pages;
 };
 
 std::int64_t token(std::size_t row, std::size_t position, const Shape& shape) {

@@ -28,6 +28,7 @@ from msgspec.structs import replace
 from small_runs import LINES, trained
 from test_checkpoint import killed_after
 from test_device_decode import check_same, on_device, on_host
+from test_examples import SEEDS, check_decoder
 
 FILES = {"model.onnx", "model.ts", "README.md", "report.json"}
 
@@ -63,7 +64,14 @@ def test_both_files_and_pytorch_give_the_same_samples(exported):
     model = restored(source)
     wanted = eager_sampler(model, describe(source.run, source.progress, model)).sample(1000, seed=7)
     for file in ("model.onnx", "model.ts"):
-        assert makemore.load(folder / file, threads=1).sample(1000, seed=7) == wanted
+        for artifact in (folder / file, (folder / file).read_bytes()):
+            sampler = makemore.load(artifact, threads=1, trust=True)
+            assert sampler.sample(1000, seed=7) == wanted
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_decoder_in_numpy_makes_the_samples_of_any_model(exported, seed):
+    check_decoder(exported[0], seed)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +96,9 @@ def test_the_score_of_the_artifact_is_the_loss_of_the_model(exported):
 
 def test_the_metadata_tells_the_run(exported):
     folder, source = exported
-    artifacts = [makemore.load(folder / file).artifact for file in ("model.onnx", "model.ts")]
+    artifacts = [
+        makemore.load(folder / file, trust=True).artifact for file in ("model.onnx", "model.ts")
+    ]
     assert artifacts[0] == artifacts[1]
     artifact = artifacts[0]
     assert artifact.model.type == source.run.model

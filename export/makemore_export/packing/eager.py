@@ -44,6 +44,8 @@ def eager_sampler(model: Model, artifact: Artifact, device: str = "cpu") -> Samp
     """Samples from `model` on its device; leaves it in eval mode."""
     module = StepModule(model)
     size = len(artifact.vocabulary)
-    return Sampler(
-        artifact, lambda: TorchStep(module, artifact.states, size, device), device=device
-    )
+
+    def new_step() -> TorchStep:
+        return TorchStep(module, artifact.states, size, device, artifact.block_size)
+
+    return Sampler(artifact, new_step, device=device)

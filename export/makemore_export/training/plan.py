@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 import msgspec
-from makemore.artifact import DataInfo
+from makemore.artifact import LENGTH_LIMIT, DataInfo
 from makemore.errors import DataError, OptionError
 from makemore.vocabulary import WORDS, Level, Vocabulary, WordVocabulary
 
@@ -55,7 +55,9 @@ def plan(
         config=chosen.config,
         level=level,
         tokens=vocabulary.tokens,
-        max_length=max(longest, MAX_LENGTH) if block_size is None else block_size - 1,
+        max_length=min(
+            LENGTH_LIMIT, max(longest, MAX_LENGTH) if block_size is None else block_size - 1
+        ),
         data=DataInfo(
             name=text.name,
             sha256=text.sha256,

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import re
+import threading
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,12 +57,20 @@ def find_library() -> Path:
     return libraries.pop()
 
 
-@functools.cache
+_opening = threading.Lock()
+
+
 def open_library() -> _core.Library:
-    """The opened library; its threads and memory last as long as the process.
+    """The opened library, one for the process; its threads and memory last as long as that.
 
     From 1.29 on ONNX Runtime reports to Microsoft what it runs, unless this variable is set before
     it is opened. Who wants that sets it to 0.
     """
+    with _opening:
+        return _open_library()
+
+
+@functools.cache  # alone it would open the library twice where two threads are the first
+def _open_library() -> _core.Library:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return _core.Library(find_library())

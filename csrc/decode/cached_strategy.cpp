@@ -1,0 +1,72 @@
+#include "cached_strategy.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "cached_decoder.h"
+#include "parallel_for.h"
+#include "tree_strategy.h"
+
+namespace makemore {
+namespace {
+
+/// More rows than this share more with each other than with those of earlier calls.
+constexpr std::int64_t kMaxCachedRows = 4'096;
+
+/// Rows decoded together over the cache of a model without state: few, so that they stay in the
+/// processor's cache.
+constexpr std::int64_t kMaxStatelessRows = 1'024;
+
+/// Ranges of rows for each worker, so that none waits long for the last one.
+constexpr std::int64_t kRangesPerWorker = 4;
+
+/// Appends the strings of `count` rows from row `first` on: of half of them at a time where the
+/// cache has no room for all, and without it where it has none for one.
+void decode_range(Worker& worker, const DecodeRequest& request, std::int64_t first,
+                  std::int64_t count, StopCondition& stop, Decoded& out) {
+  CachedDecoder decoder(*worker.cache, request, first, count);
+  if (decoder.run(stop)) return decoder.append_to(out);
+  if (count == 1) return decode_tree_range(std::array{&worker}, request, first, 1, stop, out);
+  decode_range(worker, request, first, count / 2, stop, out);
+  decode_range(worker, request, first + count / 2, count - count / 2, stop, out);
+}
+
+}  // namespace
+
+bool can_use_cache(std::span<Worker* const> workers) {
+  return std::ranges::all_of(workers,
+                             [](const Worker* worker) { return worker->cache.has_value(); });
+}
+
+bool cache_pays(const Worker& worker, const DecodeRequest& request) {
+  const bool is_stateless = worker.snapshot_step->is_stateless();
+  const auto prefixes =
+      static_cast<std::size_t>(is_stateless ? worker.step.vocab_size() : request.rows);
+  return (is_stateless || request.rows <= kMaxCachedRows) &&
+         prefixes * worker.cache->node_bytes() <= PrefixCache::kLimit / 4;
+}
+
+Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& request,
+                      StopCondition& stop) {
+  const std::int64_t max_rows =
+      workers.front()->snapshot_step->is_stateless() ? kMaxStatelessRows : kMaxCachedRows;
+  const std::int64_t size = std::min((request.rows - 1) / std::ssize(workers) + 1, max_rows);
+  const std::int64_t wave = size * std::ssize(workers) * kRangesPerWorker;
+  Decoded out;
+  std::vector<Decoded> ranges;
+  for (std::int64_t begin = 0; begin < request.rows; begin += wave) {
+    const std::int64_t end = std::min(begin + wave, request.rows);
+    ranges.resize(static_cast<std::size_t>((end - begin - 1) / size + 1));
+    parallel_for(workers, ranges.size(), stop, [&](Worker& worker, std::size_t i) {
+      const std::int64_t first = begin + static_cast<std::int64_t>(i) * size;
+      ranges[i].clear();
+      decode_range(worker, request, first, std::min(size, end - first), stop, ranges[i]);
+    });
+    for (const Decoded& range : ranges) out.append(range, static_cast<std::size_t>(request.rows));
+  }
+  return out;
+}
+
+}  // namespace makemore

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "rules.h"
+
+namespace makemore {
+
+/// Strings as token ids, without start and stop, laid end to end in row order.
+struct Decoded {
+  std::vector<std::int32_t> tokens;
+  std::vector<std::int64_t> lengths;   ///< (rows,)
+  std::vector<double> log_probs;       ///< (rows,) of each string under the model itself, in nats
+  std::vector<std::uint8_t> finished;  ///< (rows,) 1: the stop token came, 0: cut at max_length
+
+  /// Appends the string of the next row.
+  void append(std::span<const std::int32_t> string, double log_prob, FinishReason reason);
+
+  /// Appends the strings of the next rows. The first call makes room for `rows` strings as long as
+  /// these.
+  void append(const Decoded& more, std::size_t rows);
+
+  void clear();
+};
+
+/// Sequences in the order in which they finish.
+struct FinishedSequences {
+  struct Sequence {
+    std::int64_t row;
+    std::size_t begin;  // in `tokens`
+    std::size_t length;
+    double log_prob;
+    FinishReason reason;
+  };
+
+  std::vector<std::int32_t> tokens;  // equal sequences may share theirs
+  std::vector<Sequence> sequences;
+};
+
+/// Appends the sequences of all parts, which together are the rows `first` to `first` + `count`
+/// - 1.
+void append_in_row_order(Decoded& out, std::int64_t first, std::size_t count,
+                         std::span<const FinishedSequences> parts);
+
+}  // namespace makemore

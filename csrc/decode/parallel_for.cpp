@@ -1,0 +1,39 @@
+#include "parallel_for.h"
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <vector>
+
+namespace makemore {
+
+void parallel_for(std::span<Worker* const> workers, std::size_t tasks, StopCondition& stop,
+                  const std::function<void(Worker&, std::size_t)>& task) {
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&](Worker& worker) {
+    try {
+      for (std::size_t i = next++; i < tasks; i = next++) task(worker, i);
+    } catch (const StopCondition::Stopped&) {  // the worker that failed throws the reason
+    } catch (...) {
+      stop.stop();
+      throw;
+    }
+  };
+  // The destructor of a std::async future waits for its thread, also when an exception passes here.
+  std::vector<std::future<void>> others;
+  try {
+    for (Worker* worker : workers.subspan(1, std::min(workers.size(), tasks) - 1)) {
+      others.push_back(std::async(std::launch::async, work, std::ref(*worker)));
+    }
+    work(*workers.front());
+    for (std::future<void>& other : others) {
+      while (other.wait_for(StopCondition::kPollInterval) != std::future_status::ready) stop.poll();
+      other.get();
+    }
+  } catch (...) {
+    stop.stop();
+    throw;
+  }
+}
+
+}  // namespace makemore

@@ -1,0 +1,87 @@
+#include "tree_strategy.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "parallel_for.h"
+#include "prefix_tree_decoder.h"
+
+namespace makemore {
+namespace {
+
+using Rows = std::vector<std::int64_t>;
+
+/// Rows of one tree: many, so that they share prefixes, but little memory beside their strings.
+constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
+
+/// Parts of a tree for each worker, so that none waits long for the last one.
+constexpr std::size_t kPartsPerWorker = 4;
+
+std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
+
+bool run(PrefixTreeDecoder& tree, Worker& worker, std::size_t max_groups, StopCondition& stop) {
+  return worker.snapshot_step != nullptr ? tree.run(*worker.snapshot_step, max_groups, stop)
+                                         : tree.run(worker.step, max_groups, stop);
+}
+
+/// The rows again from their start, as many together as one step can hold; similar rows together.
+std::vector<PrefixTreeDecoder> restart(const PrefixTreeDecoder& tree, const DecodeRequest& request,
+                                       std::int64_t vocab_size, std::size_t rows_together) {
+  const Rows rows = tree.rows();
+  std::vector<PrefixTreeDecoder> parts;
+  for (std::size_t begin = 0; begin < rows.size(); begin += rows_together) {
+    const std::size_t count = std::min(rows_together, rows.size() - begin);
+    parts.emplace_back(request, vocab_size, std::span(rows).subspan(begin, count));
+  }
+  return parts;
+}
+
+/// Decodes rows as one tree. The first worker begins it: few prefixes are alive at first, however
+/// many the rows. Once there are enough for all workers, each takes a part of the pending groups.
+/// A step without snapshots cannot hand over a state; its rows begin again in the parts.
+std::vector<FinishedSequences> decode_rows(std::span<Worker* const> workers,
+                                           const DecodeRequest& request, const Rows& rows,
+                                           StopCondition& stop) {
+  Worker& first = *workers.front();
+  const std::int64_t vocab_size = first.step.vocab_size();
+  const bool snapshots = first.snapshot_step != nullptr;
+  const std::size_t enough_groups = std::min(divide_up(rows.size(), workers.size()),
+                                             static_cast<std::size_t>(request.batch_size));
+  const bool alone = snapshots && workers.size() == 1;
+  std::vector<FinishedSequences> finished;
+  PrefixTreeDecoder tree(request, vocab_size, rows);
+  const bool done = run(tree, first, alone ? PrefixTreeDecoder::kUnlimited : enough_groups, stop);
+  if (done || snapshots) finished.push_back(std::move(tree.finished()));
+  if (done) return finished;
+
+  auto parts = snapshots ? tree.split(kPartsPerWorker * workers.size())
+                         : restart(tree, request, vocab_size, enough_groups);
+  parallel_for(workers, parts.size(), stop, [&](Worker& worker, std::size_t i) {
+    run(parts[i], worker, PrefixTreeDecoder::kUnlimited, stop);
+  });
+  for (PrefixTreeDecoder& part : parts) finished.push_back(std::move(part.finished()));
+  return finished;
+}
+
+}  // namespace
+
+void decode_tree_range(std::span<Worker* const> workers, const DecodeRequest& request,
+                       std::int64_t first, std::int64_t count, StopCondition& stop, Decoded& out) {
+  for (std::int64_t begin = first; begin < first + count; begin += kTreeRows) {
+    Rows rows(static_cast<std::size_t>(std::min(kTreeRows, first + count - begin)));
+    std::iota(rows.begin(), rows.end(), begin);
+    append_in_row_order(out, begin, rows.size(), decode_rows(workers, request, rows, stop));
+  }
+}
+
+Decoded decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
+                    StopCondition& stop) {
+  Decoded out;
+  decode_tree_range(workers, request, 0, request.rows, stop, out);
+  return out;
+}
+
+}  // namespace makemore
