@@ -70,8 +70,8 @@ def load(
     if source.torchscript:
         if not trust:
             raise ArtifactError(
-                f"{source.name}: a TorchScript file is a program: load it with trust=True if you "
-                "trust its source, or load model.onnx, which is data"
+                f"{source.name}: a TorchScript file is a program: load it with trust=True "
+                "(in a command: --trust) if you trust its source, or load model.onnx, which is data"
             )
         return _load_torchscript(source, device, 1 if threads is None else threads, max_bytes)
     if threads is None:
@@ -91,7 +91,7 @@ def model_file(path: Path) -> Path:
         if torchscript.is_file():
             raise ArtifactError(
                 f"{path} holds no model.onnx; its model.ts is a program: load {torchscript} with "
-                "trust=True if you trust its source"
+                "trust=True (in a command: --trust) if you trust its source"
             )
         raise ArtifactError(f"{file}: no such file")
     if not file.is_file() or file.suffix not in (".onnx", ".ts"):

@@ -18,6 +18,7 @@ from makemore.commands.options import (
     device_option,
     sample_options,
     threads_option,
+    trust_option,
 )
 from makemore.loading import Device, load
 from makemore.options import SampleOptions
@@ -33,17 +34,19 @@ CHUNK = 65_536
 @sample_options
 @device_option
 @threads_option
+@trust_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all results.")
 def sample(
     artifact: Path,
     n: int,
     device: Device,
     threads: int | None,
+    trust: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
     """Makes strings with ARTIFACT: a folder, a model.onnx or a model.ts. One a line on stdout."""
-    sampler = load(artifact, device=device, threads=threads)
+    sampler = load(artifact, device=device, threads=threads, trust=trust)
     fresh_seed = flags["seed"] is None
     if fresh_seed:
         flags["seed"] = secrets.randbits(32)

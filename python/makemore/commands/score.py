@@ -15,6 +15,7 @@ from makemore.commands.options import (
     batch_size_option,
     device_option,
     threads_option,
+    trust_option,
 )
 from makemore.errors import OptionError
 from makemore.loading import Device, load
@@ -28,6 +29,7 @@ from makemore.sampler import Sampler
 @batch_size_option
 @device_option
 @threads_option
+@trust_option
 @click.option(
     "--keep-going",
     is_flag=True,
@@ -41,6 +43,7 @@ def score(
     batch_size: int | None,
     device: Device,
     threads: int | None,
+    trust: bool,
     keep_going: bool,
     as_json: bool,
 ) -> None:
@@ -50,7 +53,7 @@ def score(
     all characters, or words, stops counted. Blank lines and white space at the ends are left out,
     as in training. In JSON, the log-probability of an impossible line, minus infinity, is null.
     """
-    sampler = load(artifact, device=device, threads=threads)
+    sampler = load(artifact, device=device, threads=threads, trust=trust)
     lines = read_lines(text, encoding)
     lengths, unknown = count_tokens(sampler, lines)
     if unknown and not keep_going:
@@ -103,6 +106,8 @@ def read_lines(path: Path, encoding: str) -> list[tuple[int, str]]:
     """
     try:
         codecs.lookup(encoding)
+        if str(path) == "-" and sys.stdin is None:
+            raise OptionError("standard input is closed; name a file to score")
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         text = data.decode(encoding).removeprefix("\ufeff")
     except LookupError:

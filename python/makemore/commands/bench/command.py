@@ -15,7 +15,7 @@ from rich.table import Table
 from makemore.commands.bench.measure import measure
 from makemore.commands.bench.result import Bench, Latency, Spread, Startup, Throughput
 from makemore.commands.command import Command
-from makemore.commands.options import artifact_argument, device_option
+from makemore.commands.options import artifact_argument, device_option, trust_option
 from makemore.errors import OptionError
 from makemore.loading import Device
 from makemore.runtime.cores import usable_cores
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     "--seconds", default=10.0, show_default=True, help="Of latency and throughput, about."
 )
 @device_option
+@trust_option
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -58,6 +59,7 @@ def bench(
     repeats: int,
     seconds: float,
     device: Device,
+    trust: bool,
     plot: Path | None,
     as_json: bool,
 ) -> None:
@@ -74,6 +76,7 @@ def bench(
     found = measure(
         artifact,
         device=device,
+        trust=trust,
         batch_sizes=_numbers("batch-size", batch_sizes),
         threads=_numbers("threads", threads) if threads else sorted({1, usable_cores()}),
         n=n,
