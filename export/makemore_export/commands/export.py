@@ -11,6 +11,7 @@ import click
 import makemore
 import msgspec
 from makemore.commands.command import Command
+from makemore.commands.terminal import to_show
 from makemore.errors import OptionError
 
 from makemore_export.commands.run_options import run_options
@@ -100,7 +101,7 @@ def main(
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
-    click.echo("".join(f"\n{string}" for string in strings))
+    click.echo("".join(f"\n{to_show(string)}" for string in strings))
 
 
 def _is_trained(source: Path | None) -> TypeGuard[Path]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from makemore.commands.terminal import to_show
 from makemore.errors import MakemoreError
 
 INTERRUPTED = 130
@@ -39,4 +40,5 @@ class Command(click.Command):
         except BrokenPipeError:
             raise  # a reader such as `head` went away: click ends quietly
         except (MakemoreError, OSError, UnicodeError) as error:
-            raise BadInput(" ".join(str(error).split())) from error
+            message = to_show(" ".join(str(error).split()), sys.stderr)
+            raise BadInput(message) from error

@@ -10,6 +10,7 @@ import msgspec
 
 from makemore import _core
 from makemore.artifact import Artifact
+from makemore.commands.terminal import to_show
 from makemore.loading import model_file
 from makemore.runtime.onnxruntime_library import open_library
 from makemore.sampler import Sampler
@@ -76,9 +77,9 @@ def show(report: dict[str, Any]) -> None:
     width = max(map(len, report))
     for key, value in report.items():
         first, *more = _shown(value)
-        click.echo(f"{key:<{width}}  {first}".rstrip())
+        click.echo(to_show(f"{key:<{width}}  {first}".rstrip()))
         for line in more:
-            click.echo(f"{'':<{width}}  {line}")
+            click.echo(to_show(f"{'':<{width}}  {line}"))
 
 
 def _shown(value: Any) -> list[str]:

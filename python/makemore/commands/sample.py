@@ -20,6 +20,7 @@ from makemore.commands.options import (
     threads_option,
     trust_option,
 )
+from makemore.commands.terminal import to_show
 from makemore.loading import Device, load
 from makemore.options import SampleOptions
 from makemore.sampler import Sampler
@@ -66,7 +67,7 @@ def sample(
 def write_samples(sampler: Sampler, n: int, options: SampleOptions, *, as_json: bool) -> None:
     """Makes n strings and writes them to stdout."""
     if as_json:
-        lines = [made.to_json() for made in sampler.sample_ids(n, **options)]
+        lines: Iterable[str] = [made.to_json() for made in sampler.sample_ids(n, **options)]
     else:
-        lines = sampler.sample(n, **options)
+        lines = map(to_show, sampler.sample(n, **options))
     click.echo("".join(f"{line}\n" for line in lines), nl=False)

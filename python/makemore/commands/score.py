@@ -17,6 +17,7 @@ from makemore.commands.options import (
     threads_option,
     trust_option,
 )
+from makemore.commands.terminal import to_show
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.sampler import Sampler
@@ -75,9 +76,10 @@ def score(
         }
         click.echo(msgspec.json.encode(result))
         return
-    click.echo("".join(f"{v:.6f}\t{s}\n" for s, v in zip(strings, scores, strict=True)), nl=False)
+    rows = zip(scores, map(to_show, strings), strict=True)
+    click.echo("".join(f"{score:.6f}\t{string}\n" for score, string in rows), nl=False)
     for message in unknown:
-        click.echo(f"{text}, {message}", err=True)
+        click.echo(to_show(f"{text}, {message}", sys.stderr), err=True)
     mean = "none known" if nll is None else f"{nll:.4f} nats per {level}"
     click.echo(
         f"{len(strings) - len(unknown)} strings, {tokens} {level}s with stops: {mean}", err=True

@@ -16,6 +16,7 @@ from makemore.commands.bench.measure import measure
 from makemore.commands.bench.result import Bench, Latency, Spread, Startup, Throughput
 from makemore.commands.command import Command
 from makemore.commands.options import artifact_argument, device_option, trust_option
+from makemore.commands.terminal import to_show
 from makemore.errors import OptionError
 from makemore.loading import Device
 from makemore.runtime.cores import usable_cores
@@ -116,8 +117,9 @@ def _throughput_plot() -> Callable[[Sequence[Throughput], str], Figure]:
 def show(found: Bench) -> None:
     """The figures on stdout, as Markdown tables."""
     environment = found.environment
+    model = to_show(f"{found.artifact}: {found.model}")
     click.echo(
-        f"{found.artifact}: {found.model}, {found.parameters:,} weights, on {found.device}\n"
+        f"{model}, {found.parameters:,} weights, on {found.device}\n"
         f"makemore {environment['makemore']}, onnxruntime {environment['onnxruntime']}, "
         f"Python {environment['python']}\n"
         f"{environment['machine']}, {environment['cores']} cores\n"
