@@ -109,7 +109,7 @@ def save_state(folder, shape, time_axis=None):
 def test_a_state_whose_size_no_memory_holds_is_refused(tmp_path, shape, time_axis):
     refuse(
         save_state(tmp_path, shape, time_axis),
-        ".cache. of shape .* a row takes more than max_bytes = 536870912",
+        ".cache. of shape .* a row takes more than 67108864 bytes, an eighth of max_bytes",
     )
 
 

@@ -147,9 +147,11 @@ void OnnxModel::require(const std::string& name, const ort::TensorType& type,
 std::size_t OnnxModel::add_row(const std::string& name, const ort::TensorType& type) {
   const auto bytes =
       bytes_of(static_cast<ort::ElementType>(type.element_type), std::span(type.shape).subspan(1));
-  if (!bytes || *bytes > options_.max_bytes - row_bytes_) {
+  const std::size_t limit = options_.max_bytes / 8;  // there must be room for a few rows
+  if (!bytes || *bytes > limit - row_bytes_) {
     throw ArtifactError("with " + in_quotes(name) + " of shape " + shown(type.shape) +
-                        " a row takes more than max_bytes = " + std::to_string(options_.max_bytes));
+                        " a row takes more than " + std::to_string(limit) +
+                        " bytes, an eighth of max_bytes");
   }
   row_bytes_ += *bytes;
   return *bytes;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -57,11 +56,9 @@ class OnnxModel {
   std::int64_t vocab_size() const { return vocab_size_; }
   const std::vector<StateTensor>& states() const { return states_; }
 
-  /// Rows that a step may have: their states, before and after it, and their logits take up to
-  /// `max_bytes`. At least 1.
-  std::size_t max_rows() const {
-    return std::max(options_.max_bytes / (2 * row_bytes_), std::size_t{1});
-  }
+  /// Rows that a step may have so that decoding stays below `max_bytes`: of each row it keeps the
+  /// state before and after a step, and about as much of saved ones.
+  std::size_t max_rows() const { return options_.max_bytes / 4 / row_bytes_; }
   const std::vector<const char*>& input_names() const { return input_names_; }
   const std::vector<const char*>& output_names() const { return output_names_; }
 

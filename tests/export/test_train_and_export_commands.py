@@ -16,6 +16,7 @@ from makemore_export.commands.train import main as mm_train
 from makemore_export.packing import artifact_folder
 from makemore_export.packing.verification import ExportError
 from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.runs.target_lock import locked
 from small_runs import LINES
 
 TRANSFORMER = ("--model", "transformer")
@@ -184,6 +185,17 @@ def test_export_uses_a_finished_run_of_the_same_options_again(tmp_path):
     run(mm_export, *words)
     assert RunFolder(tmp_path / "names.run").best.stat().st_mtime_ns == written
     assert "smoothing None, now 2.0" in refusal(mm_export, *words, "--smoothing", "2")
+
+
+def test_a_command_refuses_a_folder_that_another_process_writes(tmp_path):
+    with locked(tmp_path / "names"):
+        for command in (mm_train, mm_export):
+            message = refusal(command, "text.txt", "-o", "names", "--model", "bigram")
+            assert "names: another process is writing it now" in message
+    with locked(tmp_path / "names.run"):
+        message = refusal(mm_export, "text.txt", "-o", "names", "--model", "bigram")
+        assert "names.run: another process is writing it now" in message
+    assert not (tmp_path / "names").exists()
 
 
 def test_export_refuses_a_target_before_it_trains(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import safetensors.torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from makemore_export.evaluation.novelty import Novelty
 from makemore_export.models import MODELS, Model, new_model
 from makemore_export.models.recipe import Recipe
-from makemore_export.runs.atomic_files import beside, write_file
+from makemore_export.runs.atomic_files import remove_partial_files, write_file
 
 SCHEMA = 1
 _KEY = "makemore"
@@ -158,20 +158,31 @@ class RunFolder:
         self.log = path / "log.jsonl"
 
     def open(self, log_bytes: int) -> None:
-        """Makes the folder ready to go on from a state: drops what came after it."""
+        """Makes the folder ready to go on from a state: drops what came after it.
+
+        The caller holds the lock of the folder.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         for file in (self.last, self.best):
-            beside(file).unlink(missing_ok=True)
-        with self.log.open("ab") as log:
+            remove_partial_files(file)
+        with self._open_log() as log:
             log.truncate(log_bytes)
 
     def append(self, record: msgspec.Struct) -> int:
         """Adds a line to the log; returns the length of the log after it."""
-        with self.log.open("ab") as log:
+        with self._open_log() as log:
             log.write(msgspec.json.encode(record) + b"\n")
             log.flush()
             os.fsync(log.fileno())
             return log.tell()
+
+    def _open_log(self) -> BinaryIO:
+        """The log, to add to; `CheckpointError` for a symbolic link: its target is another file."""
+        if self.log.is_symlink():
+            raise CheckpointError(f"{self.log}: is a symbolic link, not the log of a run")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        return os.fdopen(os.open(self.log, flags, 0o666), "ab")
 
     def latest(self) -> Checkpoint | None:
         """Where the run stands: its best checkpoint once finished, else the last, else None."""
