@@ -8,6 +8,8 @@
 `load` opens what `mm-export` wrote; the `Sampler` it returns makes strings and scores them.
 """
 
+from importlib.metadata import version
+
 from makemore.artifact import Artifact
 from makemore.errors import (
     ArtifactError,
@@ -22,6 +24,8 @@ from makemore.loading import load
 from makemore.options import SampleOptions
 from makemore.sample import Sample
 from makemore.sampler import Sampler
+
+__version__ = version("makemore")
 
 __all__ = [
     "Artifact",

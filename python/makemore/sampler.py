@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from operator import sub
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,13 @@ _ONE_PROMPT = np.empty(0, dtype=np.int64)
 """Offsets of prompts where all rows share one."""
 
 
+class LoadedFrom(Protocol):
+    """Where a sampler comes from."""
+
+    def reduce(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
+        """A function that loads the sampler again in another process, and its arguments."""
+
+
 class Sampler:
     """Samples from a model and scores strings, as `makemore.load` gives it.
 
@@ -41,6 +48,9 @@ class Sampler:
 
     batch_size = BATCH_SIZE
     """Rows decoded together where `sample` is not told."""
+
+    _loaded_from: LoadedFrom | None = None
+    """What `makemore.load` opened, and how; None for a sampler over another step."""
 
     _strategy: Literal["auto", "tree", "cached"] = "auto"
     """How rows share work; changes speed only. Tests compare all of them."""
@@ -67,6 +77,21 @@ class Sampler:
         self.threads = threads
         self.max_rows = max_rows
         self._idle: list[_core.Worker] = []
+
+    def __reduce__(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
+        """A pickle says where the artifact is and how it was loaded; it is loaded again from there.
+
+        `ArtifactError` where the file has changed since.
+        """
+        if self._loaded_from is None:
+            raise OptionTypeError(
+                "this sampler cannot be pickled: it was made with a new_step of its own, "
+                "not by makemore.load"
+            )
+        return self._loaded_from.reduce()
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        return self.__copy__()
 
     def __copy__(self) -> Self:
         """Another over the same model, which remembers nothing yet."""

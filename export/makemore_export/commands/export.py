@@ -11,6 +11,7 @@ import click
 import makemore
 import msgspec
 from makemore.commands.command import Command
+from makemore.commands.terminal import to_show
 from makemore.errors import ExportError, OptionError
 
 from makemore_export.commands.output_option import output_option
@@ -104,7 +105,7 @@ def _show(out: Path, trained: Checkpoint, report: Report, strings: list[str]) ->
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
-    click.echo("".join(f"\n{string}" for string in strings))
+    click.echo("".join(f"\n{to_show(string)}" for string in strings))
 
 
 def _is_trained(source: Path | None) -> TypeGuard[Path]:

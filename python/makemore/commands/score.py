@@ -15,7 +15,9 @@ from makemore.commands.options import (
     batch_size_option,
     device_option,
     threads_option,
+    trust_option,
 )
+from makemore.commands.terminal import to_show
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.sampler import Sampler
@@ -28,6 +30,7 @@ from makemore.sampler import Sampler
 @batch_size_option
 @device_option
 @threads_option
+@trust_option
 @click.option(
     "--keep-going",
     is_flag=True,
@@ -41,6 +44,7 @@ def score(
     batch_size: int | None,
     device: Device,
     threads: int | None,
+    trust: bool,
     keep_going: bool,
     as_json: bool,
 ) -> None:
@@ -50,7 +54,7 @@ def score(
     all characters, or words, stops counted. Blank lines and white space at the ends are left out,
     as in training. In JSON, the log-probability of an impossible line, minus infinity, is null.
     """
-    sampler = load(artifact, device=device, threads=threads)
+    sampler = load(artifact, device=device, threads=threads, trust=trust)
     lines = read_lines(text, encoding)
     lengths, unknown = count_tokens(sampler, lines)
     if unknown and not keep_going:
@@ -72,9 +76,10 @@ def score(
         }
         click.echo(msgspec.json.encode(result))
         return
-    click.echo("".join(f"{v:.6f}\t{s}\n" for s, v in zip(strings, scores, strict=True)), nl=False)
+    rows = zip(scores, map(to_show, strings), strict=True)
+    click.echo("".join(f"{score:.6f}\t{string}\n" for score, string in rows), nl=False)
     for message in unknown:
-        click.echo(f"{text}, {message}", err=True)
+        click.echo(to_show(f"{text}, {message}", sys.stderr), err=True)
     mean = "none known" if nll is None else f"{nll:.4f} nats per {level}"
     click.echo(
         f"{len(strings) - len(unknown)} strings, {tokens} {level}s with stops: {mean}", err=True
@@ -103,6 +108,8 @@ def read_lines(path: Path, encoding: str) -> list[tuple[int, str]]:
     """
     try:
         codecs.lookup(encoding)
+        if str(path) == "-" and sys.stdin is None:
+            raise OptionError("standard input is closed; name a file to score")
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         text = data.decode(encoding).removeprefix("\ufeff")
     except LookupError:
