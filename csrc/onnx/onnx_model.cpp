@@ -1,6 +1,7 @@
 #include "onnx_model.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace makemore {
 namespace {
@@ -55,7 +56,10 @@ std::size_t element_bytes(ort::ElementType type) {
 
 OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, const std::filesystem::path& path,
                      ort::Device device, const transformer::Kernel* kernel)
-    : library_(std::move(library)), path_(path), device_(device) {
+    : library_(std::move(library)),
+      path_(path),
+      device_(device),
+      runs_(std::max(1U, std::thread::hardware_concurrency())) {
   if (kernel != nullptr && device == ort::Device::kCpu) {
     op_ = std::make_unique<transformer::TransformerOp>(library_, *kernel);
   }
@@ -126,6 +130,18 @@ void OnnxModel::read_contract(const std::string& path) {
     for (const std::int64_t size : state.shape) state.row_bytes *= static_cast<std::size_t>(size);
     states_.push_back(std::move(state));
   }
+}
+
+void OnnxModel::run(std::span<const ort::OrtValue* const> inputs,
+                    std::span<ort::OrtValue*> outputs) const {
+  struct Turn {
+    explicit Turn(std::counting_semaphore<>& turns) : turns(turns) { turns.acquire(); }
+    ~Turn() { turns.release(); }
+    std::counting_semaphore<>& turns;
+  };
+  const Turn turn(runs_);
+  library_->check("a step failed", ort::Run, session(), nullptr, input_names_.data(), inputs.data(),
+                  inputs.size(), output_names_.data(), outputs.size(), outputs.data());
 }
 
 std::string OnnxModel::metadata(const std::string& key) const {
