@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from operator import sub
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -24,7 +27,14 @@ if TYPE_CHECKING:
 ROWS_PER_THREAD = 64
 """Fewer rows than this are not worth a thread of their own."""
 
+CACHE_BYTES = 64 << 20
+"""Memory of a sampler's prefix caches, unless told otherwise."""
+
+IDLE_SECONDS = 10.0
+"""A cache that was not used for so long, while others were, is freed."""
+
 _BATCH_SIZE = integer(1)
+_CACHE_BYTES = integer(0)
 _STRING = Limit(str, "a string")
 
 _ONE_PROMPT = np.empty(0, dtype=np.int64)
@@ -39,11 +49,13 @@ class LoadedFrom(Protocol):
 
 
 class Sampler:
-    """Samples from a model and scores strings, as `makemore.load` gives it.
+    """Samples from a model and scores strings; `makemore.load` returns one.
 
-    Safe to use from several threads at once: no two calls share a step. What the model says after
-    the prefixes met last is kept for the next call, some 64 MB for each call at a time at most;
-    that changes the speed only.
+    Several threads may use it at once: no two calls share a step. The logits of common prefixes are
+    kept for the next calls in at most `cache_bytes` of memory, however many threads call; that
+    changes the speed only. A running call needs memory of its own beside the cache: its strings,
+    and a few megabytes. `clear_cache` and `close` free the cache, and so does leaving a `with`
+    block.
     """
 
     batch_size = BATCH_SIZE
@@ -63,10 +75,14 @@ class Sampler:
         device: str = "cpu",
         threads: int = 1,
         max_rows: int | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        """A sampler over any step: `new_step` makes one, for up to `threads` of them at a time.
+        """A sampler over any step.
 
-        `max_rows`: rows that a step takes at most; larger batches are made smaller.
+        new_step: makes a step; a call uses up to `threads` of them at a time.
+        max_rows: rows that a step takes at most; larger batches are made smaller.
+        cache_bytes: memory for the logits of common prefixes, for all calls together; 0: none is
+          kept. Steps that are written in Python have no cache.
         """
         if threads < 1:
             raise OptionError(f"threads is {threads}; it must be >= 1")
@@ -76,7 +92,14 @@ class Sampler:
         self.device = device
         self.threads = threads
         self.max_rows = max_rows
-        self._idle: list[_core.Worker] = []
+        self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
+        self._closed = False
+        self._make_cache()
+
+    def _make_cache(self) -> None:
+        self._budget = _core.CacheBudget(self.cache_bytes)
+        # Workers with a cache, and when it was used last. A call takes the last one.
+        self._idle: deque[tuple[float, _core.Worker]] = deque()
 
     def __reduce__(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
         """A pickle says where the artifact is and how it was loaded; it is loaded again from there.
@@ -94,9 +117,10 @@ class Sampler:
         return self.__copy__()
 
     def __copy__(self) -> Self:
-        """Another over the same model, which remembers nothing yet."""
+        """Another sampler over the same model, with an empty cache."""
         other = object.__new__(type(self))
-        vars(other).update(vars(self), _idle=[])
+        vars(other).update(vars(self))
+        other._make_cache()
         return other
 
     def __repr__(self) -> str:
@@ -107,6 +131,24 @@ class Sampler:
             f"({self.artifact.level}s), on {self.device}, nats per {self.artifact.level}: "
             f"{nats or 'unknown'}>"
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def clear_cache(self) -> None:
+        """Frees the memory of the cache; calls that are running free theirs when they end."""
+        self._make_cache()
+
+    def close(self) -> None:
+        """Frees the cache and the model. Calls that are running end as usual; later ones raise
+        `OptionError`.
+        """
+        self._closed = True
+        self.new_step = _no_step
+        self.clear_cache()
 
     @takes(SampleCall)
     def sample(self, call: SampleCall) -> list[str]:
@@ -241,18 +283,37 @@ class Sampler:
         if self.max_rows is not None:
             request["batch_size"] = min(request["batch_size"], self.max_rows)
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
-        workers = [self._worker() for _ in range(count)]
+        idle = self._idle  # clear_cache replaces it, and so drops the workers of this call
+        workers = [self._worker(idle) for _ in range(count)]
         decoded = _core.decode(workers, rows=rows, strategy=self._strategy, **request)
-        self._idle += [worker for worker in workers if worker.memory]
+        # The workers of a call that failed are dropped.
+        now = time.monotonic()
+        for worker in workers:
+            if worker.cache_bytes:
+                idle.append((now, worker))
+        if len(idle) > count:
+            _drop_unused(idle, now - IDLE_SECONDS)
         return decoded
 
-    def _worker(self) -> _core.Worker:
-        """One that remembers, if any is idle; those of a call that failed are dropped."""
+    def _worker(self, idle: deque[tuple[float, _core.Worker]]) -> _core.Worker:
+        """An idle worker, whose cache knows earlier calls, or a new one."""
         try:
-            return self._idle.pop()
+            return idle.pop()[1]
         except IndexError:
             step = self.new_step()
-            return _core.Worker(step if isinstance(step, _core.Step) else _core.PythonStep(step))
+        if isinstance(step, _core.SnapshotStep):
+            return _core.Worker(step, self._budget)
+        return _core.Worker(step if isinstance(step, _core.Step) else _core.PythonStep(step))
+
+
+def _drop_unused(idle: deque[tuple[float, _core.Worker]], before: float) -> None:
+    with contextlib.suppress(IndexError):  # another thread may take the last one
+        while idle[0][0] < before:
+            idle.popleft()
+
+
+def _no_step() -> Step:
+    raise OptionError("this sampler is closed")
 
 
 def list_strings(strings: Iterable[str]) -> list[str]:
