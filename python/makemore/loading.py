@@ -12,11 +12,12 @@ from typing import IO, Any, Literal, NamedTuple
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
 from makemore.errors import ArtifactError, OptionError, OrtError
+from makemore.options import integer
 from makemore.runtime.cores import usable_cores
 from makemore.runtime.cuda_libraries import require_cuda
 from makemore.runtime.device_sampler import DeviceSampler
 from makemore.runtime.onnxruntime_library import open_library
-from makemore.sampler import Sampler
+from makemore.sampler import CACHE_BYTES, Sampler
 from makemore.step import Step
 
 Device = Literal["cpu", "cuda", "auto"]
@@ -92,6 +93,7 @@ def load(
     threads: int | None = None,
     trust: bool = False,
     max_bytes: int = MAX_BYTES,
+    cache_bytes: int = CACHE_BYTES,
 ) -> Sampler:
     """Opens an artifact: its folder, a `model.onnx`, or a `model.ts` (which needs PyTorch).
 
@@ -107,6 +109,8 @@ def load(
     max_bytes: most memory that the file may take, that ONNX Runtime may take for its weights and
       what a step computes, and that the states of a batch may take; batches are smaller where those
       of `batch_size` would take more.
+    cache_bytes: most memory for what is kept of earlier calls, for all threads together; 0 keeps
+      nothing. Only steps on the CPU that save their states have such a cache.
 
     Raises `ArtifactError` for a file that is no artifact, too new, or asks for more than it may,
     `OrtError` where ONNX Runtime or the device cannot be had, `MissingDependencyError` where
@@ -114,20 +118,33 @@ def load(
     """
     if device not in ("cpu", "cuda", "auto"):
         raise OptionError(f"device is {device!r}; it must be 'cpu', 'cuda' or 'auto'")
-    if not 1 <= max_bytes < 2**63:
-        raise OptionError(f"max_bytes is {max_bytes}; it must be >= 1 and < 2**63")
+    max_bytes = integer(1).parse("max_bytes", max_bytes)
+    cache_bytes = integer(0).parse("cache_bytes", cache_bytes)
+    if threads is not None:
+        threads = integer(1).parse("threads", threads)
     source = _source(artifact, max_bytes)
     loaded_from = LoadedFrom(
         source,
-        {"device": device, "threads": threads, "trust": trust, "max_bytes": max_bytes},
+        {
+            "device": device,
+            "threads": threads,
+            "trust": trust,
+            "max_bytes": max_bytes,
+            "cache_bytes": cache_bytes,
+        },
     )
-    sampler = _open(source, device, threads, trust, max_bytes)
+    sampler = _open(source, device, threads, trust, max_bytes, cache_bytes)
     sampler._loaded_from = loaded_from
     return sampler
 
 
 def _open(
-    source: Source, device: Device, threads: int | None, trust: bool, max_bytes: int
+    source: Source,
+    device: Device,
+    threads: int | None,
+    trust: bool,
+    max_bytes: int,
+    cache_bytes: int,
 ) -> Sampler:
     if source.torchscript:
         if not trust:
@@ -140,9 +157,9 @@ def _open(
         threads = usable_cores()
     if device == "auto":
         with contextlib.suppress(OrtError):
-            return _load_onnx(source, "cuda", threads, trust, max_bytes)
+            return _load_onnx(source, "cuda", threads, trust, max_bytes, cache_bytes)
         device = "cpu"
-    return _load_onnx(source, device, threads, trust, max_bytes)
+    return _load_onnx(source, device, threads, trust, max_bytes, cache_bytes)
 
 
 def model_file(path: Path) -> Path:
@@ -184,6 +201,7 @@ def _load_onnx(
     threads: int,
     trust: bool,
     max_bytes: int,
+    cache_bytes: int,
 ) -> Sampler:
     library = open_library()
     if device == "cuda":
@@ -206,7 +224,9 @@ def _load_onnx(
         return _core.cpu_step(model, time_axes, artifact.block_size)
 
     new_step()  # finds what of the metadata contradicts the model
-    return Sampler(artifact, new_step, threads=threads, max_rows=model.max_rows)
+    return Sampler(
+        artifact, new_step, threads=threads, max_rows=model.max_rows, cache_bytes=cache_bytes
+    )
 
 
 def _check_contract(name: str, artifact: Artifact, model: _core.OnnxModel) -> None:

@@ -132,13 +132,12 @@ class SampleOptions:
     )
 
     def __post_init__(self) -> None:
+        values = vars(self)
         for name, default, limit in _limits(type(self)):  # type: ignore[arg-type]
-            value = getattr(self, name)
-            if value is default:
+            value = values[name]
+            if value is default or (type(value) is limit.type and limit.holds(value)):
                 continue
-            plain = limit.parse(name, value)
-            if plain is not value:
-                object.__setattr__(self, name, plain)
+            values[name] = limit.parse(name, value)
 
     def keys(self) -> Iterable[str]:
         """Names of the options; with `[]` they make `sample(n, **options)` work."""
