@@ -26,8 +26,10 @@ _DISCOUNTS = np.array([0.5, 1, 1.5])  # as of KenLM --discount_fallback, where t
 class NgramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`order` n: n - 1 tokens are what the next depends on. `smoothing` is the k of `additive`."""
 
-    order: Annotated[int, Meta(ge=2, le=6)] = 6
-    method: Literal["kneser-ney", "additive"] = "kneser-ney"
+    order: Annotated[int, Meta(ge=2, le=6, description="Characters that the n-gram spans.")] = 6
+    method: Annotated[
+        Literal["kneser-ney", "additive"], Meta(description="How the n-gram smooths its counts.")
+    ] = "kneser-ney"
     smoothing: Smoothing | None = None
 
     def __post_init__(self) -> None:
