@@ -84,7 +84,7 @@ def _fields() -> dict[str, inspect.Type]:
     return found
 
 
-# An option left out is None, so that one given can be told from its default.
+# An option left out is None, so that a given one is not mistaken for its default.
 _OPTIONS = (
     click.option(
         "--preset",

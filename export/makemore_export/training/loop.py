@@ -48,7 +48,7 @@ def train(
       uninterrupted run would have done, where the arithmetic of the machine repeats itself.
 
     Every random draw of a step is a function of seed and step. While a record is looked at, the
-    model has the weights that the record tells of. Closing the generator saves the last checkpoint
+    model has the weights that the record is about. Closing the generator saves the last checkpoint
     first. `TrainingError` if the loss stops being a number, `OptionError` for an option that this
     machine or device cannot do.
     """

@@ -22,7 +22,7 @@ MAX_LENGTH = 1023
 """Longest line taken, and longest string sampled, in tokens, where nothing else limits them."""
 
 BLEND: tuple[tuple[str, Mapping[str, Any]], ...] = (("lstm", {}), ("ngram", {}))
-"""The parts of a blend unless told otherwise."""
+"""The parts of a blend where none are given."""
 
 
 def plan(
