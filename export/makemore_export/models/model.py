@@ -14,14 +14,19 @@ from torch import Tensor, nn
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.recipe import Recipe
 
-Size = Annotated[int, Meta(ge=1, le=1 << 20)]
-"""A number of units or positions."""
+# The description of a field is what `mm-train --help` shows of its option.
+_SIZE = Meta(ge=1, le=1 << 20)
 
-Layers = Annotated[int, Meta(ge=1, le=1000)]
-"""A number of layers."""
-
-DropoutRate = Annotated[float, Meta(ge=0, lt=1)]
-"""The share of values that training sets to 0, at random."""
+Layers = Annotated[int, Meta(ge=1, le=1000, description="Layers.")]
+EmbeddingWidth = Annotated[int, _SIZE, Meta(description="Width of the embedding.")]
+HiddenWidth = Annotated[int, _SIZE, Meta(description="Width of the hidden layer.")]
+BlockSize = Annotated[
+    int, _SIZE, Meta(description="Positions that the model knows.  [default: longest line + 1]")
+]
+DropoutRate = Annotated[
+    float, Meta(ge=0, lt=1, description="Share of activations dropped in training.")
+]
+"""Of values that training sets to 0, at random."""
 
 
 class StepFunction(NamedTuple):

@@ -56,7 +56,7 @@ def export(
 ) -> Report:
     """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
 
-    half: in float16. lines: all of the text of `source`, so that the loss of float16 can be told.
+    half: in float16. lines: all of the text of `source`, to measure the loss in float16.
     At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
     not do what the model does; `OptionError` if `out` holds anything else, or if another process
     exports to it.

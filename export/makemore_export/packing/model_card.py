@@ -1,4 +1,4 @@
-"""What an artifact's folder says of itself: `report.json` for programs, `README.md` for people."""
+"""The description in an artifact's folder: `report.json` for programs, `README.md` for people."""
 
 from __future__ import annotations
 

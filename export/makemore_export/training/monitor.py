@@ -113,5 +113,5 @@ def finite_or_none(loss: float) -> float | None:
 
 
 def elapsed(began: float) -> float:
-    """Seconds elapsed `time.monotonic()` was `began`."""
+    """Seconds since `time.monotonic()` was `began`."""
     return round(time.monotonic() - began, 3)

@@ -21,6 +21,7 @@ from makemore.commands.terminal import to_show
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.sampler import Sampler
+from makemore.text import numbered_lines
 
 
 @click.command(cls=Command)
@@ -111,16 +112,14 @@ def read_lines(path: Path, encoding: str) -> list[tuple[int, str]]:
         if str(path) == "-" and sys.stdin is None:
             raise OptionError("standard input is closed; name a file to score")
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        text = data.decode(encoding).removeprefix("\ufeff")
+        text = data.decode(encoding)
     except LookupError:
         raise OptionError(f"encoding {encoding!r} is unknown") from None
     except UnicodeDecodeError as error:
         raise OptionError(f"{path} is not {encoding} at byte {error.start}") from None
     except UnicodeError as error:
         raise OptionError(f"{path} cannot be read as {encoding}: {error}") from None
-    # Not str.splitlines, which also breaks at characters that a line may hold.
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    strings = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    strings = numbered_lines(text)
     if not strings:
         raise OptionError(f"{path} holds no line to score")
     return strings
