@@ -191,9 +191,9 @@ def test_an_excluded_character_that_leaves_nothing_to_say_is_the_fault_of_the_ca
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n": -1}, "n is -1; it must be >= 0"),
-        ({"max_length": 0}, "max_length is 0; it must be >= 1"),
-        ({"batch_size": 0}, "batch_size is 0; it must be >= 1"),
+        ({"n": -1}, "n is -1; it must be an integer >= 0"),
+        ({"max_length": 0}, "max_length is 0; it must be an integer >= 1"),
+        ({"batch_size": 0}, "batch_size is 0; it must be an integer >= 1"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"top_k": -1}, "top_k is -1"),
         ({"top_p": 0.0}, "top_p is 0"),

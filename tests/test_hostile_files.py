@@ -8,8 +8,9 @@ import onnx
 import onnx.numpy_helper
 import pytest
 import tiny_artifacts
-from makemore import ArtifactError, OptionError, OrtError
+from makemore import ArtifactError, OptionError, OrtError, _core
 from makemore.artifact import METADATA_KEY, StateSpec
+from makemore.runtime.onnxruntime_library import open_library
 from msgspec.structs import replace
 from tiny_artifacts import FOLDER
 
@@ -109,7 +110,7 @@ def save_state(folder, shape, time_axis=None):
 def test_a_state_whose_size_no_memory_holds_is_refused(tmp_path, shape, time_axis):
     refuse(
         save_state(tmp_path, shape, time_axis),
-        ".cache. of shape .* a row takes more than max_bytes = 536870912",
+        ".cache. of shape .* a row takes more than 67108864 bytes, an eighth of max_bytes",
     )
 
 
@@ -136,3 +137,38 @@ def test_tokens_and_positions_that_a_model_does_not_know_are_refused(path):
         with pytest.raises(OptionError, match=f"a position is {position}; it must be >= 0"):
             step.run([0], [position])
     assert np.isfinite(step.run([0], [0])).all()
+
+
+def test_a_block_that_the_weights_do_not_know_is_refused(tmp_path):
+    artifact = makemore.load(FUSED).artifact
+    states = tuple(replace(state, time_axis=None) for state in artifact.states)
+    artifact = replace(artifact, block_size=100, states=states)
+    refuse(
+        save(onnx.load(FUSED), artifact, tmp_path),
+        "block_size is 100, but the weights of the transformer know 8 positions",
+    )
+
+
+def test_a_transformer_without_its_caches_is_not_run_by_a_kernel(tmp_path):
+    model = onnx.load(FUSED)
+    node = model.graph.node[0]
+    for list_, first, count in ((node.input, 2, 4), (node.output, 1, 4)):
+        del list_[first : first + count]
+    del model.graph.input[2:]
+    del model.graph.output[1:]
+    refuse(save(model, replace(makemore.load(FUSED).artifact, states=()), tmp_path), "cannot load")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_head", 0), ("n_head", 3), ("n_head", 2**31 - 1), ("epsilon", -1.0), ("epsilon", np.nan)],
+)
+def test_attributes_that_no_kernel_computes_with_are_left_to_the_nodes_of_the_file(
+    tmp_path, name, value
+):
+    model = onnx.load(FUSED)
+    (attribute,) = [a for a in model.graph.node[0].attribute if a.name == name]
+    attribute.CopyFrom(onnx.helper.make_attribute(name, value))
+    onnx.save(model, tmp_path / "model.onnx")
+    opened = _core.OnnxModel(open_library(), tmp_path / "model.onnx")
+    assert opened.kernel == ""

@@ -8,7 +8,7 @@
 namespace makemore {
 
 /// `text` on one line and without control characters, which would move a terminal's cursor or
-/// worse; of a longer text the beginning.
+/// worse; of a text of more than `limit` bytes the beginning.
 inline std::string one_line(std::string_view text, std::size_t limit) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string line;
@@ -16,6 +16,8 @@ inline std::string one_line(std::string_view text, std::size_t limit) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte != 0x7F) {
       line += c;
+    } else if (c == '\n') {
+      line += ' ';
     } else {
       line += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
     }

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "memory_block.h"
 #include "rules.h"
 
 namespace makemore {
@@ -36,8 +37,8 @@ struct FinishedSequences {
     FinishReason reason;
   };
 
-  std::vector<std::int32_t> tokens;  // equal sequences may share theirs
-  std::vector<Sequence> sequences;
+  LargeVector<std::int32_t> tokens;  // equal sequences may share theirs
+  LargeVector<Sequence> sequences;
 };
 
 /// Appends the sequences of all parts, which together are the rows `first` to `first` + `count`

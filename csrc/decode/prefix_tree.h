@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "memory_block.h"
+
 namespace makemore {
 
 /// The prefixes that a batch reaches, each stored once: its last token and the prefix before it.
@@ -22,7 +24,7 @@ class PrefixTree {
   std::size_t size() const { return nodes_.size(); }
 
   /// Appends the tokens of a prefix to `out` and returns their number.
-  std::size_t append_to(std::vector<std::int32_t>& out, Prefix prefix) const {
+  std::size_t append_to(LargeVector<std::int32_t>& out, Prefix prefix) const {
     const std::size_t begin = out.size();
     while (prefix != kEmpty) {
       const Node& node = nodes_[static_cast<std::size_t>(prefix)];
@@ -35,7 +37,7 @@ class PrefixTree {
 
   /// Adds a prefix of another tree.
   Prefix add_from(const PrefixTree& other, Prefix prefix) {
-    std::vector<std::int32_t> tokens;
+    LargeVector<std::int32_t> tokens;
     other.append_to(tokens, prefix);
     Prefix copy = kEmpty;
     for (const std::int32_t token : tokens) copy = add(copy, token);
@@ -47,7 +49,7 @@ class PrefixTree {
     Prefix parent;
     std::int64_t token;
   };
-  std::vector<Node> nodes_;
+  LargeVector<Node> nodes_;
 };
 
 }  // namespace makemore

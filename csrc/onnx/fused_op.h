@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "ort_abi.h"
@@ -29,6 +31,9 @@ class FusedOp {
 
   /// Throws ArtifactError where the weights of the function contradict what the model declares.
   virtual void check(const OnnxModel& model) const = 0;
+
+  /// The same for the positions that the metadata gives the model, where it does.
+  virtual void check_block(std::optional<std::int64_t> block_size) const = 0;
 
   /// A step that needs no session, where the function is the whole of the model: a call of ONNX
   /// Runtime costs half as much as a step of one row. Null where it is not.

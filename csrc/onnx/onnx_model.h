@@ -1,11 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <semaphore>
 #include <span>
 #include <string>
 #include <vector>
@@ -57,11 +57,9 @@ class OnnxModel {
   std::int64_t vocab_size() const { return vocab_size_; }
   const std::vector<StateTensor>& states() const { return states_; }
 
-  /// Rows that a step may have: their states, before and after it, and their logits take up to
-  /// `max_bytes`. At least 1.
-  std::size_t max_rows() const {
-    return std::max(options_.max_bytes / (2 * row_bytes_), std::size_t{1});
-  }
+  /// Rows that a step may have so that decoding stays below `max_bytes`: of each row it keeps the
+  /// state before and after a step, and about as much of saved ones.
+  std::size_t max_rows() const { return options_.max_bytes / 4 / row_bytes_; }
   const std::vector<const char*>& input_names() const { return input_names_; }
   const std::vector<const char*>& output_names() const { return output_names_; }
 
@@ -74,6 +72,11 @@ class OnnxModel {
                    [&] { first_step_ = std::make_shared<const FirstStep>(run_first_step(step)); });
     return first_step_;
   }
+
+  /// Runs the session on tensors in the order of its inputs and outputs. No more threads are in it
+  /// at once than the machine has cores: ONNX Runtime keeps working memory for as many runs as
+  /// there ever were at once.
+  void run(std::span<const ort::OrtValue* const> inputs, std::span<ort::OrtValue*> outputs) const;
 
   /// The value of a key of the file's metadata, "" where it has none.
   std::string metadata(const std::string& key) const;
@@ -104,6 +107,7 @@ class OnnxModel {
   std::int64_t vocab_size_ = 0;
   std::vector<StateTensor> states_;
   std::size_t row_bytes_ = 0;  // of a row's logits and states
+  mutable std::counting_semaphore<> runs_;
   mutable std::once_flag first_step_made_;
   mutable std::shared_ptr<const FirstStep> first_step_;
 };

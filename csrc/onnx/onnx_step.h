@@ -26,9 +26,9 @@ class OnnxStep : public SnapshotStep {
   /// Throws OptionError for more rows than the model may have.
   void require_memory(std::size_t rows) const {
     if (rows <= model_->max_rows()) return;
-    throw OptionError(std::to_string(rows) + " rows take more than max_bytes = " +
-                      std::to_string(model_->max_bytes()) + "; up to " +
-                      std::to_string(model_->max_rows()) + " do not");
+    throw OptionError(std::to_string(rows) +
+                      " rows take more than max_bytes = " + std::to_string(model_->max_bytes()) +
+                      "; up to " + std::to_string(model_->max_rows()) + " do not");
   }
 
  private:

@@ -45,10 +45,11 @@ std::unique_ptr<SnapshotStep> new_cpu_step(
     const std::vector<std::optional<std::int64_t>>& time_axes,
     std::optional<std::int64_t> block_size) {
   auto step = std::make_unique<CpuStep>(model, time_axes, block_size);  // checks its arguments
+  if (model->fused_op() == nullptr) return step;
+  model->fused_op()->check_block(block_size);
   const bool all_grow = std::ranges::count(time_axes, 0) == std::ssize(time_axes);
-  if (all_grow && model->fused_op() != nullptr) {
-    if (auto fused = model->fused_op()->new_step(model)) return fused;
-  }
+  auto fused = all_grow ? model->fused_op()->new_step(model) : nullptr;
+  if (fused) return fused;
   return step;
 }
 

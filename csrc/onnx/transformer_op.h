@@ -17,9 +17,10 @@ class TransformerOp : public FusedOp, private ort::OrtCustomOp {
   TransformerOp(std::shared_ptr<const ort::Library> library, const Kernel& kernel);
 
   void add_to(ort::OrtSessionOptions* options) const override;
-  bool declined() const override { return declined_; }
-  std::string kernel() const override { return node_ != nullptr ? kernel_.name : ""; }
+  bool declined() const override { return outcome_->declined; }
+  std::string kernel() const override { return outcome_->node != nullptr ? kernel_.name : ""; }
   void check(const OnnxModel& model) const override;
+  void check_block(std::optional<std::int64_t> block_size) const override;
   std::unique_ptr<SnapshotStep> new_step(std::shared_ptr<const OnnxModel> model) const override;
 
   /// The step, where it is all that lies between the inputs and the outputs of the model; else
@@ -29,13 +30,18 @@ class TransformerOp : public FusedOp, private ort::OrtCustomOp {
  private:
   class Node;
 
+  /// Set while a session opens, through the pointer to const that ONNX Runtime holds.
+  struct Outcome {
+    const Node* node = nullptr;  // the last that was made
+    bool declined = false;
+  };
+
   ort::OrtStatus* create(const ort::OrtKernelInfo* info, void** node) const noexcept;
 
   std::shared_ptr<const ort::Library> library_;
   const Kernel& kernel_;
   ort::Owned<ort::OrtCustomOpDomain> domain_{nullptr, nullptr};
-  mutable const Node* node_ = nullptr;  // set through the pointer to const that ONNX Runtime holds
-  mutable bool declined_ = false;
+  std::unique_ptr<Outcome> outcome_ = std::make_unique<Outcome>();
 };
 
 }  // namespace makemore::transformer

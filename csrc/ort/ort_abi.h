@@ -40,8 +40,8 @@ using PathChar = std::filesystem::path::value_type;
 using LoggingFunction = void (*)(void* parameter, int severity, const char* category,
                                  const char* logger, const char* location, const char* message);
 
-/// What an operator of our own tells of itself; the table of version 16, which later releases only
-/// append to.
+/// The description of a custom operator: the table of version 16, to which later releases only
+/// append.
 struct OrtCustomOp {
   std::uint32_t version;
   void* (*CreateKernel)(const OrtCustomOp*, const void* api, const OrtKernelInfo*);
@@ -115,7 +115,7 @@ inline constexpr Call<37, const OrtSession*, std::size_t, OrtAllocator*, char**>
 inline constexpr Call<49, const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*,
                       std::size_t, int, OrtValue**>
     CreateTensorWithDataAsOrtValue;
-inline constexpr Call<51, OrtValue*, void**> GetTensorMutableData;
+inline constexpr Call<51, const OrtValue*, void**> GetTensorMutableData;
 inline constexpr Call<55, const OrtTypeInfo*, const OrtTensorTypeAndShapeInfo**>
     CastTypeInfoToTensorInfo;
 inline constexpr Call<60, const OrtTensorTypeAndShapeInfo*, int*> GetTensorElementType;

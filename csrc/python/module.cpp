@@ -15,6 +15,7 @@
 #include "device_step.h"
 #include "python_step.h"
 #include "step_factory.h"
+#include "text.h"
 
 using namespace makemore;
 
@@ -76,9 +77,12 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       py::arg("strategy") = "auto");
 }
 
+constexpr std::size_t kMaxMessage = 2000;  // bytes; ONNX Runtime quotes names of any length
+
 void translate(std::exception_ptr exception) {
   const auto raise = [](const char* name, const std::exception& error) {
-    py::set_error(py::module_::import("makemore.errors").attr(name), to_text(error.what()));
+    py::set_error(py::module_::import("makemore.errors").attr(name),
+                  to_text(one_line(error.what(), kMaxMessage)));
   };
   try {
     std::rethrow_exception(std::move(exception));
@@ -189,11 +193,15 @@ PYBIND11_MODULE(_core, m) {
       .def(py::init<std::shared_ptr<DeviceModel>>(), py::arg("model"));
   py::class_<PythonStep, Step>(m, "PythonStep").def(py::init<py::object>(), py::arg("step"));
 
+  py::class_<CacheBudget, std::shared_ptr<CacheBudget>>(m, "CacheBudget")
+      .def(py::init<std::size_t>(), py::arg("limit"));
   py::class_<Worker>(m, "Worker")
-      .def(py::init<SnapshotStep&>(), py::arg("step"), py::keep_alive<1, 2>())
       .def(py::init<Step&>(), py::arg("step"), py::keep_alive<1, 2>())
-      .def_property_readonly(
-          "memory", [](const Worker& worker) { return worker.cache ? worker.cache->bytes() : 0; });
+      .def(py::init<SnapshotStep&, std::shared_ptr<CacheBudget>>(), py::arg("step"),
+           py::arg("budget"), py::keep_alive<1, 2>())
+      .def_property_readonly("cache_bytes", [](const Worker& worker) {
+        return worker.cache ? worker.cache->bytes() : 0;
+      });
 
   py::class_<SamplingOptions>(m, "SamplingOptions")
       .def(py::init([](double temperature, std::int64_t top_k, double top_p, double min_p,

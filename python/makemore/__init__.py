@@ -8,6 +8,8 @@
 `load` opens what `mm-export` wrote; the `Sampler` it returns makes strings and scores them.
 """
 
+from importlib.metadata import version
+
 from makemore.artifact import Artifact
 from makemore.errors import (
     ArtifactError,
@@ -15,10 +17,15 @@ from makemore.errors import (
     MakemoreError,
     MissingDependencyError,
     OptionError,
+    OptionTypeError,
     OrtError,
 )
 from makemore.loading import load
-from makemore.sampler import Sample, Sampler
+from makemore.options import SampleOptions
+from makemore.sample import Sample
+from makemore.sampler import Sampler
+
+__version__ = version("makemore")
 
 __all__ = [
     "Artifact",
@@ -27,8 +34,10 @@ __all__ = [
     "MakemoreError",
     "MissingDependencyError",
     "OptionError",
+    "OptionTypeError",
     "OrtError",
     "Sample",
+    "SampleOptions",
     "Sampler",
     "load",
 ]

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from os import PathLike
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,10 +71,16 @@ class DeviceStep(Step):
 class PythonStep(Step):
     def __init__(self, step: AnyStep) -> None: ...
 
+class CacheBudget:
+    def __init__(self, limit: int) -> None: ...
+
 class Worker:
+    @overload
     def __init__(self, step: Step) -> None: ...
+    @overload
+    def __init__(self, step: SnapshotStep, budget: CacheBudget) -> None: ...
     @property
-    def memory(self) -> int: ...
+    def cache_bytes(self) -> int: ...
 
 class SamplingOptions:
     def __init__(

@@ -16,6 +16,10 @@ class OptionError(MakemoreError, ValueError):
     """The caller asked for something that cannot be: an option, a prefix, a string to score."""
 
 
+class OptionTypeError(OptionError, TypeError):
+    """An option, or a string to score, of a type that it cannot have."""
+
+
 class ArtifactError(MakemoreError, ValueError):
     """The file is not an artifact that this version can read."""
 
@@ -38,3 +42,15 @@ class MissingDependencyError(MakemoreError, ImportError):
 
 class OrtError(MakemoreError, RuntimeError):
     """ONNX Runtime is missing, unusable, or failed while it ran."""
+
+
+class CheckpointError(MakemoreError, ValueError):
+    """The file is not a checkpoint that this version can read, or one of another run."""
+
+
+class TrainingError(MakemoreError, RuntimeError):
+    """Training came to nothing: its loss is no number, or never falls."""
+
+
+class ExportError(MakemoreError, RuntimeError):
+    """An exported file does not do what the model does."""

@@ -11,15 +11,17 @@ import click
 import makemore
 import msgspec
 from makemore.commands.command import Command
-from makemore.errors import OptionError
+from makemore.commands.terminal import to_show
+from makemore.errors import ExportError, OptionError
 
+from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
-from makemore_export.packing.artifact_folder import FILES, check_target, export
+from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
 from makemore_export.packing.model_card import Report, quality
-from makemore_export.packing.verification import ExportError
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
 from makemore_export.runs.run_text import lines_of
+from makemore_export.runs.target_lock import locked
 from makemore_export.training import distributed
 
 
@@ -33,9 +35,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(cls=Command)
 @click.argument("source", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Artifact folder."
-)
+@output_option("Artifact folder.")
 @click.option(
     "--samples", default=20, show_default=True, type=click.IntRange(min=0), help="To print."
 )
@@ -72,18 +72,23 @@ def main(
         raise OptionError("--text is for --half and a SOURCE that is trained already")
     if not _is_trained(source):
         text = source
-    trained = _trained(source, out, options, text)
-    lines = lines_of(trained.run, text, options["encoding"]) if half else None
-    click.echo("exporting and verifying ...", err=True)
-    try:
-        report = export(trained, out, half=half, lines=lines)
-    except ExportError as error:
-        raise click.ClickException(str(error)) from None
-    strings = makemore.load(out).sample(samples, seed=trained.run.seed)
+    with locked(out):
+        trained = _trained(source, out, options, text)
+        lines = lines_of(trained.run, text, options["encoding"]) if half else None
+        click.echo("exporting and verifying ...", err=True)
+        try:
+            report = replace_artifact(trained, out, half=half, lines=lines)
+        except ExportError as error:
+            raise click.ClickException(str(error)) from None
+        strings = makemore.load(out).sample(samples, seed=trained.run.seed)
     if as_json:
         result = Exported(artifact=str(out), report=report, samples=strings)
         click.echo(msgspec.json.encode(result))
-        return
+    else:
+        _show(out, trained, report, strings)
+
+
+def _show(out: Path, trained: Checkpoint, report: Report, strings: list[str]) -> None:
     for verification in report.verification:
         click.echo(
             f"{verification.file}: {verification.logits:,} logits within "
@@ -100,7 +105,7 @@ def main(
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
-    click.echo("".join(f"\n{string}" for string in strings))
+    click.echo("".join(f"\n{to_show(string)}" for string in strings))
 
 
 def _is_trained(source: Path | None) -> TypeGuard[Path]:
@@ -125,6 +130,7 @@ def _trained(
         return read_source(source)
     target = out.resolve()
     folder = RunFolder(target.with_name(f"{target.name}.run"))
-    return run_training(
-        source, folder, folder.latest(), options, old=None, again="the same command"
-    )
+    with locked(folder.path):
+        return run_training(
+            source, folder, folder.latest(), options, old=None, again="the same command"
+        )

@@ -16,6 +16,7 @@ import msgspec
 from makemore.commands.command import Command
 from makemore.commands.doctor import examine
 from makemore.commands.inspect import describe_artifact, describe_metadata, show
+from makemore.commands.options import trust_option
 from makemore.errors import OptionError
 from makemore.loading import load
 
@@ -26,8 +27,11 @@ from makemore.loading import load
 @click.option("--text", type=click.Path(path_type=Path), help="What the run was trained on.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of the text.")
 @click.option("--string", help="To show the model in pictures.  [default: a sample]")
+@trust_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def main(source: Path | None, as_json: bool, plots: Path | None, **options: Any) -> None:
+def main(
+    source: Path | None, as_json: bool, plots: Path | None, trust: bool, **options: Any
+) -> None:
     """Shows what is in SOURCE: an artifact, a run folder or its best.safetensors.
 
     Replays the golden samples of an artifact, and exits with 1 where they differ. With --plots,
@@ -48,7 +52,7 @@ def main(source: Path | None, as_json: bool, plots: Path | None, **options: Any)
         report = examine()
         good = report["works"]
     else:
-        report = describe_artifact(source, load(source))
+        report = describe_artifact(source, load(source, trust=trust), trust=trust)
         good = report["golden samples"]["replayed"] == report["golden samples"]["of"]
     if as_json:
         click.echo(msgspec.json.encode(report))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ from makemore.commands.command import Command
 from makemore.errors import OptionError
 
 from makemore_export.commands.find_lr import find_learning_rate
+from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import find_device, run_training
-from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
+from makemore_export.runs.target_lock import locked
 from makemore_export.training import distributed
 
 
@@ -29,9 +33,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(cls=Command)
 @click.argument("text", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Run folder."
-)
+@output_option("Run folder.")
 @run_options
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder, with its options.")
 @click.option(
@@ -62,26 +64,38 @@ def main(
             raise OptionError("--find-lr is for new weights: it does not go with --resume")
         find_learning_rate(text, out, options, as_json=as_json)
         return
-    folder = RunFolder(out)
-    start = folder.latest()
+    with distributed.joined(options["device"]):
+        first = distributed.rank() == 0
+        with locked(out) if first else nullcontext():
+            best = _trained(text, RunFolder(out), options, resume=resume, tensorboard=tensorboard)
+        if first:
+            result = Trained(
+                checkpoint=str(out / "best.safetensors"),
+                model=best.run.model,
+                steps=best.progress.step,
+                losses=best.progress.losses,
+            )
+            click.echo(msgspec.json.encode(result) if as_json else f"mm-export {out} -o ARTIFACT")
+
+
+def _trained(
+    text: Path | None,
+    folder: RunFolder,
+    options: Mapping[str, Any],
+    *,
+    resume: bool,
+    tensorboard: bool,
+) -> Checkpoint:
+    """The best checkpoint of a new run, or of the one in the folder; the caller has locked it."""
+    out = folder.path
+    start = distributed.shared(folder.latest)
     if start and not resume:
         raise OptionError(f"{out}: holds a run already; go on with --resume, or name a new folder")
     if resume and not start:
         raise OptionError(f"{out}: holds no run to resume")
     again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out), "--resume"])
     old = start.run if start else None
-    with distributed.joined(options["device"]):
-        best = run_training(
-            text, folder, start, options, old=old, again=again, tensorboard=tensorboard
-        )
-        if distributed.rank() == 0:
-            result = Trained(
-                checkpoint=str(folder.best),
-                model=best.run.model,
-                steps=best.progress.step,
-                losses=best.progress.losses,
-            )
-            click.echo(msgspec.json.encode(result) if as_json else f"mm-export {out} -o ARTIFACT")
+    return run_training(text, folder, start, options, old=old, again=again, tensorboard=tensorboard)
 
 
 if __name__ == "__main__":

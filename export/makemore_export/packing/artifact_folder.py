@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -25,8 +24,10 @@ from makemore_export.packing.onnx_export import to_onnx
 from makemore_export.packing.step_module import StepModule
 from makemore_export.packing.torchscript_export import to_torchscript
 from makemore_export.packing.verification import Verification, verify
-from makemore_export.runs.atomic_files import beside, replace_folder
-from makemore_export.runs.checkpoint import Checkpoint, Run
+from makemore_export.runs.atomic_files import prepared_folder, replace_folder
+from makemore_export.runs.checkpoint import Checkpoint
+from makemore_export.runs.run import Run
+from makemore_export.runs.target_lock import locked
 
 MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
 FILES = frozenset({*MODEL_FILES, "README.md", "report.json"})
@@ -55,10 +56,19 @@ def export(
 ) -> Report:
     """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
 
-    half: in float16. lines: all of the text of `source`, so that the loss of float16 can be told.
+    half: in float16. lines: all of the text of `source`, to measure the loss in float16.
     At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
-    not do what the model does; `OptionError` if `out` holds anything else.
+    not do what the model does; `OptionError` if `out` holds anything else, or if another process
+    exports to it.
     """
+    with locked(out):
+        return replace_artifact(source, out, half=half, lines=lines)
+
+
+def replace_artifact(
+    source: Checkpoint, out: Path, *, half: bool = False, lines: Sequence[str] | None = None
+) -> Report:
+    """What `export` does, for a caller that holds the lock of `out`."""
     check_target(out)
     target = out.resolve()
     model = source.run.new_model()
@@ -67,10 +77,7 @@ def export(
     exported = deepcopy(model).half() if half else model
     artifact = describe(source.run, source.progress, exported)
     artifact = replace(artifact, golden=golden_samples(exported, artifact))
-    prepared = beside(target)
-    shutil.rmtree(prepared, ignore_errors=True)
-    prepared.mkdir(parents=True)
-    try:
+    with prepared_folder(target) as prepared:
         digests, checks = _write(prepared, StepModule(exported), artifact, model)
         report = Report(
             finished=source.progress.finished,
@@ -83,8 +90,6 @@ def export(
         _describe(prepared, artifact, report)
         check_target(out)  # it may have changed meanwhile
         replace_folder(prepared, target)
-    finally:
-        shutil.rmtree(prepared, ignore_errors=True)
     return report
 
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import torch
 from makemore.artifact import Artifact, Precision
-from makemore.errors import MakemoreError
+from makemore.errors import ExportError
 from makemore.step import Step
 from numpy.typing import NDArray
 
@@ -24,10 +24,6 @@ BATCH_SIZES = (1, 2, 7, 64)
 _POSITIONS = 16  # tried where the model knows no last one
 _SEED = 0
 _MAX_BYTES = 2**62  # an export may be of any size
-
-
-class ExportError(MakemoreError, RuntimeError):
-    """An exported file does not do what the model does."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import Field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from makemore.runtime.device_sampler import CUDA_BATCH_SIZE
-from makemore.sampler import BATCH_SIZE
+from makemore.options import SampleOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 artifact_argument = click.argument("artifact", type=click.Path(path_type=Path))
 device_option = click.option(
     "--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu", show_default=True
 )
-threads_option = click.option("--threads", type=int, help="Batches at once.  [default: all cores]")
-batch_size_option = click.option(
-    "--batch-size",
-    type=int,
-    help=f"Rows decoded together.  [default: {BATCH_SIZE:,}; samples on CUDA: {CUDA_BATCH_SIZE:,}]",
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="The source of ARTIFACT is trusted: open a model.ts, which is a program.",
 )
+threads_option = click.option("--threads", type=int, help="Batches at once.  [default: all cores]")
+
+
+def _flag(option: Field[Any]) -> Callable[[F], F]:
+    about, none = option.metadata["about"], option.metadata["none"]
+    return click.option(
+        f"--{option.name.replace('_', '-')}",
+        type=option.metadata["limit"].type,
+        default=option.default,
+        show_default=option.default not in (None, ""),
+        help=f"{about}  [default: {none}]" if none else about,
+    )
+
+
+def sample_options(command: F) -> F:
+    """Adds a flag for each of `SampleOptions`."""
+    for option in reversed(fields(SampleOptions)):
+        command = _flag(option)(command)
+    return command
+
+
+[batch_size_option] = [_flag(each) for each in fields(SampleOptions) if each.name == "batch_size"]

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from makemore import _core
 from makemore.artifact import Artifact
+from makemore.options import CUDA_BATCH_SIZE
 from makemore.sampler import Sampler
-
-CUDA_BATCH_SIZE = 16_384
-"""Rows in flight on a GPU unless told otherwise; fewer where its memory does not hold them."""
 
 
 class DeviceSampler(Sampler):
