@@ -86,7 +86,7 @@ def _is_run(path: Path) -> bool:
 
 @contextmanager
 def _missing_package_named() -> Iterator[None]:
-    """Around the import of what knows runs: `MissingDependencyError` names a package that is not installed."""
+    """Names a missing package of those that know runs, as `MissingDependencyError`."""
     try:
         yield
     except ModuleNotFoundError as error:
