@@ -10,15 +10,19 @@
 
 from importlib.metadata import version
 
+from makemore import _interpreter  # noqa: F401  # before the C++ core
+from makemore._core import CancellationToken
 from makemore.artifact import Artifact
 from makemore.errors import (
     ArtifactError,
+    CancelledError,
     DataError,
     MakemoreError,
     MissingDependencyError,
     OptionError,
     OptionTypeError,
     OrtError,
+    StepError,
 )
 from makemore.loading import load
 from makemore.options import SampleOptions
@@ -30,6 +34,8 @@ __version__ = version("makemore")
 __all__ = [
     "Artifact",
     "ArtifactError",
+    "CancellationToken",
+    "CancelledError",
     "DataError",
     "MakemoreError",
     "MissingDependencyError",
@@ -39,5 +45,6 @@ __all__ = [
     "Sample",
     "SampleOptions",
     "Sampler",
+    "StepError",
     "load",
 ]

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore import _core
+from makemore._core import CancellationToken
 from makemore.artifact import Artifact
-from makemore.errors import OptionError, OptionTypeError
+from makemore.errors import OptionError, OptionTypeError, StepError
 from makemore.options import BATCH_SIZE, Limit, SampleCall, integer, shown, takes
 from makemore.sample import Sample
 from makemore.step import Step
@@ -155,8 +156,20 @@ class Sampler:
         """Makes n strings. A string depends on artifact, options, seed and row alone: neither batch
         size nor threads change it.
 
+        cancellation: ends the call from another thread, before its next step. Threads cannot be
+          interrupted, so that a program with asyncio needs it to stop waiting:
+
+              token = makemore.CancellationToken()
+              call = asyncio.to_thread(sampler.sample, 1_000_000, cancellation=token)
+              try:
+                  names = await asyncio.wait_for(call, timeout=1)
+              finally:
+                  token.cancel()  # nothing happens where the call has ended
+
+          With a thread pool: `pool.submit(sampler.sample, n, cancellation=token)`.
+
         Raises `OptionError` for an option outside its range, or a character or word of `prefix` or
-        `exclude` that the model does not know.
+        `exclude` that the model does not know; `CancelledError`.
         """
         ids, offsets, *_ = self._sample(call)
         return self.vocabulary.decode(ids, offsets)
@@ -186,6 +199,7 @@ class Sampler:
         *,
         on_unknown: Literal["error", "-inf"] = "error",
         batch_size: int | None = None,
+        cancellation: CancellationToken | None = None,
     ) -> NDArray[np.float64]:
         """Natural-log probability of each whole string, its stop included: (n,) float64.
 
@@ -220,6 +234,7 @@ class Sampler:
             offsets=np.array(offsets, dtype=np.int64),
             max_length=max(map(sub, offsets[1:], offsets), default=1),
             batch_size=batch_size,
+            cancellation=cancellation,
         )
         scores = np.full(len(listed), -np.inf)
         scores[known] = log_probs
@@ -264,6 +279,7 @@ class Sampler:
             ),
             seed=seed,
             batch_size=self.batch_size if call.batch_size is None else call.batch_size,
+            cancellation=call.cancellation,
             log_probs=log_probs,
         )
         return ids, offsets, nats, stopped, seed
@@ -301,6 +317,10 @@ class Sampler:
             return idle.pop()[1]
         except IndexError:
             step = self.new_step()
+        if step.vocab_size != len(self.vocabulary):
+            raise StepError(
+                f"a step has {step.vocab_size} logits; the vocabulary has {len(self.vocabulary)}"
+            )
         if isinstance(step, _core.SnapshotStep):
             return _core.Worker(step, self._budget)
         return _core.Worker(step if isinstance(step, _core.Step) else _core.PythonStep(step))
