@@ -35,7 +35,7 @@ class Limit:
     holds: Callable[[Any], bool] = lambda _: True
 
     def parse(self, name: str, value: object) -> Any:
-        """The value as a plain int, float, str or token; an `OptionError` names option, value and limit.
+        """The value as a plain number, text or token; an `OptionError` says what it may be.
 
         A type that does not fit is an `OptionTypeError`.
         """
