@@ -69,6 +69,7 @@ Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& req
       decode_range(worker, request, first, std::min(size, end - first), stop, ranges[i]);
     });
     for (const Decoded& range : ranges) out.append(range, static_cast<std::size_t>(request.rows));
+    require_room(request, out.tokens.size());
   }
   return out;
 }

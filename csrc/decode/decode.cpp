@@ -29,6 +29,8 @@ bool use_caches(std::span<Worker* const> workers, const DecodeRequest& request) 
 Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
                const Interrupts& interrupts) {
   if (workers.empty()) throw OptionError("decode needs at least one step");
+  StepLock lock;
+  for (const Worker* worker : workers) lock.add(worker->step);
   validate(request, workers.front()->step.vocab_size());
   const bool cached = use_caches(workers, request);
   if (request.rows == 0) return {};

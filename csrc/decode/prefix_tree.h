@@ -12,12 +12,12 @@ namespace makemore {
 /// The prefixes that a batch reaches, each stored once: its last token and the prefix before it.
 class PrefixTree {
  public:
-  using Prefix = std::int64_t;
+  using Prefix = std::int32_t;
   static constexpr Prefix kEmpty = -1;
 
   /// The prefix of `token` after `parent`.
   Prefix add(Prefix parent, std::int64_t token) {
-    nodes_.push_back({parent, token});
+    nodes_.push_back({parent, static_cast<std::int32_t>(token)});
     return static_cast<Prefix>(nodes_.size()) - 1;
   }
 
@@ -28,7 +28,7 @@ class PrefixTree {
     const std::size_t begin = out.size();
     while (prefix != kEmpty) {
       const Node& node = nodes_[static_cast<std::size_t>(prefix)];
-      out.push_back(static_cast<std::int32_t>(node.token));
+      out.push_back(node.token);
       prefix = node.parent;
     }
     std::reverse(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end());
@@ -47,7 +47,7 @@ class PrefixTree {
  private:
   struct Node {
     Prefix parent;
-    std::int64_t token;
+    std::int32_t token;
   };
   LargeVector<Node> nodes_;
 };

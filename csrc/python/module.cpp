@@ -16,26 +16,19 @@
 #include "device_step.h"
 #include "paged_step.h"
 #include "python_step.h"
+#include "running_calls.h"
 
 using namespace makemore;
 
 namespace {
 
-void poll_signals() {
-  const py::gil_scoped_acquire gil;
-  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-}
-
-/// What `decode` makes of a request, without the GIL.
+/// The arrays that `decode` makes of a request.
 template <class Decode>
 py::tuple decode_to_numpy(const Ids& prompts, const Ids& offsets, DecodeRequest request,
-                          const Decode& decode) {
+                          const CancellationToken* cancellation, const Decode& decode) {
   request.prompts = {view(prompts), view(offsets)};
-  Decoded decoded;
-  {
-    const py::gil_scoped_release no_gil;
-    decoded = decode(request);
-  }
+  const Interrupts interrupts{.poll = RunningCalls::poll, .token = cancellation};
+  Decoded decoded = RunningCalls::without_gil([&] { return decode(request, interrupts); });
   std::vector<std::int64_t> ends{0};
   for (const std::int64_t length : decoded.lengths) ends.push_back(ends.back() + length);
   return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(ends)),
@@ -58,7 +51,7 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
             std::uint64_t first_row, std::int64_t max_length, const SamplingOptions& options,
             std::uint64_t seed, std::int64_t batch_size, bool log_probs,
-            const std::string& strategy) {
+            const std::string& strategy, const std::shared_ptr<CancellationToken>& cancellation) {
         return decode_to_numpy(prompts, offsets,
                                {.rows = rows,
                                 .first_row = first_row,
@@ -69,12 +62,15 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
                                 .batch_size = batch_size,
                                 .log_probs = log_probs,
                                 .strategy = find_strategy(strategy)},
-                               [&](const DecodeRequest& request) { return run(on, request); });
+                               cancellation.get(),
+                               [&](const DecodeRequest& request, const Interrupts& interrupts) {
+                                 return run(on, request, interrupts);
+                               });
       },
       py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
       py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = SamplingOptions(),
       py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true,
-      py::arg("strategy") = "auto");
+      py::arg("strategy") = "auto", py::arg("cancellation") = py::none());
 }
 
 void translate(std::exception_ptr exception) {
@@ -116,9 +112,16 @@ const transformer::Kernel* find_kernel(const std::optional<std::string>& name) {
 
 }  // namespace
 
-PYBIND11_MODULE(_core, m) {
+// What threads share is immutable, atomic, or locked by the call that uses it (StepLock).
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.doc() = "The C++ core: ONNX Runtime, one step, one choice, the decode loop.";
   py::register_local_exception_translator(translate);
+  py::module_::import("atexit").attr("register")(py::cpp_function(RunningCalls::end_all));
+  const py::module_ os = py::module_::import("os");
+  if (py::hasattr(os, "register_at_fork")) {
+    os.attr("register_at_fork")(py::arg("after_in_child") =
+                                    py::cpp_function(RunningCalls::forget_all));
+  }
 
   py::class_<ort::Library, std::shared_ptr<ort::Library>>(m, "Library")
       .def(py::init<const std::filesystem::path&>(), py::arg("path"))
@@ -139,10 +142,10 @@ PYBIND11_MODULE(_core, m) {
   py::class_<OnnxModel, std::shared_ptr<OnnxModel>>(m, "OnnxModel")
       .def(py::init([](std::shared_ptr<ort::Library> library, const std::filesystem::path& path,
                        bool cuda, const std::optional<std::string>& kernel) {
-             const py::gil_scoped_release no_gil;
              const auto device = cuda ? ort::Device::kCuda : ort::Device::kCpu;
-             return std::make_shared<OnnxModel>(std::move(library), path, device,
-                                                find_kernel(kernel));
+             return RunningCalls::without_gil([&] {
+               return std::make_shared<OnnxModel>(library, path, device, find_kernel(kernel));
+             });
            }),
            py::arg("library"), py::arg("path"), py::kw_only(), py::arg("cuda") = false,
            py::arg("kernel") = py::none())
@@ -165,17 +168,28 @@ PYBIND11_MODULE(_core, m) {
 
   py::class_<Step>(m, "Step")
       .def_property_readonly("vocab_size", &Step::vocab_size)
-      .def("reset", &Step::reset, py::arg("rows"))
+      .def(
+          "reset",
+          [](Step& step, std::int64_t rows) {
+            const StepLock lock(step);
+            step.reset(rows);
+          },
+          py::arg("rows"))
       .def(
           "run",
           [](Step& step, const Ids& tokens, const Ids& positions) {
-            const auto logits = step.run(view(tokens), view(positions));
+            const StepLock lock(step);
+            const auto logits = run_checked(step, view(tokens), view(positions));
             const py::ssize_t rows = tokens.size(), vocab_size = step.vocab_size();
             return py::array_t<float>({rows, vocab_size}, logits.data());
           },
           py::arg("tokens"), py::arg("positions"))
       .def(
-          "select", [](Step& step, const Ids& parents) { step.select(view(parents)); },
+          "select",
+          [](Step& step, const Ids& parents) {
+            const StepLock lock(step);
+            step.select(view(parents));
+          },
           py::arg("parents"));
   py::class_<SnapshotStep, Step>(m, "SnapshotStep");
   m.def("cpu_step", &cpu_step, py::arg("model"), py::arg("time_axes"));
@@ -201,7 +215,8 @@ PYBIND11_MODULE(_core, m) {
       .def(py::init<Step&>(), py::arg("step"), py::keep_alive<1, 2>())
       .def(py::init<SnapshotStep&, std::shared_ptr<CacheBudget>>(), py::arg("step"),
            py::arg("budget"), py::keep_alive<1, 2>())
-      .def_property_readonly("cache_bytes", [](const Worker& worker) {
+      .def_property_readonly("cache_bytes", [](Worker& worker) {
+        const StepLock lock(worker.step);
         return worker.cache ? worker.cache->bytes() : 0;
       });
 
@@ -214,6 +229,16 @@ PYBIND11_MODULE(_core, m) {
            py::arg("top_p") = 1.0, py::arg("min_p") = 0.0,
            py::arg("mask") = std::vector<std::int64_t>{});
 
+  py::class_<CancellationToken, std::shared_ptr<CancellationToken>>(
+      m, "CancellationToken",
+      "Cancels the calls that it was given to, from any thread: each raises `CancelledError` "
+      "before "
+      "its next step. It stays cancelled, so a later call needs a new one.")
+      .def(py::init<>())
+      .def("cancel", &CancellationToken::cancel, "Cancels all calls that have this token.")
+      .def_property_readonly("cancelled", &CancellationToken::is_cancelled,
+                             "Whether `cancel` was called.");
+
   m.def("coin", &coin, py::arg("seed"), py::arg("row"), py::arg("position"));
   m.def(
       "choose",
@@ -224,14 +249,16 @@ PYBIND11_MODULE(_core, m) {
         return sampler.pick(coin);
       },
       py::arg("logits"), py::arg("coin"), py::arg("options") = SamplingOptions());
-  def_decode<std::vector<Worker*>>(m, "decode", "workers",
-                                   [](const auto& workers, const DecodeRequest& request) {
-                                     return decode(workers, request, {.poll = poll_signals});
-                                   });
+  def_decode<std::vector<Worker*>>(
+      m, "decode", "workers",
+      [](const auto& workers, const DecodeRequest& request, const Interrupts& interrupts) {
+        return decode(workers, request, interrupts);
+      });
   def_decode<std::shared_ptr<DeviceModel>>(
-      m, "decode_on_device", "model", [](const auto& model, const DecodeRequest& request) {
+      m, "decode_on_device", "model",
+      [](const auto& model, const DecodeRequest& request, const Interrupts& interrupts) {
         DeviceBlockStep step(model, request.sampling);
-        return decode_on_device(step, request, {.poll = poll_signals});
+        return decode_on_device(step, request, interrupts);
       });
   m.def("texts", &texts<std::int32_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
   m.def("texts", &texts<std::int64_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));

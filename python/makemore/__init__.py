@@ -8,19 +8,32 @@
 `load` opens what `mm-export` wrote; the `Sampler` it returns makes strings and scores them.
 """
 
+from makemore import _interpreter  # noqa: F401  # before the C++ core
+from makemore._core import CancellationToken
 from makemore.artifact import Artifact
-from makemore.errors import ArtifactError, DataError, MakemoreError, OptionError, OrtError
+from makemore.errors import (
+    ArtifactError,
+    CancelledError,
+    DataError,
+    MakemoreError,
+    OptionError,
+    OrtError,
+    StepError,
+)
 from makemore.loading import load
 from makemore.sampler import Sample, Sampler
 
 __all__ = [
     "Artifact",
     "ArtifactError",
+    "CancellationToken",
+    "CancelledError",
     "DataError",
     "MakemoreError",
     "OptionError",
     "OrtError",
     "Sample",
     "Sampler",
+    "StepError",
     "load",
 ]

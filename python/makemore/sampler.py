@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore import _core
+from makemore._core import CancellationToken
 from makemore.artifact import Artifact
-from makemore.errors import OptionError
+from makemore.errors import OptionError, StepError
 from makemore.step import Step
 from makemore.vocabulary import STOP
 
@@ -146,21 +147,47 @@ class Sampler:
         self.new_step = _no_step
         self.clear_cache()
 
-    def sample(self, n: int, **options: Unpack[SampleOptions]) -> list[str]:
+    def sample(
+        self,
+        n: int,
+        *,
+        cancellation: CancellationToken | None = None,
+        **options: Unpack[SampleOptions],
+    ) -> list[str]:
         """Makes n strings; see `SampleOptions`. A string depends on artifact, options, seed and
         row alone: neither batch size nor threads change it.
 
+        cancellation: ends the call from another thread, before its next step. Threads cannot be
+          interrupted, so that a program with asyncio needs it to stop waiting:
+
+              token = makemore.CancellationToken()
+              call = asyncio.to_thread(sampler.sample, 1_000_000, cancellation=token)
+              try:
+                  names = await asyncio.wait_for(call, timeout=1)
+              finally:
+                  token.cancel()  # nothing happens where the call has ended
+
+          With a thread pool: `pool.submit(sampler.sample, n, cancellation=token)`.
+
         Raises `OptionError` for an option outside its range, or a character or word of `prefix` or
-        `exclude` that the model does not know.
+        `exclude` that the model does not know; `CancelledError`.
         """
-        ids, offsets, *_ = self._sample(n, **options)
+        ids, offsets, *_ = self._sample(n, **options, cancellation=cancellation)
         return self.vocabulary.decode(ids, offsets)
 
-    def sample_ids(self, n: int, **options: Unpack[SampleOptions]) -> list[Sample]:
+    def sample_ids(
+        self,
+        n: int,
+        *,
+        cancellation: CancellationToken | None = None,
+        **options: Unpack[SampleOptions],
+    ) -> list[Sample]:
         """Makes the strings that `sample` makes, each with its ids, log-probability, finish reason,
         seed and row.
         """
-        ids, offsets, log_probs, stopped, seed = self._sample(n, **options, log_probs=True)
+        ids, offsets, log_probs, stopped, seed = self._sample(
+            n, **options, cancellation=cancellation, log_probs=True
+        )
         first_row = options.get("first_row", 0)
         wide = ids.astype(np.int64)
         return [
@@ -176,7 +203,11 @@ class Sampler:
         ]
 
     def score(
-        self, strings: Sequence[str], *, batch_size: int | None = None
+        self,
+        strings: Sequence[str],
+        *,
+        batch_size: int | None = None,
+        cancellation: CancellationToken | None = None,
     ) -> NDArray[np.float64]:
         """Natural-log probability of each whole string, its stop included: (n,) float64.
 
@@ -201,6 +232,7 @@ class Sampler:
             offsets=np.array(offsets, dtype=np.int64),
             max_length=max(map(sub, offsets[1:], offsets), default=1),
             batch_size=batch_size,
+            cancellation=cancellation,
         )
         return log_probs
 
@@ -218,6 +250,7 @@ class Sampler:
         seed: int | None = None,
         first_row: int = 0,
         batch_size: int | None = None,
+        cancellation: CancellationToken | None = None,
         log_probs: bool = False,
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8], int]:
         """Token ids (total,), offsets (n + 1,), log-probabilities (n,), stopped (n,), seed."""
@@ -255,6 +288,7 @@ class Sampler:
             ),
             seed=seed,
             batch_size=batch_size,
+            cancellation=cancellation,
             log_probs=log_probs,
         )
         return ids, offsets, nats, stopped, seed
@@ -290,6 +324,10 @@ class Sampler:
             return idle.pop()[1]
         except IndexError:
             step = self.new_step()
+        if step.vocab_size != len(self.vocabulary):
+            raise StepError(
+                f"a step has {step.vocab_size} logits; the vocabulary has {len(self.vocabulary)}"
+            )
         if isinstance(step, _core.SnapshotStep):
             return _core.Worker(step, self._budget)
         return _core.Worker(step if isinstance(step, _core.Step) else _core.PythonStep(step))

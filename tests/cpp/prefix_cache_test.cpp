@@ -248,6 +248,17 @@ TEST_CASE("a cache is emptied when others take of its share, and stays within it
   CHECK(worker.cache->bytes() <= budget->share_bytes());
 }
 
+TEST_CASE("strings over a cache that hold more tokens than a call may are refused") {
+  for (const Strategy strategy : {Strategy::kTree, Strategy::kCached}) {
+    SavedStep step;
+    Worker worker(step, new_budget());
+    auto request = request_of(400);
+    request.strategy = strategy;
+    request.max_tokens = 1000;
+    CHECK_THROWS_AS(decode_on(worker, request), OptionError);
+  }
+}
+
 TEST_CASE("a decode leaves no row in the step") {
   for (const Strategy strategy : {Strategy::kTree, Strategy::kCached}) {
     SavedStep step;
