@@ -161,8 +161,8 @@ std::string SamplingGraphBuilder::write(const OnnxModel& model, const std::vecto
 
   const Value alive = g_.node("Greater", {remaining, zero_});                // (B, 1)
   const Value forced = g_.node("Gather", {generated, slot}, {{"axis", 1}});  // (B, 1)
-  const Value told = g_.node("Where", {g_.node("Less", {forced, zero_}), picked, forced});
-  const Value choice = g_.node("Where", {alive, told, zero_});
+  const Value chosen = g_.node("Where", {g_.node("Less", {forced, zero_}), picked, forced});
+  const Value choice = g_.node("Where", {alive, chosen, zero_});
   std::vector<std::int64_t> steps_per_block(static_cast<std::size_t>(kStepsPerBlock));
   std::iota(steps_per_block.begin(), steps_per_block.end(), 0);
   const Value here =
@@ -171,10 +171,11 @@ std::string SamplingGraphBuilder::write(const OnnxModel& model, const std::vecto
 
   // Where nothing could be chosen, V becomes 0, which ends the row.
   const Value next = g_.node("Mod", {choice, g_.scalar(ort::kInt64, vocab_size_)});
-  const Value spoke = g_.node("Cast", {g_.node("Greater", {next, zero_})}, {{"to", ort::kInt64}});
+  const Value not_stopped =
+      g_.node("Cast", {g_.node("Greater", {next, zero_})}, {{"to", ort::kInt64}});
   const Value next_remaining =
       output("remaining", ort::kInt64, kEach, "Mul",
-             {g_.node("Sub", {remaining, g_.scalar(ort::kInt64, std::int64_t{1})}), spoke});
+             {g_.node("Sub", {remaining, g_.scalar(ort::kInt64, std::int64_t{1})}), not_stopped});
   const Value going = g_.node("Greater", {next_remaining, zero_});
   output("token", ort::kInt64, rows, "Squeeze", {next, one_});
   const Value moved = g_.node("Cast", {going}, {{"to", ort::kInt64}});
