@@ -156,7 +156,10 @@ def test_a_transformer_without_its_caches_is_not_run_by_a_kernel(tmp_path):
         del list_[first : first + count]
     del model.graph.input[2:]
     del model.graph.output[1:]
-    refuse(save(model, replace(makemore.load(FUSED).artifact, states=()), tmp_path), "cannot load")
+    refuse(
+        save(model, replace(makemore.load(FUSED).artifact, states=()), tmp_path),
+        r"a call of function .TransformerStep. has \d+ inputs and 1 outputs; the function has",
+    )
 
 
 @pytest.mark.parametrize(
