@@ -25,7 +25,8 @@ from makemore_export.data.text import Text, read_text
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import CountingModel
 from makemore_export.packing.artifact_folder import export
-from makemore_export.runs.checkpoint import Checkpoint, Progress
+from makemore_export.runs.checkpoint import Checkpoint
+from makemore_export.runs.run import Progress
 from makemore_export.training.loop import initial_model
 from makemore_export.training.plan import plan
 

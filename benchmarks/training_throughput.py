@@ -24,7 +24,7 @@ from figures import environment, show
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings
 from makemore_export.data.text import read_text
 from makemore_export.models.dropout import Dropout
-from makemore_export.runs.checkpoint import Run
+from makemore_export.runs.run import Run
 from makemore_export.training.loop import initial_model
 from makemore_export.training.optimizer_step import OptimizerStep, rate
 from makemore_export.training.plan import plan

@@ -5,13 +5,12 @@ import numpy as np
 import oracle
 import pytest
 import tiny_models
-from conftest import load_tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makemore import OptionError, Sampler
 from msgspec import structs
 from python_step import LogitsStep, sampler_of
-from tiny_artifacts import FOLDER, metadata
+from tiny_artifacts import FOLDER, load_tiny, metadata
 
 N = 1000
 

@@ -114,7 +114,7 @@ def test_a_file_of_more_bytes_than_it_may_have_is_refused(size):
 
 @pytest.mark.parametrize("max_bytes", [0, -1, 2**63])
 def test_a_limit_that_cannot_be_is_refused(max_bytes):
-    with pytest.raises(OptionError, match=f"max_bytes is {max_bytes}; it must be >= 1"):
+    with pytest.raises(OptionError, match=f"max_bytes is {max_bytes}; it must be an integer >= 1"):
         makemore.load(FOLDER / "bigram", max_bytes=max_bytes)
 
 

@@ -289,7 +289,9 @@ def test_an_unknown_device_is_refused():
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_fewer_than_one_thread_is_refused(threads):
-    refuse(BIGRAM, f"threads is {threads}; it must be >= 1", OptionError, threads=threads)
+    refuse(
+        BIGRAM, f"threads is {threads}; it must be an integer >= 1", OptionError, threads=threads
+    )
 
 
 cpu_only = pytest.mark.skipif(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import makemore
 import numpy as np
+import onnx
 import pytest
 import tiny_models
-from makemore import OptionError, _core
+from makemore import OptionError, Sampler, _core
+from makemore import sampler as sampler_module
+from makemore.artifact import METADATA_KEY, StateSpec
 from makemore.vocabulary import Vocabulary
-from tiny_artifacts import FOLDER
+from tiny_artifacts import FOLDER, metadata, parse
 
 ROWS = 60
 
@@ -40,10 +46,83 @@ def test_scores_are_the_same_again(fresh):
     np.testing.assert_array_equal([fresh.score([text])[0] for text in strings], together)
 
 
-def test_calls_one_after_another_share_what_they_remember(fresh):
+def cache_bytes(sampler):
+    """What the idle workers of a sampler hold."""
+    return [worker.cache_bytes for _, worker in sampler._idle]
+
+
+def test_calls_one_after_another_share_a_cache(fresh):
     one_by_one(fresh)
-    assert len(fresh._idle) == 1
-    assert fresh._idle[0].memory > 0
+    assert len(cache_bytes(fresh)) == 1
+    assert cache_bytes(fresh)[0] > 0
+
+
+def test_the_caches_of_all_threads_together_stay_within_the_budget():
+    budget = 4 << 20  # two shares
+    sampler = Sampler(
+        (loaded := makemore.load(FOLDER / "cache")).artifact, loaded.new_step, cache_bytes=budget
+    )
+    with ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(lambda seed: sampler.sample(300, seed=seed), range(200)))
+    assert 0 < sum(cache_bytes(sampler)) <= budget
+    assert len(cache_bytes(sampler)) <= 2
+    assert made[7] == loaded.sample(300, seed=7)
+
+
+def test_without_a_budget_nothing_is_kept():
+    loaded = makemore.load(FOLDER / "bigram")
+    sampler = Sampler(loaded.artifact, loaded.new_step, cache_bytes=0)
+    assert one_by_one(sampler) == loaded.sample(ROWS, seed=3)
+    assert cache_bytes(sampler) == []
+
+
+@pytest.mark.parametrize("size", [-1, 2**63])
+def test_a_budget_that_cannot_be_is_refused(bigram, size):
+    with pytest.raises(
+        OptionError, match=rf"cache_bytes is {size}; it must be an integer >= 0 and < 2\*\*63"
+    ):
+        Sampler(bigram.artifact, bigram.new_step, cache_bytes=size)
+
+
+def test_a_cache_that_was_not_used_for_long_is_freed(fresh, monkeypatch):
+    expected = fresh.sample(ROWS, seed=3)
+    old, _ = fresh._worker(fresh._idle), fresh.sample(1, seed=3)
+    assert len(cache_bytes(fresh)) == 1
+    now = sampler_module.time.monotonic()
+    fresh._idle.appendleft((now - 2 * sampler_module.IDLE_SECONDS, old))
+    assert one_by_one(fresh) == expected
+    assert len(cache_bytes(fresh)) == 1
+
+
+def test_a_cleared_cache_is_empty_and_the_strings_stay_the_same(fresh):
+    expected = one_by_one(fresh)
+    fresh.clear_cache()
+    assert cache_bytes(fresh) == []
+    assert one_by_one(fresh) == expected
+
+
+def test_a_call_that_runs_while_the_cache_is_cleared_leaves_nothing_in_it():
+    loaded = makemore.load(FOLDER / "bigram", threads=1)
+    made = loaded.new_step
+
+    def new_step():
+        loaded.clear_cache()
+        return made()
+
+    loaded.new_step = new_step
+    assert loaded.sample(5, seed=1)
+    assert cache_bytes(loaded) == []
+
+
+def test_a_closed_sampler_is_refused(fresh):
+    expected = fresh.sample(3, seed=1)
+    with fresh as same:
+        assert same.sample(3, seed=1) == expected
+    for call in (lambda: fresh.sample(1), lambda: fresh.sample_ids(0), lambda: fresh.score(["a"])):
+        with pytest.raises(OptionError, match="this sampler is closed"):
+            call()
+    fresh.close()
+    fresh.clear_cache()
 
 
 def test_a_call_that_fails_leaves_nothing_behind():
@@ -59,6 +138,48 @@ def test_threads_that_call_at_once_get_the_strings_of_their_rows(fresh):
     with ThreadPoolExecutor(8) as pool:
         made = pool.map(lambda row: fresh.sample(1, seed=3, first_row=row)[0], range(ROWS))
         assert list(made) == expected
+
+
+LARGE_STATE = """step (int64[B] token, int64[B] position, float[B, 512] trace)
+=> (float[B, 4] logits, float[B, 512] next_trace) {
+  logits = Gather (table, token)
+  one = Constant <value_float = 1.0> ()
+  next_trace = Add (trace, one)
+}"""
+
+RESIDENT = """
+import sys
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from pathlib import Path
+import makemore
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+sampler = makemore.load(sys.argv[1], threads=1)
+for threads in (1, 40):
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda seed: len(sampler.sample(4000, seed=seed)), range(4 * threads)))
+    print(resident_mib())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells the memory in use")
+def test_forty_threads_leave_little_more_memory_in_use_than_one(tmp_path):
+    table = np.array([[-4, 1, 1, 1]] * 4, dtype=np.float32)
+    model = parse(LARGE_STATE, table=table)
+    states = (StateSpec(name="trace", dtype="float32", shape=(512,), time_axis=None),)
+    text = metadata(tuple("abc"), max_length=12, states=states).to_json()
+    onnx.helper.set_model_props(model, {METADATA_KEY: text})
+    onnx.save(model, tmp_path / "model.onnx")
+    ran = subprocess.run(
+        [sys.executable, "-c", RESIDENT, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    one, forty = map(float, ran.stdout.split())
+    assert forty - one < 64  # with a cache for each thread it is almost 3,000
 
 
 @pytest.mark.parametrize("tokens", ["abc", "aé", "aЖ", "a😀", "漢字"])

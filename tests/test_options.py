@@ -102,7 +102,7 @@ def test_every_option_is_in_the_signature_and_explained_in_the_help(method):
     function = getattr(makemore.Sampler, method)
     own, n, *options = inspect.signature(function).parameters.values()
     assert (own.name, n.name, n.annotation) == ("self", "n", int)
-    assert [each.name for each in options] == NAMES
+    assert [each.name for each in options] == [*NAMES, "cancellation"]
     for option in fields(SampleOptions):
         parameter = inspect.signature(function).parameters[option.name]
         assert parameter.kind is parameter.KEYWORD_ONLY

@@ -1,6 +1,7 @@
 import inspect
 import subprocess
 import sys
+from importlib.metadata import version
 
 import makemore
 import pytest
@@ -74,3 +75,7 @@ def test_the_library_prints_nothing(capfd):
     with pytest.raises(makemore.OptionError):
         sampler.score(["x"])
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_version_is_that_of_the_package():
+    assert makemore.__version__ == version("makemore")

@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -7,8 +8,10 @@ import makemore
 import pytest
 from click.testing import CliRunner
 from commands import run
+from makemore.commands.bench.command import bench
 from makemore.commands.sample import sample
 from makemore.commands.score import score
+from makemore_export.commands.inspect import main as inspect
 from tiny_artifacts import FOLDER
 
 BIGRAM = str(FOLDER / "bigram")
@@ -210,6 +213,34 @@ def test_an_unknown_device_is_a_usage_error(command):
     assert "'tpu' is not one of 'cpu', 'cuda', 'auto'" in result.stderr
 
 
+COMMANDS = {
+    "mm-sample": sample,
+    "mm-score": score,
+    "mm-bench": bench,
+    "mm-inspect": inspect,
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_its_version(name):
+    result = CliRunner().invoke(COMMANDS[name], ["--version"], prog_name=name)
+    assert (result.exit_code, result.stdout) == (0, f"{name} {makemore.__version__}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS.values())
+def test_h_is_help(command):
+    assert run(command, "-h") == run(command, "--help")
+
+
+@pytest.mark.parametrize("command", COMMANDS.values())
+def test_a_torchscript_file_is_opened_with_the_flag_trust_alone(tmp_path, command):
+    (tmp_path / "model.ts").write_bytes(b"hello")
+    assert "--trust" in run(command, tmp_path / "model.ts", stdin="a", code=2)[1]
+    assert "--trust" in run(command, tmp_path, stdin="a", code=2)[1]
+    with_trust = run(command, tmp_path / "model.ts", "--trust", stdin="a", code=2)[1]
+    assert "not a TorchScript file made by mm-export" in with_trust
+
+
 @pytest.mark.parametrize("command", [sample, score])
 def test_every_option_is_explained_in_the_help(command):
     result = CliRunner().invoke(command, ["--help"])
@@ -253,3 +284,34 @@ def test_strings_are_written_as_utf8_where_stdout_is_utf8():
     with piped("sample", SPARSE, "--seed", "1", PYTHONIOENCODING="utf-8") as process:
         out, _ = process.communicate()
     assert out.decode("utf-8").splitlines() == makemore.load(SPARSE).sample(20, seed=1)
+
+
+def shell(command, redirection):
+    """A command of the shell with a stream closed: exit code, stdout, stderr."""
+    module = f"from makemore.commands.{command} import {command}; {command}()"
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(module)} {shlex.quote(BIGRAM)}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{line} {redirection}"], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes the streams")
+
+
+@posix
+def test_a_closed_stdin_is_one_line_and_exit_code_2():
+    message = "Error: standard input is closed; name a file to score\n"
+    assert shell("score", "<&-") == (2, "", message)
+
+
+@posix
+@pytest.mark.parametrize("command", ["sample", "score"])
+def test_a_closed_stdout_is_one_line_and_exit_code_2(command):
+    assert shell(command, ">&-") == (2, "", "Error: standard output is closed\n")
+
+
+@posix
+def test_a_closed_stderr_changes_nothing_on_stdout():
+    code, out, _ = shell("sample", "2>&- --seed 1")
+    assert (code, out.splitlines()) == (0, makemore.load(BIGRAM).sample(20, seed=1))

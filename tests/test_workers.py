@@ -11,10 +11,9 @@ import makemore
 import numpy as np
 import pytest
 import tiny_models
-from conftest import load_tiny
-from makemore import ArtifactError, Sampler
+from makemore import ArtifactError, OptionError, Sampler, StepError, _core
 from python_step import LogitsStep
-from tiny_artifacts import FOLDER, metadata
+from tiny_artifacts import FOLDER, load_tiny, metadata
 
 
 class BrokenError(Exception):
@@ -59,14 +58,88 @@ def test_steps_of_several_threads_run_at_the_same_time():
     assert sampler.sample(400, seed=1, batch_size=5) == alone.sample(400, seed=1)
 
 
-def test_a_step_that_gives_too_few_logits_is_refused():
-    class Short(LogitsStep):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda logits: logits[:, 1:], r"logits of shape \(1, 3\), not \(1, 4\)"),
+        (lambda logits: logits[0], r"logits of shape \(4,\), not \(1, 4\)"),
+        (lambda logits: np.repeat(logits, 2, axis=0), r"logits of shape \(2, 4\), not \(1, 4\)"),
+        (lambda logits: None, r"logits of shape \(\), not"),
+        (lambda logits: "logits", "returned <class 'str'>, not logits"),
+        (lambda logits: [["a", "b", "c", "d"]], "returned <class 'list'>, not logits"),
+    ],
+)
+def test_a_step_that_returns_no_logits_of_its_rows_is_refused(change, message):
+    class Wrong(LogitsStep):
         def run(self, tokens, positions):
-            return super().run(tokens, positions)[:, 1:]
+            return change(super().run(tokens, positions))
 
-    sampler = Sampler(metadata(tuple("abc")), lambda: Short(tiny_models.BIGRAM.logits, 4))
-    with pytest.raises(ArtifactError, match="a step gave 3 logits, not 4"):
+    sampler = Sampler(metadata(tuple("abc")), lambda: Wrong(tiny_models.BIGRAM.logits, 4))
+    with pytest.raises(StepError, match=message):
         sampler.sample(1)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64])
+def test_a_step_may_return_logits_of_any_type_of_number(dtype):
+    class Other(LogitsStep):
+        def run(self, tokens, positions):
+            return super().run(tokens, positions).astype(dtype).tolist()
+
+    logits = [0, 1, 2, 3]
+    made = [
+        Sampler(metadata(tuple("abc")), lambda kind=kind: kind(lambda said: logits, 4)).sample(
+            20, seed=1
+        )
+        for kind in (LogitsStep, Other)
+    ]
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("size", [0, -1, 4.0, "4", None])
+def test_a_step_with_a_bad_vocabulary_is_refused(size):
+    with pytest.raises(StepError, match=f"vocab_size of a step is {size!r}; it must be an int >="):
+        _core.PythonStep(LogitsStep(tiny_models.BIGRAM.logits, size))
+
+
+def test_a_step_whose_vocabulary_is_not_that_of_the_artifact_is_refused():
+    sampler = Sampler(metadata(tuple("abcd")), lambda: LogitsStep(tiny_models.BIGRAM.logits, 4))
+    with pytest.raises(StepError, match="a step has 4 logits; the vocabulary has 5"):
+        sampler.sample(1)
+
+
+def test_a_step_or_a_worker_that_is_in_use_is_refused():
+    class Calling(LogitsStep):
+        def run(self, tokens, positions):
+            for call in calls:
+                with pytest.raises(OptionError, match="a step is in use by another call"):
+                    call()
+            return super().run(tokens, positions)
+
+    step = _core.PythonStep(Calling(tiny_models.BIGRAM.logits, 4))
+    worker = _core.Worker(step)
+    request = {
+        "prompts": np.array([], np.int64),
+        "offsets": np.array([], np.int64),
+        "rows": 3,
+        "max_length": 3,
+        "batch_size": 1,
+    }
+    calls = [
+        lambda: step.reset(1),
+        lambda: step.run([0], [0]),
+        lambda: step.select([0]),
+        lambda: worker.cache_bytes,
+        lambda: _core.decode([worker], **request),
+    ]
+    assert len(_core.decode([worker], **request)[1]) == 4
+    with pytest.raises(OptionError, match="in use"):
+        _core.decode([worker, worker], **request)
+    step.reset(1)
+
+
+def test_more_strings_than_a_call_may_hold_are_refused_at_once(bigram):
+    with pytest.raises(OptionError, match="n is 10000000000000; a call holds at most 1073741824"):
+        bigram.sample(10**13)
 
 
 @pytest.mark.parametrize("logit", [np.nan, np.inf])
@@ -82,6 +155,30 @@ def test_threads_that_sample_at_once_from_one_sampler_do_not_disturb_each_other(
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda seed: sampler.sample(200, seed=seed), seeds))
     assert made == [sampler.sample(200, seed=seed) for seed in seeds]
+
+
+def test_sixteen_threads_with_mixed_calls_get_what_one_gets(tiny):
+    sampler = makemore.load(FOLDER / tiny.name, threads=2)
+    strings = [text for text in sampler.sample(100, seed=0) if text]
+
+    def call(i):
+        match i % 5:
+            case 0:
+                return sampler.sample(1, seed=i)
+            case 1:
+                return sampler.sample(300, seed=i, temperature=0.5, batch_size=7)
+            case 2:
+                return [s.log_prob for s in sampler.sample_ids(20, seed=i, top_k=2)]
+            case 3:
+                return sampler.score(strings[i % 20 :]).tolist()
+            case _:
+                sampler.clear_cache()
+                return sampler.sample(5000, seed=i)
+
+    calls = range(160)
+    with ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(call, calls))
+    assert made == [call(i) for i in calls]
 
 
 # At temperature 0 the bigram says "a" for ever: only an interrupt ends this.

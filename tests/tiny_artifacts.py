@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import makemore
 import numpy as np
 import onnx
 import onnx.numpy_helper
 import onnx.parser
 import oracle
 import tiny_models
+from makemore import Sampler
 from makemore.artifact import (
     METADATA_KEY,
     Artifact,
@@ -134,6 +136,13 @@ GRAPHS = {
         },
     ),
 }
+
+
+def load_tiny(name: str, strategy: str = "auto", threads: int = 1) -> Sampler:
+    """A committed artifact, decoded by one of the strategies."""
+    sampler = makemore.load(FOLDER / name, threads=threads)
+    sampler._strategy = strategy
+    return sampler
 
 
 def parse(graph: str, **initializers: np.ndarray) -> onnx.ModelProto:

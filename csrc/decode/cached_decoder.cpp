@@ -18,8 +18,7 @@ bool CachedDecoder::run(StopCondition& stop) {
   std::iota(unfinished.begin(), unfinished.end(), std::size_t{0});
   while (!unfinished.empty()) {
     stop.check();
-    const std::size_t bytes = cache_.bytes() + tokens_.size() * sizeof(tokens_.front());
-    if (bytes > 2 * PrefixCache::kLimit) return false;
+    if (is_full() && !make_room(unfinished)) return false;
     cache_.evaluate(static_cast<std::size_t>(request_.batch_size));
     std::erase_if(unfinished, [this](std::size_t index) {
       advance(index);
@@ -27,6 +26,21 @@ bool CachedDecoder::run(StopCondition& stop) {
     });
   }
   return true;
+}
+
+bool CachedDecoder::is_full() const {
+  return cache_.is_full(tokens_.size() * sizeof(tokens_.front()));
+}
+
+/// Forgets nodes that no unfinished sequence needs. False where those that are needed are too many.
+bool CachedDecoder::make_room(std::span<const std::size_t> unfinished) {
+  std::vector<PrefixCache::NodeId> needed;
+  for (const std::size_t i : unfinished) needed.push_back(sequences_[i].node);
+  const auto moved = cache_.forget_rare(needed);
+  for (const std::size_t i : unfinished) {
+    sequences_[i].node = moved[static_cast<std::size_t>(sequences_[i].node)];
+  }
+  return !is_full();
 }
 
 /// Adds tokens to a sequence until it finishes, or the step has to be run.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "decoded.h"
@@ -19,8 +20,8 @@ class CachedDecoder {
   CachedDecoder(PrefixCache& cache, const DecodeRequest& request, std::int64_t first,
                 std::int64_t count);
 
-  /// Decodes all rows to their ends. Returns false, before that, where the cache would grow past
-  /// twice its limit.
+  /// Decodes all rows to their ends. Returns false, before that, where the cache has no room for
+  /// all of them.
   bool run(StopCondition& stop);
 
   /// Appends the strings, in row order.
@@ -34,6 +35,8 @@ class CachedDecoder {
     double log_prob = 0;
   };
 
+  bool is_full() const;
+  bool make_room(std::span<const std::size_t> unfinished);
   void advance(std::size_t index);
   void widen();
 

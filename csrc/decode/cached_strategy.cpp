@@ -35,17 +35,21 @@ void decode_range(Worker& worker, const DecodeRequest& request, std::int64_t fir
 
 }  // namespace
 
-bool can_use_cache(std::span<Worker* const> workers) {
-  return std::ranges::all_of(workers,
-                             [](const Worker* worker) { return worker->cache.has_value(); });
+bool cache_pays(std::span<Worker* const> workers, const DecodeRequest& request) {
+  const Worker& worker = *workers.front();
+  const bool is_stateless = worker.snapshot_step->is_stateless();
+  if (!is_stateless && request.rows > kMaxCachedRows) return false;
+  const auto rows = static_cast<std::size_t>((request.rows - 1) / std::ssize(workers) + 1);
+  const std::size_t prefixes =
+      is_stateless ? static_cast<std::size_t>(worker.step.vocab_size()) : rows;
+  const auto missing = static_cast<std::size_t>(
+      std::ranges::count_if(workers, [](const Worker* each) { return !each->cache; }));
+  return prefixes * PrefixCache::node_bytes(*worker.snapshot_step) <=
+         worker.budget->share_bytes(missing) / 4;
 }
 
-bool cache_pays(const Worker& worker, const DecodeRequest& request) {
-  const bool is_stateless = worker.snapshot_step->is_stateless();
-  const auto prefixes =
-      static_cast<std::size_t>(is_stateless ? worker.step.vocab_size() : request.rows);
-  return (is_stateless || request.rows <= kMaxCachedRows) &&
-         prefixes * worker.cache->node_bytes() <= PrefixCache::kLimit / 4;
+bool open_caches(std::span<Worker* const> workers) {
+  return std::ranges::all_of(workers, [](Worker* worker) { return worker->open_cache(); });
 }
 
 Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& request,
@@ -65,6 +69,7 @@ Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& req
       decode_range(worker, request, first, std::min(size, end - first), stop, ranges[i]);
     });
     for (const Decoded& range : ranges) out.append(range, static_cast<std::size_t>(request.rows));
+    require_room(request, out.tokens.size());
   }
   return out;
 }

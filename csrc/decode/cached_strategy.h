@@ -9,15 +9,15 @@
 
 namespace makemore {
 
-/// Decodes a request over the prefix caches of the workers, each of which serves some of the rows.
+/// Decodes a request over the prefix caches of the workers, each of which has some of the rows.
 Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& request,
                       StopCondition& stop);
 
-/// Whether the workers have caches.
-bool can_use_cache(std::span<Worker* const> workers);
+/// Whether caches are faster than a tree: rows must often find their prefix in a cache, and a
+/// prefix must be small beside all that a cache may hold. All workers must have snapshot steps.
+bool cache_pays(std::span<Worker* const> workers, const DecodeRequest& request);
 
-/// Whether the cache is faster than a tree: rows must often find their prefix in it, and a prefix
-/// must be small beside all that it holds.
-bool cache_pays(const Worker& worker, const DecodeRequest& request);
+/// Gives each worker a cache; false where there is no memory for all of them.
+bool open_caches(std::span<Worker* const> workers);
 
 }  // namespace makemore

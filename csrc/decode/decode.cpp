@@ -9,17 +9,19 @@
 namespace makemore {
 namespace {
 
-bool use_cache(std::span<Worker* const> workers, const DecodeRequest& request) {
-  switch (request.strategy) {
-    case Strategy::kTree:
-      return false;
-    case Strategy::kCached:
-      if (can_use_cache(workers)) return true;
-      throw OptionError("strategy is 'cached'; these steps cannot save the states of their rows");
-    case Strategy::kAuto:
-      break;
+/// Whether to follow the cached strategy; the caches are then open.
+bool use_caches(std::span<Worker* const> workers, const DecodeRequest& request) {
+  if (request.strategy == Strategy::kTree) return false;
+  const bool required = request.strategy == Strategy::kCached;
+  const bool can_save = std::ranges::all_of(
+      workers, [](const Worker* worker) { return worker->snapshot_step != nullptr; });
+  if (required && !can_save) {
+    throw OptionError("strategy is 'cached'; these steps cannot save the states of their rows");
   }
-  return can_use_cache(workers) && cache_pays(*workers.front(), request);
+  const bool wanted = required || (can_save && cache_pays(workers, request));
+  const bool open = wanted && open_caches(workers);
+  if (required && !open) throw OptionError("strategy is 'cached'; there is no memory for a cache");
+  return open;
 }
 
 }  // namespace
@@ -27,11 +29,17 @@ bool use_cache(std::span<Worker* const> workers, const DecodeRequest& request) {
 Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
                const Interrupts& interrupts) {
   if (workers.empty()) throw OptionError("decode needs at least one step");
+  StepLock lock;
+  for (const Worker* worker : workers) lock.add(worker->step);
   validate(request, workers.front()->step.vocab_size());
-  const bool cached = use_cache(workers, request);
+  const bool cached = use_caches(workers, request);
   if (request.rows == 0) return {};
   StopCondition stop(interrupts);
-  return (cached ? decode_cached : decode_tree)(workers, request, stop);
+  Decoded decoded = (cached ? decode_cached : decode_tree)(workers, request, stop);
+  for (const Worker* worker : workers) {
+    if (worker->snapshot_step != nullptr) worker->step.reset(0);
+  }
+  return decoded;
 }
 
 }  // namespace makemore

@@ -28,18 +28,21 @@ void Decoded::clear() {
   finished.clear();
 }
 
-void append_in_row_order(Decoded& out, std::int64_t first, std::size_t count,
-                         std::span<const FinishedSequences> parts) {
+void append_in_row_order(Decoded& out, const DecodeRequest& request, std::int64_t first,
+                         std::size_t count, std::span<const FinishedSequences> parts) {
   struct Place {
     const FinishedSequences* part;
     const FinishedSequences::Sequence* sequence;
   };
   std::vector<Place> places(count);
+  std::size_t tokens = out.tokens.size();
   for (const FinishedSequences& part : parts) {
     for (const FinishedSequences::Sequence& sequence : part.sequences) {
       places[static_cast<std::size_t>(sequence.row - first)] = {&part, &sequence};
+      tokens += sequence.length;
     }
   }
+  require_room(request, tokens);
   for (const auto& [part, sequence] : places) {
     out.append(std::span(part->tokens).subspan(sequence->begin, sequence->length),
                sequence->log_prob, sequence->reason);

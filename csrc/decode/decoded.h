@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "memory_block.h"
 #include "rules.h"
 
 namespace makemore {
@@ -36,13 +37,13 @@ struct FinishedSequences {
     FinishReason reason;
   };
 
-  std::vector<std::int32_t> tokens;  // equal sequences may share theirs
-  std::vector<Sequence> sequences;
+  LargeVector<std::int32_t> tokens;  // equal sequences may share theirs
+  LargeVector<Sequence> sequences;
 };
 
-/// Appends the sequences of all parts, which together are the rows `first` to `first` + `count`
-/// - 1.
-void append_in_row_order(Decoded& out, std::int64_t first, std::size_t count,
-                         std::span<const FinishedSequences> parts);
+/// Appends the sequences of all parts, which together are `count` rows of a request from row
+/// `first` on. Throws OptionError where `out` would hold more tokens than the request allows.
+void append_in_row_order(Decoded& out, const DecodeRequest& request, std::int64_t first,
+                         std::size_t count, std::span<const FinishedSequences> parts);
 
 }  // namespace makemore

@@ -2,163 +2,187 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace makemore {
 namespace {
 
-/// Nodes that were met oftener are not told apart.
-constexpr std::uint32_t kOften = 8;
+/// Nodes that were used more often count as used this often.
+constexpr std::uint32_t kMaxUses = 8;
 
-/// Counts are halved every so many times that something is forgotten.
-constexpr std::uint64_t kPeriod = 8;
+/// Uses are halved every so many times that something is forgotten.
+constexpr std::uint64_t kHalvingPeriod = 8;
 
 }  // namespace
 
-PrefixCache::PrefixCache(SnapshotStep& step)
-    : step_(step), vocab_size_(static_cast<std::size_t>(step.vocab_size())) {}
+PrefixCache::PrefixCache(SnapshotStep& step, CacheShare share)
+    : step_(step),
+      share_(std::move(share)),
+      vocab_size_(static_cast<std::size_t>(step.vocab_size())),
+      rows_(row_bytes(vocab_size_)) {}
+
+std::size_t PrefixCache::row_bytes(std::size_t vocab_size) {
+  return vocab_size * (sizeof(double) + sizeof(float) + sizeof(NodeId));
+}
+
+std::size_t PrefixCache::node_bytes(const SnapshotStep& step) {
+  return sizeof(Node) + row_bytes(static_cast<std::size_t>(step.vocab_size())) +
+         step.snapshot_bytes();
+}
 
 PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options) {
-  if (bytes() > kLimit) forget_rare();
   if (!sampler_ || options != options_) {
     sampler_.emplace(options, step_.vocab_size());
     options_ = options;
     ++options_number_;
   }
+  // What is left of a larger cache would be scattered over all its memory.
+  const std::size_t share = share_.bytes();
+  if (share < last_share_) clear();
+  last_share_ = share;
   if (nodes_.empty()) {
     const auto first = step_.first_step();
-    learn(add(kNone, 0, 0), first->logits, first->state);
+    store(add(kNone, 0, 0), first->logits, first->state);
     unknown_.clear();
   }
-  return 0;
+  return kRoot;
 }
 
-std::size_t PrefixCache::node_bytes() const {
-  const std::size_t token = sizeof(float) + sizeof(double) + sizeof(NodeId);
-  return token * vocab_size_ + sizeof(Node) + sizeof(SnapshotNode) + step_.snapshot_bytes();
+void PrefixCache::clear() {
+  nodes_.clear();
+  rows_.clear();
+  merged_.clear();
+  unknown_.clear();
 }
 
-/// Keeps the start and what was met most often, three quarters of the limit at most. Counts are
-/// halved now and then, so that what was common long ago gives way: Einziger et al. (2017),
-/// TinyLFU: A Highly Efficient Cache Admission Policy, section 3.3. Whoever came by a node came by
-/// its parent, so what is kept is a tree again. Everything is forgotten where prefixes are merged.
-void PrefixCache::forget_rare() {
-  ++forgotten_;
-  std::array<std::size_t, kOften + 1> count{};  // of nodes by how often they were met
-  for (Node& of_node : nodes_) {
-    of_node.met = of_node.known ? std::min(of_node.met, kOften) : 0;
-    ++count[of_node.met];
-  }
-  std::uint32_t least = kOften + 1;
-  std::size_t left = kLimit / 4 * 3 / node_bytes();
-  while (least > 1 && count[least - 1] < left) left -= count[--least];
-  if (least > kOften || step_.is_stateless()) return forget();
+std::size_t PrefixCache::bytes() const {
+  return nodes_.size() * node_bytes() + merged_.size() * sizeof(NodeId);
+}
 
+/// Keeps what was used most, three quarters of the share at most. Uses are halved now and then, so
+/// that what was common long ago gives way: Einziger et al. (2017), TinyLFU: A Highly Efficient
+/// Cache Admission Policy, section 3.3. A string that used a node used its parent, so what is kept
+/// is a tree again.
+std::vector<PrefixCache::NodeId> PrefixCache::forget_rare(std::span<const NodeId> needed) {
+  const std::vector<bool> keep = nodes_to_keep(needed);
+  ++times_forgotten_;
   std::vector<NodeId> moved(nodes_.size(), kNone);
   std::size_t kept = 0;
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (i == 0 || nodes_[i].met >= least) moved[i] = static_cast<NodeId>(kept++);
+  for (std::size_t i = 0; i < keep.size(); ++i) {
+    if (keep[i]) moved[i] = static_cast<NodeId>(kept++);
   }
-  const auto move_row = [&](auto& table, std::size_t from, std::size_t to) {
-    std::copy_n(&table[from * vocab_size_], vocab_size_, &table[to * vocab_size_]);
-  };
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (moved[i] == kNone) continue;
-    const std::size_t to = index(moved[i]);
-    if (to != i) nodes_[to] = std::move(nodes_[i]);
-    Node& of_node = nodes_[to];
-    if (of_node.parent != kNone) of_node.parent = moved[index(of_node.parent)];
-    if (forgotten_ % kPeriod == 0) of_node.met /= 2;
-    move_row(logits_, i, to);
-    move_row(cumulative_, i, to);
-    move_row(children_, i, to);
-    for (NodeId& child : std::span(children_).subspan(to * vocab_size_, vocab_size_)) {
-      if (child != kNone) child = moved[index(child)];
+  for (std::size_t i = 0; i < keep.size(); ++i) {
+    Node& old = nodes_[i];
+    if (!keep[i]) {
+      rows_.give_back(old.row);
+      continue;
     }
+    old.parent = moved[index(old.parent)];
+    old.uses = std::min(old.uses, kMaxUses);
+    if (times_forgotten_ % kHalvingPeriod == 0) old.uses /= 2;
+    for (NodeId& child : children(old)) child = moved[index(child)];
+    if (index(moved[i]) != i) node(moved[i]) = std::move(old);
   }
   nodes_.resize(kept);
-  logits_.resize(kept * vocab_size_);
-  cumulative_.resize(kept * vocab_size_);
-  children_.resize(kept * vocab_size_);
-  unknown_.clear();
+  for (NodeId& id : merged_) id = moved[index(id)];
+  for (NodeId& id : unknown_) id = moved[index(id)];
+  std::erase(unknown_, kNone);
+  return moved;
 }
 
-void PrefixCache::forget() {
-  nodes_.clear();
-  logits_.clear();
-  cumulative_.clear();
-  children_.clear();
-  unknown_.clear();
-  merged_.clear();
+/// The `needed` nodes and what leads to them, then what was used most, as far as there is room.
+std::vector<bool> PrefixCache::nodes_to_keep(std::span<const NodeId> needed) {
+  std::vector<bool> keep(nodes_.size());
+  keep[kRoot] = true;
+  std::size_t kept = 1;
+  for (NodeId id : needed) {
+    for (; !keep[index(id)]; id = node(id).parent) {
+      keep[index(id)] = true;
+      ++kept;
+    }
+  }
+  const auto uses = [this](std::size_t i) {
+    const Node& of_id = nodes_[i];
+    return of_id.known ? std::min(of_id.uses, kMaxUses) : 0;
+  };
+  std::array<std::size_t, kMaxUses + 1> count{};  // of the other nodes by their uses
+  for (std::size_t i = 0; i < keep.size(); ++i) {
+    if (!keep[i]) ++count[uses(i)];
+  }
+  std::size_t room = share_.bytes() / 4 * 3 / node_bytes();
+  room -= std::min(room, kept);
+  std::uint32_t least = kMaxUses + 1;
+  while (least > 1 && count[least - 1] <= room) room -= count[--least];
+  for (std::size_t i = 0; i < keep.size(); ++i) {
+    if (uses(i) >= least) keep[i] = true;
+  }
+  return keep;
 }
 
-PrefixCache::NodeId PrefixCache::find(NodeId node, std::int64_t token) {
-  const std::int64_t position = nodes_[index(node)].position + 1;
-  if (!step_.is_stateless()) return add(node, token, position);
+PrefixCache::NodeId PrefixCache::find(NodeId parent, std::int64_t token) {
+  const std::int64_t position = node(parent).position + 1;
+  if (!step_.is_stateless()) return add(parent, token, position);
   const std::size_t place =
       static_cast<std::size_t>(position) * vocab_size_ + static_cast<std::size_t>(token);
   if (place >= merged_.size()) merged_.resize(place + vocab_size_, kNone);
-  if (merged_[place] == kNone) merged_[place] = add(node, token, position);
+  if (merged_[place] == kNone) merged_[place] = add(parent, token, position);
   return merged_[place];
 }
 
 PrefixCache::NodeId PrefixCache::add(NodeId parent, std::int64_t token, std::int64_t position) {
-  const auto node = static_cast<NodeId>(nodes_.size());
-  nodes_.push_back({token, position, parent, false, 0, 0, 0.0, {}});
-  const std::size_t size = nodes_.size() * vocab_size_;
-  logits_.resize(size);
-  cumulative_.resize(size);
-  children_.resize(size, kNone);
-  unknown_.push_back(node);
-  return node;
+  const auto id = static_cast<NodeId>(nodes_.size());
+  nodes_.push_back({.token = token, .position = position, .parent = parent});
+  nodes_.back().row = rows_.take();
+  std::ranges::fill(children(nodes_.back()), kNone);
+  unknown_.push_back(id);
+  return id;
 }
 
-void PrefixCache::evaluate(std::size_t rows) {
-  for (std::size_t begin = 0; begin < unknown_.size(); begin += rows) {
-    run(std::span(unknown_).subspan(begin, std::min(rows, unknown_.size() - begin)));
+void PrefixCache::evaluate(std::size_t max_rows) {
+  for (std::size_t begin = 0; begin < unknown_.size(); begin += max_rows) {
+    run(std::span(unknown_).subspan(begin, std::min(max_rows, unknown_.size() - begin)));
   }
   unknown_.clear();
 }
 
-void PrefixCache::run(std::span<const NodeId> nodes) {
+void PrefixCache::run(std::span<const NodeId> ids) {
   std::vector<std::optional<StateSnapshot>> states;
   std::vector<std::int64_t> tokens, positions;
-  for (const NodeId node : nodes) {
-    const Node& of_node = nodes_[index(node)];
-    states.push_back(nodes_[index(of_node.parent)].state);
-    tokens.push_back(of_node.token);
-    positions.push_back(of_node.position);
+  for (const NodeId id : ids) {
+    states.push_back(node(node(id).parent).state);
+    tokens.push_back(node(id).token);
+    positions.push_back(node(id).position);
   }
   step_.restore(states);
-  const auto logits = step_.run(tokens, positions);
-  for (std::size_t row = 0; row < nodes.size(); ++row) {
-    learn(nodes[row], logits.subspan(row * vocab_size_, vocab_size_),
+  const auto logits = run_checked(step_, tokens, positions);
+  for (std::size_t row = 0; row < ids.size(); ++row) {
+    store(ids[row], logits.subspan(row * vocab_size_, vocab_size_),
           step_.save(static_cast<std::int64_t>(row)));
   }
 }
 
-void PrefixCache::learn(NodeId node, std::span<const float> logits, StateSnapshot state) {
-  std::ranges::copy(logits, logits_.begin() + static_cast<std::ptrdiff_t>(at(node, 0)));
-  nodes_[index(node)].state = std::move(state);
-  nodes_[index(node)].known = true;
+void PrefixCache::store(NodeId id, std::span<const float> logits, StateSnapshot state) {
+  Node& of_id = node(id);
+  std::ranges::copy(logits, this->logits(of_id).begin());
+  of_id.state = std::move(state);
+  of_id.known = true;
 }
 
-std::span<const double> PrefixCache::cumulative(NodeId node) {
-  const auto row = std::span(cumulative_).subspan(at(node, 0), vocab_size_);
-  Node& of_node = nodes_[index(node)];
-  if (of_node.prepared != options_number_) {
-    sampler_->prepare(std::span(logits_).subspan(at(node, 0), vocab_size_));
-    std::ranges::copy(sampler_->cumulative(), row.begin());
-    of_node.prepared = options_number_;
+std::span<const double> PrefixCache::cumulative(NodeId id) {
+  Node& of_id = node(id);
+  const auto cumulative = distribution(of_id);
+  if (of_id.prepared != options_number_) {
+    sampler_->prepare(logits(of_id));
+    std::ranges::copy(sampler_->cumulative(), cumulative.begin());
+    of_id.prepared = options_number_;
   }
-  return row;
+  return cumulative;
 }
 
-double PrefixCache::add_log_prob(double log_prob, NodeId node, std::int64_t token) {
-  Node& of_node = nodes_[index(node)];
-  if (of_node.normalizer == 0) {
-    of_node.normalizer = log_sum_exp(std::span(logits_).subspan(at(node, 0), vocab_size_));
-  }
-  return log_prob + logits_[at(node, token)] - of_node.normalizer;
+double PrefixCache::add_log_prob(double log_prob, NodeId id, std::int64_t token) {
+  Node& of_id = node(id);
+  if (of_id.normalizer == 0) of_id.normalizer = log_sum_exp(logits(of_id));
+  return log_prob + logits(of_id)[static_cast<std::size_t>(token)] - of_id.normalizer;
 }
 
 }  // namespace makemore

@@ -6,94 +6,109 @@
 #include <span>
 #include <vector>
 
+#include "cache_budget.h"
+#include "row_pool.h"
 #include "sampler.h"
 #include "snapshot_step.h"
 
 namespace makemore {
 
-/// What a step says after the prefixes met so far, kept from one call to the next: a tree of nodes
-/// by the tokens that lead from one to the other.
+/// The logits after prefixes, kept from one call to the next: a tree of nodes by the tokens that
+/// lead from one to the other. Strings never depend on what it holds.
 ///
 /// A node is a prefix. Where a model has no state, prefixes of one length that end in the same
-/// token are one node: a step cannot tell them apart either. A node is `known` once `evaluate` has
-/// run the step on it. Results never depend on what is kept.
+/// token are one node, since a step cannot tell them apart either. A node is `known` once
+/// `evaluate` has run the step on it.
 class PrefixCache {
  public:
   using NodeId = std::int32_t;
 
-  /// Bytes past which, before the next strings are begun, what was met least is forgotten.
-  static constexpr std::size_t kLimit = std::size_t{64} << 20;
+  /// The step must outlive the cache.
+  PrefixCache(SnapshotStep& step, CacheShare share);
 
-  /// The step must outlive the cache, and be able to save its rows.
-  explicit PrefixCache(SnapshotStep& step);
-
-  /// The empty prefix, from which strings are chosen by `options`. Nothing else may use the step
-  /// until they are done.
+  /// The empty prefix, for strings that are sampled with `options`. Nothing else may use the step
+  /// until they are finished.
   NodeId begin(const SamplingOptions& options);
 
-  bool is_known(NodeId node) const { return nodes_[index(node)].known; }
+  bool is_known(NodeId id) { return node(id).known; }
 
-  /// The node that `token` leads to, made if need be. `node` must be known.
-  NodeId child(NodeId node, std::int64_t token) {
-    NodeId child = children_[at(node, token)];
-    if (child == kNone) {
-      child = find(node, token);
-      children_[at(node, token)] = child;
-    }
-    ++nodes_[index(child)].met;
+  /// The node that `token` leads to, added if there is none. `parent` must be known.
+  NodeId child(NodeId parent, std::int64_t token) {
+    NodeId& child = children(node(parent))[static_cast<std::size_t>(token)];
+    if (child == kNone) child = find(parent, token);
+    ++node(child).uses;
     return child;
   }
 
-  /// Runs the step on all nodes that are not known yet, at most `rows` at once.
-  void evaluate(std::size_t rows);
+  /// Runs the step on all nodes that are not known yet, at most `max_rows` at a time.
+  void evaluate(std::size_t max_rows);
 
   /// The distribution after a known node, as `pick` takes it.
-  std::span<const double> cumulative(NodeId node);
+  std::span<const double> cumulative(NodeId id);
 
-  /// The natural-log probability of `token` after a known node, added to `log_prob`.
-  double add_log_prob(double log_prob, NodeId node, std::int64_t token);
+  /// `log_prob` plus the natural-log probability of `token` after a known node.
+  double add_log_prob(double log_prob, NodeId id, std::int64_t token);
 
-  /// Bytes of all nodes.
-  std::size_t bytes() const { return nodes_.size() * node_bytes(); }
-  std::size_t node_bytes() const;
+  /// Whether the nodes, and `more` bytes, are more than the cache may hold.
+  bool is_full(std::size_t more = 0) const { return bytes() + more > share_.bytes(); }
+
+  /// Forgets what was used least, but not `needed` nodes. Returns the new id of each old one.
+  std::vector<NodeId> forget_rare(std::span<const NodeId> needed);
+
+  std::size_t bytes() const;
+  std::size_t node_bytes() const { return node_bytes(step_); }
+
+  /// Bytes of a node of a cache over that step.
+  static std::size_t node_bytes(const SnapshotStep& step);
 
  private:
-  static constexpr NodeId kNone = -1;
+  // The root: no node has it as its child, so it stands for none.
+  static constexpr NodeId kRoot = 0, kNone = 0;
 
   struct Node {
-    std::int64_t token, position;  // what the step was fed last, and where
+    std::int64_t token, position;  // what the step is fed, and where
     NodeId parent;
-    bool known = false;
-    std::uint32_t met = 0;       // how often strings came by, lately
+    std::uint32_t uses = 0;      // by strings, lately
     std::uint64_t prepared = 0;  // the options that the distribution is for, by number
-    double normalizer = 0;       // log_sum_exp of the logits, 0 before it is asked for
-    StateSnapshot state;         // once it is known
+    double normalizer = 0;       // log_sum_exp of the logits, 0 before it is needed
+    std::byte* row = nullptr;    // in rows_: distribution, logits and children, each (V,)
+    bool known = false;
+    StateSnapshot state = {};  // once it is known
   };
 
-  static std::size_t index(NodeId node) { return static_cast<std::size_t>(node); }
-  std::size_t at(NodeId node, std::int64_t token) const {
-    return index(node) * vocab_size_ + static_cast<std::size_t>(token);
+  static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
+  Node& node(NodeId id) { return nodes_[index(id)]; }
+  std::span<double> distribution(const Node& node) const {
+    return {reinterpret_cast<double*>(node.row), vocab_size_};
+  }
+  std::span<float> logits(const Node& node) const {
+    return {reinterpret_cast<float*>(node.row + vocab_size_ * sizeof(double)), vocab_size_};
+  }
+  std::span<NodeId> children(const Node& node) const {
+    const std::size_t offset = vocab_size_ * (sizeof(double) + sizeof(float));
+    return {reinterpret_cast<NodeId*>(node.row + offset), vocab_size_};
   }
 
-  NodeId find(NodeId node, std::int64_t token);
+  static std::size_t row_bytes(std::size_t vocab_size);
+  NodeId find(NodeId parent, std::int64_t token);
   NodeId add(NodeId parent, std::int64_t token, std::int64_t position);
-  void run(std::span<const NodeId> nodes);
-  void learn(NodeId node, std::span<const float> logits, StateSnapshot state);
-  void forget_rare();
-  void forget();
+  void clear();
+  void run(std::span<const NodeId> ids);
+  void store(NodeId id, std::span<const float> logits, StateSnapshot state);
+  std::vector<bool> nodes_to_keep(std::span<const NodeId> needed);
 
   SnapshotStep& step_;
+  CacheShare share_;
   std::size_t vocab_size_;
   std::uint64_t options_number_ = 0;
-  std::uint64_t forgotten_ = 0;  // how often something was
+  std::uint64_t times_forgotten_ = 0;
+  std::size_t last_share_ = 0;
   SamplingOptions options_;
   std::optional<Sampler> sampler_;
-  std::vector<Node> nodes_;         // parents before their children
-  std::vector<float> logits_;       // (nodes, V)
-  std::vector<double> cumulative_;  // (nodes, V)
-  std::vector<NodeId> children_;    // (nodes, V)
+  LargeVector<Node> nodes_;  // parents before children, where the model has a state
+  RowPool rows_;
   std::vector<NodeId> unknown_;
-  std::vector<NodeId> merged_;  // (positions, V), where the model has no state
+  std::vector<NodeId> merged_;  // (positions, V) nodes, where the model has no state
 };
 
 }  // namespace makemore

@@ -5,28 +5,30 @@
 #include <cstdint>
 #include <vector>
 
+#include "memory_block.h"
+
 namespace makemore {
 
 /// The prefixes that a batch reaches, each stored once: its last token and the prefix before it.
 class PrefixTree {
  public:
-  using Prefix = std::int64_t;
+  using Prefix = std::int32_t;
   static constexpr Prefix kEmpty = -1;
 
   /// The prefix of `token` after `parent`.
   Prefix add(Prefix parent, std::int64_t token) {
-    nodes_.push_back({parent, token});
+    nodes_.push_back({parent, static_cast<std::int32_t>(token)});
     return static_cast<Prefix>(nodes_.size()) - 1;
   }
 
   std::size_t size() const { return nodes_.size(); }
 
   /// Appends the tokens of a prefix to `out` and returns their number.
-  std::size_t append_to(std::vector<std::int32_t>& out, Prefix prefix) const {
+  std::size_t append_to(LargeVector<std::int32_t>& out, Prefix prefix) const {
     const std::size_t begin = out.size();
     while (prefix != kEmpty) {
       const Node& node = nodes_[static_cast<std::size_t>(prefix)];
-      out.push_back(static_cast<std::int32_t>(node.token));
+      out.push_back(node.token);
       prefix = node.parent;
     }
     std::reverse(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end());
@@ -35,7 +37,7 @@ class PrefixTree {
 
   /// Adds a prefix of another tree.
   Prefix add_from(const PrefixTree& other, Prefix prefix) {
-    std::vector<std::int32_t> tokens;
+    LargeVector<std::int32_t> tokens;
     other.append_to(tokens, prefix);
     Prefix copy = kEmpty;
     for (const std::int32_t token : tokens) copy = add(copy, token);
@@ -45,9 +47,9 @@ class PrefixTree {
  private:
   struct Node {
     Prefix parent;
-    std::int64_t token;
+    std::int32_t token;
   };
-  std::vector<Node> nodes_;
+  LargeVector<Node> nodes_;
 };
 
 }  // namespace makemore

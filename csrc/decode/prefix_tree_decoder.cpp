@@ -8,7 +8,11 @@ namespace makemore {
 namespace {
 
 /// Prefixes beyond which those that no pending group needs are dropped.
-constexpr std::size_t kMaxPrefixes = std::size_t{1} << 20;
+constexpr std::int64_t kMaxPrefixes = std::int64_t{1} << 20;
+
+std::size_t initial_max_prefixes(const DecodeRequest& request) {
+  return static_cast<std::size_t>(std::min(kMaxPrefixes, request.max_tokens));
+}
 
 }  // namespace
 
@@ -16,7 +20,7 @@ PrefixTreeDecoder::PrefixTreeDecoder(const DecodeRequest& request, std::int64_t 
     : request_(request),
       vocab_size_(vocab_size),
       sampler_(request.sampling, vocab_size),
-      max_prefixes_(kMaxPrefixes) {}
+      max_prefixes_(initial_max_prefixes(request)) {}
 
 PrefixTreeDecoder::PrefixTreeDecoder(const DecodeRequest& request, std::int64_t vocab_size,
                                      std::span<const std::int64_t> rows)
@@ -193,8 +197,9 @@ void PrefixTreeDecoder::drop_finished_prefixes() {
   PrefixTree needed;
   for (Group& group : pending_) group.prefix = needed.add_from(tree_, group.prefix);
   tree_ = std::move(needed);
-  // So that it stays rare where most of them are needed.
-  max_prefixes_ = std::max(kMaxPrefixes, 2 * tree_.size());
+  require_room(request_, tree_.size());
+  // Twice as many next time, so that this stays rare where most of them are needed.
+  max_prefixes_ = std::max(initial_max_prefixes(request_), 2 * tree_.size());
 }
 
 std::vector<PrefixTreeDecoder> PrefixTreeDecoder::split(std::size_t count) {

@@ -83,9 +83,9 @@ class PrefixTreeDecoder {
   Sampler sampler_;
   PrefixTree tree_;
   std::size_t max_prefixes_;
-  std::vector<Sequence> sequences_;
+  LargeVector<Sequence> sequences_;
   FinishedSequences finished_;
-  std::vector<Group> pending_;     // a stack
+  LargeVector<Group> pending_;     // a stack
   std::size_t first_unsaved_ = 0;  // of pending_: the states of the groups below are saved
   std::vector<Group> groups_;      // in the step: a group's index is its row
 
@@ -93,7 +93,7 @@ class PrefixTreeDecoder {
   std::vector<std::int64_t> tokens_, positions_, parents_;
   std::vector<std::optional<StateSnapshot>> states_;
   std::vector<Group*> kept_, moved_;
-  std::vector<Sequence> unsorted_;
+  LargeVector<Sequence> unsorted_;
   std::vector<std::size_t> begins_;  // (V + 1,)
 };
 

@@ -16,6 +16,9 @@ void require(bool good, const char* name, std::int64_t value, const std::string&
 
 void validate(const DecodeRequest& request, std::int64_t vocab_size) {
   require(request.rows >= 0, "n", request.rows, "it must be >= 0");
+  require(request.rows <= request.max_tokens, "n", request.rows,
+          "a call holds at most " + std::to_string(request.max_tokens) +
+              " tokens, and each string has its end; use several calls, with first_row");
   require(request.max_length >= 1, "max_length", request.max_length, "it must be >= 1");
   require(request.batch_size >= 1, "batch_size", request.batch_size, "it must be >= 1");
   for (const std::int64_t token : request.prompts.tokens) {
@@ -27,6 +30,16 @@ void validate(const DecodeRequest& request, std::int64_t vocab_size) {
                         offsets.front() == 0 && std::ranges::is_sorted(offsets) &&
                         offsets.back() == static_cast<std::int64_t>(request.prompts.tokens.size());
   if (!offsets.empty() && !one_each) throw OptionError("offsets must part the prompts of n rows");
+}
+
+void require_room(const DecodeRequest& request, std::size_t tokens) {
+  if (tokens + static_cast<std::size_t>(request.rows) <=
+      static_cast<std::size_t>(request.max_tokens)) {
+    return;
+  }
+  throw OptionError("the strings hold more than " + std::to_string(request.max_tokens) +
+                    " tokens, their ends included; use several calls, with first_row, or a smaller "
+                    "max_length");
 }
 
 }  // namespace makemore

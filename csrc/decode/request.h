@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -28,6 +29,10 @@ enum class Strategy {
   kCached,  ///< rows read the prefixes kept from earlier calls: CachedDecoder
 };
 
+/// Most tokens of the strings of one call, each string's end included: with them, and what is made
+/// of them, some 20 GB of memory are in use.
+inline constexpr std::int64_t kMaxTokens = std::int64_t{1} << 30;
+
 struct DecodeRequest {
   std::int64_t rows = 0;        ///< number of strings
   std::uint64_t first_row = 0;  ///< number of the first row, which its coins depend on
@@ -38,9 +43,13 @@ struct DecodeRequest {
   std::int64_t batch_size = 0;  ///< most rows of a step
   bool log_probs = true;        ///< whether to compute log-probabilities; otherwise they are 0
   Strategy strategy = Strategy::kAuto;
+  std::int64_t max_tokens = kMaxTokens;  ///< of all strings together, their ends included
 };
 
 /// Throws OptionError for a request that no model of `vocab_size` tokens can meet.
 void validate(const DecodeRequest& request, std::int64_t vocab_size);
+
+/// Throws OptionError where strings hold more tokens than the request allows.
+void require_room(const DecodeRequest& request, std::size_t tokens);
 
 }  // namespace makemore

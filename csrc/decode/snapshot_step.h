@@ -5,30 +5,14 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
-#include "aligned_buffer.h"
+#include "state_snapshot.h"
 #include "step.h"
 
 namespace makemore {
 
-struct SnapshotNode;
-
-/// The saved state of a row: what its last step wrote, linked to what the steps before it wrote.
-/// Rows that begin with the same tokens share the nodes of those tokens. Null is the zero state.
-using StateSnapshot = std::shared_ptr<const SnapshotNode>;
-
-struct SnapshotNode {
-  SnapshotNode(StateSnapshot before, std::int64_t steps, AlignedBuffer buffer)
-      : before(std::move(before)), steps(steps), buffer(std::move(buffer)) {}
-
-  StateSnapshot before;  // null where `buffer` holds the whole state
-  std::int64_t steps;    // that the row has taken
-  AlignedBuffer buffer;
-};
-
-/// The result of the first step, which is the same for every string: it is fed token 0.
+/// The result of the first step, which is fed token 0 and so the same for every string.
 struct FirstStep {
   std::vector<float> logits;  // (V,)
   StateSnapshot state;        // after it

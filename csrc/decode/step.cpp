@@ -28,6 +28,18 @@ void Step::require_parents(std::int64_t rows, std::span<const std::int64_t> pare
   }
 }
 
+StepLock::~StepLock() {
+  for (Step* step : steps_) step->locked_.store(false, std::memory_order_release);
+}
+
+void StepLock::add(Step& step) {
+  steps_.reserve(steps_.size() + 1);
+  if (step.locked_.exchange(true, std::memory_order_acquire)) {
+    throw OptionError("a step is in use by another call; each call needs a step of its own");
+  }
+  steps_.push_back(&step);
+}
+
 std::span<const float> run_checked(Step& step, std::span<const std::int64_t> tokens,
                                    std::span<const std::int64_t> positions) {
   const std::span<const float> logits = step.run(tokens, positions);

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace makemore {
 
@@ -36,6 +38,26 @@ class Step {
   static void require_fit(std::int64_t rows, std::span<const std::int64_t> tokens,
                           std::span<const std::int64_t> positions);
   static void require_parents(std::int64_t rows, std::span<const std::int64_t> parents);
+
+ private:
+  friend class StepLock;
+  std::atomic<bool> locked_ = false;
+};
+
+/// The steps that one call uses, on any of its threads; no other call may use them meanwhile.
+class StepLock {
+ public:
+  StepLock() = default;
+  explicit StepLock(Step& step) { add(step); }
+  StepLock(const StepLock&) = delete;
+  StepLock& operator=(const StepLock&) = delete;
+  ~StepLock();
+
+  /// Throws OptionError where the step is in use, also by this call.
+  void add(Step& step);
+
+ private:
+  std::vector<Step*> steps_;
 };
 
 /// Runs a step, and throws StepError unless it returns the logits of exactly these rows.

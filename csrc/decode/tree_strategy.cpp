@@ -73,7 +73,8 @@ void decode_tree_range(std::span<Worker* const> workers, const DecodeRequest& re
   for (std::int64_t begin = first; begin < first + count; begin += kTreeRows) {
     Rows rows(static_cast<std::size_t>(std::min(kTreeRows, first + count - begin)));
     std::iota(rows.begin(), rows.end(), begin);
-    append_in_row_order(out, begin, rows.size(), decode_rows(workers, request, rows, stop));
+    append_in_row_order(out, request, begin, rows.size(),
+                        decode_rows(workers, request, rows, stop));
   }
 }
 

@@ -44,6 +44,7 @@ class DeviceDecoder {
   std::int64_t started_ = 0;             // rows below have been started
   std::vector<std::int64_t> restarted_;  // of them, those that must start again
   std::vector<Sequence> sequences_;      // of each slot
+  std::size_t tokens_ = 0;               // generated so far
   FinishedSequences finished_;
 };
 
@@ -111,7 +112,10 @@ void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
     const std::int64_t token = slots.generated[slot * steps_per_block + step];
     if (token == step_.vocab_size()) throw_no_token(request_.sampling);
     const FinishReason reason = finish_reason(request_, token, std::ssize(sequence.tokens));
-    if (token != kStop) sequence.tokens.push_back(static_cast<std::int32_t>(token));
+    if (token != kStop) {
+      sequence.tokens.push_back(static_cast<std::int32_t>(token));
+      require_room(request_, ++tokens_);
+    }
     if (reason != FinishReason::kNone) return finish(sequence, log_prob, reason);
   }
 }
@@ -127,7 +131,7 @@ void DeviceDecoder::finish(Sequence& sequence, double log_prob, FinishReason rea
 
 Decoded DeviceDecoder::results() const {
   Decoded out;
-  append_in_row_order(out, 0, static_cast<std::size_t>(request_.rows), {&finished_, 1});
+  append_in_row_order(out, request_, 0, static_cast<std::size_t>(request_.rows), {&finished_, 1});
   return out;
 }
 

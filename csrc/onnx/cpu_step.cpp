@@ -41,7 +41,9 @@ CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
     buffers_.push_back(std::move(buffer));
   }
   in_place_ = std::ranges::any_of(buffers_, &Buffer::in_place);
-  for (const Buffer& buffer : buffers_) step_bytes_ += buffer.step_bytes();
+  std::size_t bytes = 0;
+  for (const Buffer& buffer : buffers_) bytes += buffer.step_bytes();
+  pool_ = SnapshotPool::make(bytes);
 }
 
 void CpuStep::Buffer::copy_row(std::size_t from, std::size_t to, std::int64_t steps) {
@@ -62,9 +64,12 @@ void CpuStep::reserve(std::size_t rows) {
   const std::size_t capacity = std::max(rows, std::min(2 * capacity_, onnx_model().max_rows()));
   capacity_ = bound_ = 0;  // until all have their memory
   for (Buffer& buffer : buffers_) {
-    // New memory is zero: slots not yet in use are masked by the model, but must not hold NaN.
-    buffer.now.resize(capacity * buffer.row_bytes);
-    if (!buffer.in_place) buffer.next.resize(capacity * buffer.row_bytes);
+    // Zeros behind it: slots not yet in use are masked by the model, but must not hold NaN.
+    MemoryBlock now(capacity * buffer.row_bytes);
+    const auto rest = std::ranges::copy(buffer.now.bytes(), now.bytes().begin()).out;
+    std::fill(rest, now.bytes().end(), std::byte{0});
+    buffer.now = std::move(now);
+    if (!buffer.in_place) buffer.next = MemoryBlock(capacity * buffer.row_bytes);
   }
   tokens_.resize(capacity);
   positions_.resize(capacity);
@@ -78,28 +83,46 @@ void CpuStep::reset(std::int64_t rows) {
   require_rows(rows);
   reserve(static_cast<std::size_t>(rows));
   rows_ = static_cast<std::size_t>(rows);
+  if (rows_ == 0) return free_buffers();
   for (std::size_t row = 0; row < rows_; ++row) clear(row);
+}
+
+/// Forgets all rows, and frees their memory where it is large.
+void CpuStep::free_buffers() {
+  constexpr std::size_t kMaxKeptBytes = std::size_t{1} << 20;
+  std::ranges::fill(saved_, StateSnapshot());
+  std::size_t bytes = logits_.capacity() * sizeof(float);
+  for (const Buffer& buffer : buffers_) bytes += buffer.now.size() + buffer.next.size();
+  if (bytes <= kMaxKeptBytes) return;
+  for (Buffer& buffer : buffers_) {
+    buffer.now = MemoryBlock();
+    buffer.next = MemoryBlock();
+  }
+  logits_ = {};
+  tensors_.clear();
+  bound_ = capacity_ = 0;
 }
 
 void CpuStep::bind(std::size_t rows) {
   const ort::Library& library = onnx_model().library();
   const auto count = static_cast<std::int64_t>(rows);
-  const auto add = [&](auto& memory, std::size_t size, std::vector<std::int64_t> shape, int type) {
+  const auto add = [&](auto memory, std::size_t size, std::vector<std::int64_t> shape, int type) {
     shape.insert(shape.begin(), count);
-    tensors_.push_back(library.tensor(std::span(memory).first(rows * size), shape, type));
+    tensors_.push_back(library.tensor(memory.first(rows * size), shape, type));
     return tensors_.back().get();
   };
   tensors_.clear();
-  inputs_ = {add(tokens_, 1, {}, ort::kInt64), add(positions_, 1, {}, ort::kInt64)};
+  inputs_ = {add(std::span(tokens_), 1, {}, ort::kInt64),
+             add(std::span(positions_), 1, {}, ort::kInt64)};
   const auto vocab = static_cast<std::size_t>(vocab_size());
-  outputs_ = {add(logits_, vocab, {vocab_size()}, ort::kFloat)};
+  outputs_ = {add(std::span(logits_), vocab, {vocab_size()}, ort::kFloat)};
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     Buffer& buffer = buffers_[i];
     const StateTensor& state = onnx_model().states()[i];
-    inputs_.push_back(add(buffer.now, buffer.row_bytes, state.shape, state.element_type));
-    outputs_.push_back(buffer.in_place
-                           ? inputs_.back()
-                           : add(buffer.next, buffer.row_bytes, state.shape, state.element_type));
+    inputs_.push_back(add(buffer.now.bytes(), buffer.row_bytes, state.shape, state.element_type));
+    outputs_.push_back(buffer.in_place ? inputs_.back()
+                                       : add(buffer.next.bytes(), buffer.row_bytes, state.shape,
+                                             state.element_type));
   }
   bound_ = rows;
 }
@@ -113,15 +136,11 @@ std::span<const float> CpuStep::run(std::span<const std::int64_t> tokens,
   if (bound_ != rows_) bind(rows_);
   std::ranges::copy(tokens, tokens_.begin());
   std::ranges::copy(positions, positions_.begin());
-  const auto& in = onnx_model().input_names();
-  const auto& out = onnx_model().output_names();
-  onnx_model().library().check("a step failed", ort::Run, onnx_model().session(), nullptr,
-                               in.data(), inputs_.data(), in.size(), out.data(), out.size(),
-                               outputs_.data());
+  onnx_model().run(inputs_, outputs_);
   swap();
   for (std::size_t row = 0; row < rows_; ++row) {
     steps_[row] = positions[row] + 1;
-    if (saved_[row] != nullptr && saved_[row]->steps >= steps_[row]) saved_[row] = nullptr;
+    if (saved_[row] && saved_[row]->steps >= steps_[row]) saved_[row] = {};
   }
   return std::span(logits_).first(rows_ * static_cast<std::size_t>(vocab_size()));
 }
@@ -129,7 +148,7 @@ std::span<const float> CpuStep::run(std::span<const std::int64_t> tokens,
 void CpuStep::swap() {
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     if (buffers_[i].in_place) continue;
-    buffers_[i].now.swap(buffers_[i].next);
+    std::swap(buffers_[i].now, buffers_[i].next);
     std::swap(inputs_[2 + i], outputs_[1 + i]);
   }
 }
@@ -152,15 +171,13 @@ void CpuStep::select(std::span<const std::int64_t> parents) {
 
 // Of a cache each step saves the slot that it has written, of another state all.
 StateSnapshot CpuStep::save(std::int64_t row) {
-  if (is_stateless()) return nullptr;
+  if (is_stateless()) return {};
   const auto at = static_cast<std::size_t>(row);
   StateSnapshot& saved = saved_[at];
-  std::int64_t steps = saved != nullptr ? saved->steps : 0;
+  std::int64_t steps = saved ? saved->steps : 0;
   if (!in_place_ && steps < steps_[at]) steps = steps_[at] - 1;
   for (; steps < steps_[at]; ++steps) {
-    const auto written = std::make_shared<SnapshotNode>(in_place_ ? std::move(saved) : nullptr,
-                                                        steps + 1, aligned_buffer(step_bytes_));
-    auto* target = reinterpret_cast<std::byte*>(written->buffer.data());
+    auto [snapshot, target] = pool_->add(in_place_ ? std::move(saved) : StateSnapshot(), steps + 1);
     for (const Buffer& buffer : buffers_) {
       const std::size_t slot = buffer.in_place ? static_cast<std::size_t>(steps) : 0;
       const std::size_t bytes = buffer.step_bytes() / buffer.outer;
@@ -172,7 +189,7 @@ StateSnapshot CpuStep::save(std::int64_t row) {
         target += bytes;
       }
     }
-    saved = written;
+    saved = std::move(snapshot);
   }
   return saved;
 }
@@ -182,7 +199,7 @@ void CpuStep::restore(std::span<const std::optional<StateSnapshot>> states) {
   for (std::size_t row = 0; row < states.size(); ++row) {
     if (!states[row]) continue;
     const StateSnapshot& state = *states[row];
-    if (state == nullptr) {
+    if (!state) {
       clear(row);
     } else if (row >= rows_ || saved_[row] != state || steps_[row] != state->steps) {
       put(row, state);
@@ -193,7 +210,7 @@ void CpuStep::restore(std::span<const std::optional<StateSnapshot>> states) {
 
 void CpuStep::clear(std::size_t row) {
   steps_[row] = 0;
-  saved_[row] = nullptr;
+  saved_[row] = {};
   for (Buffer& buffer : buffers_) {
     std::memset(buffer.now.data() + row * buffer.row_bytes, 0, buffer.row_bytes);
   }
@@ -208,7 +225,7 @@ void CpuStep::put(std::size_t row, const StateSnapshot& state) {
     std::byte* target = buffer.now.data() + row * buffer.row_bytes;
     for (const SnapshotNode* step = state.get(); step != nullptr; step = step->before.get()) {
       const auto slot = buffer.in_place ? static_cast<std::size_t>(step->steps - 1) : 0;
-      const std::byte* source = reinterpret_cast<const std::byte*>(step->buffer.data()) + offset;
+      const std::byte* source = step->data + offset;
       for (std::size_t i = 0; i < buffer.outer; ++i) {
         std::memcpy(target + slot * buffer.slot_bytes + i * buffer.slots * buffer.slot_bytes,
                     source + i * bytes, bytes);

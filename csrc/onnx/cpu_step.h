@@ -29,7 +29,7 @@ class CpuStep : public OnnxStep {
   std::span<const float> run(std::span<const std::int64_t> tokens,
                              std::span<const std::int64_t> positions) override;
   void select(std::span<const std::int64_t> parents) override;
-  std::size_t snapshot_bytes() const override { return step_bytes_; }
+  std::size_t snapshot_bytes() const override { return buffers_.empty() ? 0 : pool_->node_bytes(); }
   StateSnapshot save(std::int64_t row) override;
   void restore(std::span<const std::optional<StateSnapshot>> states) override;
 
@@ -38,22 +38,23 @@ class CpuStep : public OnnxStep {
   struct Buffer {
     std::size_t row_bytes, outer, slots, slot_bytes;
     bool in_place;
-    std::vector<std::byte> now, next;  // next stays empty where the state is written in place
+    MemoryBlock now, next;  // next stays empty where the state is written in place
 
     std::size_t step_bytes() const { return in_place ? outer * slot_bytes : row_bytes; }
     void copy_row(std::size_t from, std::size_t to, std::int64_t steps);
   };
 
   void reserve(std::size_t rows);
+  void free_buffers();
   void clear(std::size_t row);
   void put(std::size_t row, const StateSnapshot& state);
   void bind(std::size_t rows);
   void swap();
 
   std::vector<Buffer> buffers_;
-  std::int64_t block_size_;     // positions that may be asked for
-  bool in_place_ = false;       // whether any buffer is
-  std::size_t step_bytes_ = 0;  // of all buffers
+  std::int64_t block_size_;  // positions that may be asked for
+  bool in_place_ = false;    // whether any buffer is
+  std::shared_ptr<SnapshotPool> pool_;
   std::size_t rows_ = 0;
   std::size_t capacity_ = 0;
   std::size_t bound_ = 0;  // rows that the tensors below are made for; 0: none

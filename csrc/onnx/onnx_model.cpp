@@ -1,6 +1,7 @@
 #include "onnx_model.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "bounds.h"
 #include "file_check.h"
@@ -44,7 +45,11 @@ std::optional<std::size_t> bytes_of(ort::ElementType type, std::span<const std::
 
 OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, ModelFile file,
                      const ModelOptions& options, std::unique_ptr<FusedOp> op)
-    : library_(std::move(library)), file_(std::move(file)), options_(options), op_(std::move(op)) {
+    : library_(std::move(library)),
+      file_(std::move(file)),
+      options_(options),
+      op_(std::move(op)),
+      runs_(std::max(1U, std::thread::hardware_concurrency())) {
   try {
     check_file(file_.bytes, options_.trust);
     session_ = open();
@@ -155,6 +160,18 @@ std::size_t OnnxModel::add_row(const std::string& name, const ort::TensorType& t
   }
   row_bytes_ += *bytes;
   return *bytes;
+}
+
+void OnnxModel::run(std::span<const ort::OrtValue* const> inputs,
+                    std::span<ort::OrtValue*> outputs) const {
+  struct Turn {
+    explicit Turn(std::counting_semaphore<>& turns) : turns(turns) { turns.acquire(); }
+    ~Turn() { turns.release(); }
+    std::counting_semaphore<>& turns;
+  };
+  const Turn turn(runs_);
+  library_->check("a step failed", ort::Run, session(), nullptr, input_names_.data(), inputs.data(),
+                  inputs.size(), output_names_.data(), outputs.size(), outputs.data());
 }
 
 std::string OnnxModel::metadata(const std::string& key) const {

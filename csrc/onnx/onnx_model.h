@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <semaphore>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,6 +73,11 @@ class OnnxModel {
     return first_step_;
   }
 
+  /// Runs the session on tensors in the order of its inputs and outputs. No more threads are in it
+  /// at once than the machine has cores: ONNX Runtime keeps working memory for as many runs as
+  /// there ever were at once.
+  void run(std::span<const ort::OrtValue* const> inputs, std::span<ort::OrtValue*> outputs) const;
+
   /// The value of a key of the file's metadata, "" where it has none.
   std::string metadata(const std::string& key) const;
 
@@ -101,6 +107,7 @@ class OnnxModel {
   std::int64_t vocab_size_ = 0;
   std::vector<StateTensor> states_;
   std::size_t row_bytes_ = 0;  // of a row's logits and states
+  mutable std::counting_semaphore<> runs_;
   mutable std::once_flag first_step_made_;
   mutable std::shared_ptr<const FirstStep> first_step_;
 };

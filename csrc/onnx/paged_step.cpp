@@ -7,12 +7,14 @@ namespace makemore {
 
 PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model,
                      const transformer::TransformerStep& fused)
-    : OnnxStep(std::move(model)), fused_(fused) {}
+    : OnnxStep(std::move(model)),
+      fused_(fused),
+      pool_(SnapshotPool::make(fused_.page_floats() * sizeof(float))) {}
 
 void PagedStep::reset(std::int64_t rows) {
   require_rows(rows);
   require_memory(static_cast<std::size_t>(rows));
-  states_.assign(static_cast<std::size_t>(rows), nullptr);
+  states_.assign(static_cast<std::size_t>(rows), StateSnapshot());
 }
 
 std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
@@ -25,17 +27,16 @@ std::span<const float> PagedStep::run(std::span<const std::int64_t> tokens,
   logits_.resize(rows * fused_.model().vocab_size);
   for (std::size_t row = 0; row < rows; ++row) {
     StateSnapshot& state = states_[row];
-    while (state != nullptr && state->steps > positions[row]) state = StateSnapshot(state)->before;
-    const std::int64_t steps = state != nullptr ? state->steps : 0;
+    while (state && state->steps > positions[row]) state = StateSnapshot(state)->before;
+    const std::int64_t steps = state ? state->steps : 0;
     if (positions[row] > steps) {
       throw OptionError("a row of " + std::to_string(steps) + " steps was given position " +
                         std::to_string(positions[row]));
     }
-    const auto page = std::make_shared<SnapshotNode>(
-        std::move(state), steps + 1, aligned_buffer(fused_.page_floats() * sizeof(float)));
-    written_[row] = page->buffer.front().values;
+    auto [snapshot, data] = pool_->add(std::move(state), steps + 1);
+    state = std::move(snapshot);
+    written_[row] = reinterpret_cast<float*>(data);
     pages_[row * block_size + static_cast<std::size_t>(steps)] = written_[row];
-    state = page;
   }
   fused_.run(tokens, positions, pages_.data(), written_.data(), logits_.data());
   return logits_;
@@ -61,7 +62,7 @@ void PagedStep::restore(std::span<const std::optional<StateSnapshot>> states) {
     for (const SnapshotNode* step = states_[row].get(); step != nullptr;
          step = step->before.get()) {
       pages_[row * block_size + static_cast<std::size_t>(step->steps - 1)] =
-          step->buffer.front().values;
+          reinterpret_cast<const float*>(step->data);
     }
   }
 }

@@ -23,12 +23,13 @@ class PagedStep : public OnnxStep {
   std::span<const float> run(std::span<const std::int64_t> tokens,
                              std::span<const std::int64_t> positions) override;
   void select(std::span<const std::int64_t> parents) override;
-  std::size_t snapshot_bytes() const override { return fused_.page_floats() * sizeof(float); }
+  std::size_t snapshot_bytes() const override { return pool_->node_bytes(); }
   StateSnapshot save(std::int64_t row) override { return states_[static_cast<std::size_t>(row)]; }
   void restore(std::span<const std::optional<StateSnapshot>> states) override;
 
  private:
   const transformer::TransformerStep& fused_;
+  std::shared_ptr<SnapshotPool> pool_;
   std::vector<StateSnapshot> states_;  // (rows,)
   std::vector<const float*> pages_;    // (rows, T), those of a row's steps
   std::vector<float*> written_;        // (rows,) the page of a row that the next run writes

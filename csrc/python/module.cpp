@@ -14,6 +14,7 @@
 #include "device_decoder.h"
 #include "device_step.h"
 #include "python_step.h"
+#include "running_calls.h"
 #include "step_factory.h"
 #include "text.h"
 
@@ -21,21 +22,13 @@ using namespace makemore;
 
 namespace {
 
-void poll_signals() {
-  const py::gil_scoped_acquire gil;
-  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-}
-
-/// What `decode` makes of a request, without the GIL.
+/// The arrays that `decode` makes of a request.
 template <class Decode>
 py::tuple decode_to_numpy(const Ids& prompts, const Ids& offsets, DecodeRequest request,
-                          const Decode& decode) {
+                          const CancellationToken* cancellation, const Decode& decode) {
   request.prompts = {view(prompts), view(offsets)};
-  Decoded decoded;
-  {
-    const py::gil_scoped_release no_gil;
-    decoded = decode(request);
-  }
+  const Interrupts interrupts{.poll = RunningCalls::poll, .token = cancellation};
+  Decoded decoded = RunningCalls::without_gil([&] { return decode(request, interrupts); });
   std::vector<std::int64_t> ends{0};
   for (const std::int64_t length : decoded.lengths) ends.push_back(ends.back() + length);
   return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(ends)),
@@ -58,7 +51,7 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
             std::uint64_t first_row, std::int64_t max_length, const SamplingOptions& options,
             std::uint64_t seed, std::int64_t batch_size, bool log_probs,
-            const std::string& strategy) {
+            const std::string& strategy, const std::shared_ptr<CancellationToken>& cancellation) {
         return decode_to_numpy(prompts, offsets,
                                {.rows = rows,
                                 .first_row = first_row,
@@ -69,12 +62,15 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
                                 .batch_size = batch_size,
                                 .log_probs = log_probs,
                                 .strategy = find_strategy(strategy)},
-                               [&](const DecodeRequest& request) { return run(on, request); });
+                               cancellation.get(),
+                               [&](const DecodeRequest& request, const Interrupts& interrupts) {
+                                 return run(on, request, interrupts);
+                               });
       },
       py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
       py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = SamplingOptions(),
       py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true,
-      py::arg("strategy") = "auto");
+      py::arg("strategy") = "auto", py::arg("cancellation") = py::none());
 }
 
 constexpr std::size_t kMaxMessage = 2000;  // bytes; ONNX Runtime quotes names of any length
@@ -110,16 +106,24 @@ std::shared_ptr<OnnxModel> open(std::shared_ptr<ort::Library> library, const Byt
   const auto* path = std::get_if<std::filesystem::path>(&file);
   ModelFile read{"the bytes given", {}};
   if (path == nullptr) read.bytes = std::get<py::bytes>(file);
-  const py::gil_scoped_release no_gil;
-  if (path != nullptr) read = read_model_file(*path, max_bytes);
-  return open_model(std::move(library), std::move(read), options, kernel);
+  return RunningCalls::without_gil([&] {
+    if (path != nullptr) read = read_model_file(*path, max_bytes);
+    return open_model(library, std::move(read), options, kernel);
+  });
 }
 
 }  // namespace
 
-PYBIND11_MODULE(_core, m) {
+// What threads share is immutable, atomic, or locked by the call that uses it (StepLock).
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.doc() = "The C++ core: ONNX Runtime, one step, one choice, the decode loop.";
   py::register_local_exception_translator(translate);
+  py::module_::import("atexit").attr("register")(py::cpp_function(RunningCalls::end_all));
+  const py::module_ os = py::module_::import("os");
+  if (py::hasattr(os, "register_at_fork")) {
+    os.attr("register_at_fork")(py::arg("after_in_child") =
+                                    py::cpp_function(RunningCalls::forget_all));
+  }
 
   py::class_<ort::Library, std::shared_ptr<ort::Library>>(m, "Library")
       .def(py::init<const std::filesystem::path&>(), py::arg("path"))
@@ -160,10 +164,17 @@ PYBIND11_MODULE(_core, m) {
 
   py::class_<Step>(m, "Step")
       .def_property_readonly("vocab_size", &Step::vocab_size)
-      .def("reset", &Step::reset, py::arg("rows"))
+      .def(
+          "reset",
+          [](Step& step, std::int64_t rows) {
+            const StepLock lock(step);
+            step.reset(rows);
+          },
+          py::arg("rows"))
       .def(
           "run",
           [](Step& step, const Ids& tokens, const Ids& positions) {
+            const StepLock lock(step);
             const auto logits = run_checked(step, view(tokens), view(positions));
             py::array_t<float> copy({tokens.size(), static_cast<py::ssize_t>(step.vocab_size())});
             std::ranges::copy(logits, copy.mutable_data());
@@ -171,7 +182,11 @@ PYBIND11_MODULE(_core, m) {
           },
           py::arg("tokens"), py::arg("positions"))
       .def(
-          "select", [](Step& step, const Ids& parents) { step.select(view(parents)); },
+          "select",
+          [](Step& step, const Ids& parents) {
+            const StepLock lock(step);
+            step.select(view(parents));
+          },
           py::arg("parents"));
   py::class_<SnapshotStep, Step>(m, "SnapshotStep");
   m.def("cpu_step", &new_cpu_step, py::arg("model"), py::arg("time_axes"),
@@ -193,11 +208,16 @@ PYBIND11_MODULE(_core, m) {
       .def(py::init<std::shared_ptr<DeviceModel>>(), py::arg("model"));
   py::class_<PythonStep, Step>(m, "PythonStep").def(py::init<py::object>(), py::arg("step"));
 
+  py::class_<CacheBudget, std::shared_ptr<CacheBudget>>(m, "CacheBudget")
+      .def(py::init<std::size_t>(), py::arg("limit"));
   py::class_<Worker>(m, "Worker")
-      .def(py::init<SnapshotStep&>(), py::arg("step"), py::keep_alive<1, 2>())
       .def(py::init<Step&>(), py::arg("step"), py::keep_alive<1, 2>())
-      .def_property_readonly(
-          "memory", [](const Worker& worker) { return worker.cache ? worker.cache->bytes() : 0; });
+      .def(py::init<SnapshotStep&, std::shared_ptr<CacheBudget>>(), py::arg("step"),
+           py::arg("budget"), py::keep_alive<1, 2>())
+      .def_property_readonly("cache_bytes", [](Worker& worker) {
+        const StepLock lock(worker.step);
+        return worker.cache ? worker.cache->bytes() : 0;
+      });
 
   py::class_<SamplingOptions>(m, "SamplingOptions")
       .def(py::init([](double temperature, std::int64_t top_k, double top_p, double min_p,
@@ -207,6 +227,16 @@ PYBIND11_MODULE(_core, m) {
            py::kw_only(), py::arg("temperature") = 1.0, py::arg("top_k") = 0,
            py::arg("top_p") = 1.0, py::arg("min_p") = 0.0,
            py::arg("mask") = std::vector<std::int64_t>{});
+
+  py::class_<CancellationToken, std::shared_ptr<CancellationToken>>(
+      m, "CancellationToken",
+      "Cancels the calls that it was given to, from any thread: each raises `CancelledError` "
+      "before "
+      "its next step. It stays cancelled, so a later call needs a new one.")
+      .def(py::init<>())
+      .def("cancel", &CancellationToken::cancel, "Cancels all calls that have this token.")
+      .def_property_readonly("cancelled", &CancellationToken::is_cancelled,
+                             "Whether `cancel` was called.");
 
   m.def("coin", &coin, py::arg("seed"), py::arg("row"), py::arg("position"));
   m.def(
@@ -218,14 +248,16 @@ PYBIND11_MODULE(_core, m) {
         return sampler.pick(coin);
       },
       py::arg("logits"), py::arg("coin"), py::arg("options") = SamplingOptions());
-  def_decode<std::vector<Worker*>>(m, "decode", "workers",
-                                   [](const auto& workers, const DecodeRequest& request) {
-                                     return decode(workers, request, {.poll = poll_signals});
-                                   });
+  def_decode<std::vector<Worker*>>(
+      m, "decode", "workers",
+      [](const auto& workers, const DecodeRequest& request, const Interrupts& interrupts) {
+        return decode(workers, request, interrupts);
+      });
   def_decode<std::shared_ptr<DeviceModel>>(
-      m, "decode_on_device", "model", [](const auto& model, const DecodeRequest& request) {
+      m, "decode_on_device", "model",
+      [](const auto& model, const DecodeRequest& request, const Interrupts& interrupts) {
         DeviceBlockStep step(model, request.sampling);
-        return decode_on_device(step, request, {.poll = poll_signals});
+        return decode_on_device(step, request, interrupts);
       });
   m.def("texts", &texts<std::int32_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
   m.def("texts", &texts<std::int64_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));

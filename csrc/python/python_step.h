@@ -1,16 +1,24 @@
 #pragma once
 
+#include <string>
+
 #include "conversions.h"
 #include "errors.h"
 #include "step.h"
 
 namespace makemore {
 
-/// A step written in Python: an object with the verbs reset, run and select and a vocab_size.
+/// A step written in Python: an object with the methods reset, run and select and a vocab_size.
 class PythonStep : public Step {
  public:
-  explicit PythonStep(py::object step)
-      : step_(std::move(step)), vocab_size_(step_.attr("vocab_size").cast<std::int64_t>()) {}
+  explicit PythonStep(py::object step) : step_(std::move(step)) {
+    const py::object size = step_.attr("vocab_size");
+    vocab_size_ = PyNumber_AsSsize_t(size.ptr(), nullptr);
+    if (vocab_size_ < 1) {
+      PyErr_Clear();
+      throw StepError("the vocab_size of a step is " + shown(size) + "; it must be an int >= 1");
+    }
+  }
 
   std::int64_t vocab_size() const override { return vocab_size_; }
 
@@ -22,13 +30,17 @@ class PythonStep : public Step {
   std::span<const float> run(std::span<const std::int64_t> tokens,
                              std::span<const std::int64_t> positions) override {
     const py::gil_scoped_acquire gil;
-    const auto logits = step_.attr("run")(to_array(tokens), to_array(positions)).cast<Logits>();
-    const auto size = tokens.size() * static_cast<std::size_t>(vocab_size_);
-    if (static_cast<std::size_t>(logits.size()) != size) {
-      throw ArtifactError("a step gave " + std::to_string(logits.size()) + " logits, not " +
-                          std::to_string(size));
+    const py::object result = step_.attr("run")(to_array(tokens), to_array(positions));
+    const auto logits = Logits::ensure(result);
+    if (!logits) {
+      throw StepError("a step returned " + shown(py::type::of(result)) + ", not logits");
     }
-    logits_.assign(logits.data(), logits.data() + size);
+    const py::tuple expected = py::make_tuple(tokens.size(), vocab_size_);
+    if (const py::object shape = logits.attr("shape"); !shape.equal(expected)) {
+      throw StepError("a step returned logits of shape " + shown(shape) + ", not " +
+                      shown(expected));
+    }
+    logits_.assign(logits.data(), logits.data() + logits.size());
     return logits_;
   }
 
@@ -44,8 +56,10 @@ class PythonStep : public Step {
     return Ids(static_cast<py::ssize_t>(values.size()), values.data());
   }
 
+  static std::string shown(const py::handle& value) { return py::repr(value).cast<std::string>(); }
+
   py::object step_;
-  std::int64_t vocab_size_;
+  py::ssize_t vocab_size_;
   std::vector<float> logits_;
 };
 

@@ -8,24 +8,34 @@
 `load` opens what `mm-export` wrote; the `Sampler` it returns makes strings and scores them.
 """
 
+from importlib.metadata import version
+
+from makemore import _interpreter  # noqa: F401  # before the C++ core
+from makemore._core import CancellationToken
 from makemore.artifact import Artifact
 from makemore.errors import (
     ArtifactError,
+    CancelledError,
     DataError,
     MakemoreError,
     MissingDependencyError,
     OptionError,
     OptionTypeError,
     OrtError,
+    StepError,
 )
 from makemore.loading import load
 from makemore.options import SampleOptions
 from makemore.sample import Sample
 from makemore.sampler import Sampler
 
+__version__ = version("makemore")
+
 __all__ = [
     "Artifact",
     "ArtifactError",
+    "CancellationToken",
+    "CancelledError",
     "DataError",
     "MakemoreError",
     "MissingDependencyError",
@@ -35,5 +45,6 @@ __all__ = [
     "Sample",
     "SampleOptions",
     "Sampler",
+    "StepError",
     "load",
 ]

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from os import PathLike
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,10 +71,16 @@ class DeviceStep(Step):
 class PythonStep(Step):
     def __init__(self, step: AnyStep) -> None: ...
 
+class CacheBudget:
+    def __init__(self, limit: int) -> None: ...
+
 class Worker:
+    @overload
     def __init__(self, step: Step) -> None: ...
+    @overload
+    def __init__(self, step: SnapshotStep, budget: CacheBudget) -> None: ...
     @property
-    def memory(self) -> int: ...
+    def cache_bytes(self) -> int: ...
 
 class SamplingOptions:
     def __init__(
@@ -85,6 +92,12 @@ class SamplingOptions:
         min_p: float = 0.0,
         mask: Sequence[int] = [],
     ) -> None: ...
+
+class CancellationToken:
+    def __init__(self) -> None: ...
+    def cancel(self) -> None: ...
+    @property
+    def cancelled(self) -> bool: ...
 
 def coin(seed: int, row: int, position: int) -> float: ...
 def choose(logits: ArrayLike, coin: float, options: SamplingOptions = ...) -> int: ...
@@ -101,6 +114,7 @@ def decode(
     batch_size: int,
     log_probs: bool = True,
     strategy: str = "auto",
+    cancellation: CancellationToken | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
 def decode_on_device(
     model: DeviceModel,
@@ -115,5 +129,6 @@ def decode_on_device(
     batch_size: int,
     log_probs: bool = True,
     strategy: str = "auto",
+    cancellation: CancellationToken | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
 def texts(ids: ArrayLike, offsets: ArrayLike, code_points: NDArray[np.uint32]) -> list[str]: ...

@@ -42,3 +42,15 @@ class MissingDependencyError(MakemoreError, ImportError):
 
 class OrtError(MakemoreError, RuntimeError):
     """ONNX Runtime is missing, unusable, or failed while it ran."""
+
+
+class CheckpointError(MakemoreError, ValueError):
+    """The file is not a checkpoint that this version can read, or one of another run."""
+
+
+class TrainingError(MakemoreError, RuntimeError):
+    """Training came to nothing: its loss is no number, or never falls."""
+
+
+class ExportError(MakemoreError, RuntimeError):
+    """An exported file does not do what the model does."""

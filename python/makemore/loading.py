@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
 from makemore.errors import ArtifactError, OptionError, OrtError
+from makemore.options import integer
 from makemore.runtime.cores import usable_cores
 from makemore.runtime.cuda_libraries import require_cuda
 from makemore.runtime.device_sampler import DeviceSampler
 from makemore.runtime.onnxruntime_library import open_library
-from makemore.sampler import Sampler
+from makemore.sampler import CACHE_BYTES, Sampler
 from makemore.step import Step
 
 Device = Literal["cpu", "cuda", "auto"]
@@ -37,6 +40,54 @@ class Source(NamedTuple):
     torchscript: bool
 
 
+class LoadedFrom:
+    """What was loaded, and how: a pickle of a sampler holds this, not the model."""
+
+    def __init__(self, source: Source, options: dict[str, Any]) -> None:
+        self._file = source.file if isinstance(source.file, bytes) else source.file.absolute()
+        self._options = options
+        self._version = None if isinstance(self._file, bytes) else _version(self._file)
+
+    def reduce(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
+        """A function that loads it again in another process, and its arguments.
+
+        Raises `ArtifactError` for a file that is another one than was loaded.
+        """
+        if isinstance(self._file, bytes):
+            return load_again, (self._file, None, self._options)
+        if not self._file.exists() or _version(self._file) != self._version:
+            raise ArtifactError(
+                f"{self._file}: it has changed since it was loaded; to pickle it, load it again"
+            )
+        return load_again, (self._file, _sha256(self._file), self._options)
+
+
+def load_again(file: Path | bytes, sha256: str | None, options: dict[str, Any]) -> Sampler:
+    """What `load` gave in another process; `ArtifactError` where the file has changed since."""
+    if isinstance(file, Path):
+        found = _sha256(model_file(file))
+        if found != sha256:
+            raise ArtifactError(
+                f"{file}: it has changed since the sampler was pickled: "
+                f"its SHA-256 is {found}, not {sha256}"
+            )
+    return load(file, **options)
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    """What tells a file from one that took its place, without reading it."""
+    stat = file.stat()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
 def load(
     artifact: str | os.PathLike[str] | bytes | IO[bytes],
     *,
@@ -44,6 +95,7 @@ def load(
     threads: int | None = None,
     trust: bool = False,
     max_bytes: int = MAX_BYTES,
+    cache_bytes: int = CACHE_BYTES,
 ) -> Sampler:
     """Opens an artifact: its folder, a `model.onnx`, or a `model.ts` (which needs PyTorch).
 
@@ -59,6 +111,8 @@ def load(
     max_bytes: most memory that the file may take, that ONNX Runtime may take for its weights and
       what a step computes, and that the states of a batch may take; batches are smaller where those
       of `batch_size` would take more.
+    cache_bytes: most memory for what is kept of earlier calls, for all threads together; 0 keeps
+      nothing. Only steps on the CPU that save their states have such a cache.
 
     Raises `ArtifactError` for a file that is no artifact, too new, or asks for more than it may,
     `OrtError` where ONNX Runtime or the device cannot be had, `MissingDependencyError` where
@@ -66,23 +120,48 @@ def load(
     """
     if device not in ("cpu", "cuda", "auto"):
         raise OptionError(f"device is {device!r}; it must be 'cpu', 'cuda' or 'auto'")
-    if not 1 <= max_bytes < 2**63:
-        raise OptionError(f"max_bytes is {max_bytes}; it must be >= 1 and < 2**63")
+    max_bytes = integer(1).parse("max_bytes", max_bytes)
+    cache_bytes = integer(0).parse("cache_bytes", cache_bytes)
+    if threads is not None:
+        threads = integer(1).parse("threads", threads)
     source = _source(artifact, max_bytes)
+    loaded_from = LoadedFrom(
+        source,
+        {
+            "device": device,
+            "threads": threads,
+            "trust": trust,
+            "max_bytes": max_bytes,
+            "cache_bytes": cache_bytes,
+        },
+    )
+    sampler = _open(source, device, threads, trust, max_bytes, cache_bytes)
+    sampler._loaded_from = loaded_from
+    return sampler
+
+
+def _open(
+    source: Source,
+    device: Device,
+    threads: int | None,
+    trust: bool,
+    max_bytes: int,
+    cache_bytes: int,
+) -> Sampler:
     if source.torchscript:
         if not trust:
             raise ArtifactError(
-                f"{source.name}: a TorchScript file is a program: load it with trust=True if you "
-                "trust its source, or load model.onnx, which is data"
+                f"{source.name}: a TorchScript file is a program: load it with trust=True "
+                "(in a command: --trust) if you trust its source, or load model.onnx, which is data"
             )
         return _load_torchscript(source, device, 1 if threads is None else threads, max_bytes)
     if threads is None:
         threads = usable_cores()
     if device == "auto":
         with contextlib.suppress(OrtError):
-            return _load_onnx(source, "cuda", threads, trust, max_bytes)
+            return _load_onnx(source, "cuda", threads, trust, max_bytes, cache_bytes)
         device = "cpu"
-    return _load_onnx(source, device, threads, trust, max_bytes)
+    return _load_onnx(source, device, threads, trust, max_bytes, cache_bytes)
 
 
 def model_file(path: Path) -> Path:
@@ -93,7 +172,7 @@ def model_file(path: Path) -> Path:
         if torchscript.is_file():
             raise ArtifactError(
                 f"{path} holds no model.onnx; its model.ts is a program: load {torchscript} with "
-                "trust=True if you trust its source"
+                "trust=True (in a command: --trust) if you trust its source"
             )
         raise ArtifactError(f"{file}: no such file")
     if not file.is_file() or file.suffix not in (".onnx", ".ts"):
@@ -124,6 +203,7 @@ def _load_onnx(
     threads: int,
     trust: bool,
     max_bytes: int,
+    cache_bytes: int,
 ) -> Sampler:
     library = open_library()
     if device == "cuda":
@@ -146,7 +226,9 @@ def _load_onnx(
         return _core.cpu_step(model, time_axes, artifact.block_size)
 
     _try(new_step(), source.name)
-    return Sampler(artifact, new_step, threads=threads, max_rows=model.max_rows)
+    return Sampler(
+        artifact, new_step, threads=threads, max_rows=model.max_rows, cache_bytes=cache_bytes
+    )
 
 
 def _try(step: Step, name: str) -> None:

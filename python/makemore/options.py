@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from makemore._core import CancellationToken
 from makemore.errors import OptionError, OptionTypeError
 
 BATCH_SIZE = 256
@@ -29,12 +30,12 @@ Result = TypeVar("Result")
 class Limit:
     """The values that an option takes: their type, and what holds for them."""
 
-    type: type[int] | type[float] | type[str]
+    type: type[Any]
     words: str
     holds: Callable[[Any], bool] = lambda _: True
 
     def parse(self, name: str, value: object) -> Any:
-        """The value as a plain int, float or str; an `OptionError` names option, value and limit.
+        """The value as a plain number, text or token; an `OptionError` says what it may be.
 
         A type that does not fit is an `OptionTypeError`.
         """
@@ -72,10 +73,17 @@ def _plain_str(value: object) -> str:
     return value
 
 
+def _token(value: object) -> CancellationToken:
+    if not isinstance(value, CancellationToken):
+        raise TypeError
+    return value
+
+
 _PARSERS: dict[type, Callable[[Any], Any]] = {
     int: lambda value: int(operator.index(value)),
     float: _plain_float,
     str: _plain_str,
+    CancellationToken: _token,
 }
 
 
@@ -132,13 +140,12 @@ class SampleOptions:
     )
 
     def __post_init__(self) -> None:
+        values = vars(self)
         for name, default, limit in _limits(type(self)):  # type: ignore[arg-type]
-            value = getattr(self, name)
-            if value is default:
+            value = values[name]
+            if value is default or (type(value) is limit.type and limit.holds(value)):
                 continue
-            plain = limit.parse(name, value)
-            if plain is not value:
-                object.__setattr__(self, name, plain)
+            values[name] = limit.parse(name, value)
 
     def keys(self) -> Iterable[str]:
         """Names of the options; with `[]` they make `sample(n, **options)` work."""
@@ -153,9 +160,14 @@ class SampleOptions:
 
 @dataclass(frozen=True)
 class SampleCall(SampleOptions):
-    """What `Sampler.sample` takes: how many strings, and the options."""
+    """What `Sampler.sample` takes: how many strings, the options, and what may end the call."""
 
     n: int = field(metadata={"limit": integer(0)})
+    cancellation: CancellationToken | None = field(
+        default=None,
+        kw_only=True,
+        metadata={"limit": Limit(CancellationToken, "a CancellationToken")},
+    )
 
 
 @functools.cache

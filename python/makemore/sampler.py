@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from operator import sub
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makemore import _core
+from makemore._core import CancellationToken
 from makemore.artifact import Artifact
-from makemore.errors import OptionError, OptionTypeError
+from makemore.errors import OptionError, OptionTypeError, StepError
 from makemore.options import BATCH_SIZE, Limit, SampleCall, integer, shown, takes
 from makemore.sample import Sample
 from makemore.step import Step
@@ -24,23 +28,42 @@ if TYPE_CHECKING:
 ROWS_PER_THREAD = 64
 """Fewer rows than this are not worth a thread of their own."""
 
+CACHE_BYTES = 64 << 20
+"""Memory of a sampler's prefix caches, unless told otherwise."""
+
+IDLE_SECONDS = 10.0
+"""A cache that was not used for so long, while others were, is freed."""
+
 _BATCH_SIZE = integer(1)
+_CACHE_BYTES = integer(0)
 _STRING = Limit(str, "a string")
 
 _ONE_PROMPT = np.empty(0, dtype=np.int64)
 """Offsets of prompts where all rows share one."""
 
 
-class Sampler:
-    """Samples from a model and scores strings, as `makemore.load` gives it.
+class LoadedFrom(Protocol):
+    """Where a sampler comes from."""
 
-    Safe to use from several threads at once: no two calls share a step. What the model says after
-    the prefixes met last is kept for the next call, some 64 MB for each call at a time at most;
-    that changes the speed only.
+    def reduce(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
+        """A function that loads the sampler again in another process, and its arguments."""
+
+
+class Sampler:
+    """Samples from a model and scores strings; `makemore.load` returns one.
+
+    Several threads may use it at once: no two calls share a step. The logits of common prefixes are
+    kept for the next calls in at most `cache_bytes` of memory, however many threads call; that
+    changes the speed only. A running call needs memory of its own beside the cache: its strings,
+    and a few megabytes. `clear_cache` and `close` free the cache, and so does leaving a `with`
+    block.
     """
 
     batch_size = BATCH_SIZE
     """Rows decoded together where `sample` is not told."""
+
+    _loaded_from: LoadedFrom | None = None
+    """What `makemore.load` opened, and how; None for a sampler over another step."""
 
     _strategy: Literal["auto", "tree", "cached"] = "auto"
     """How rows share work; changes speed only. Tests compare all of them."""
@@ -53,10 +76,14 @@ class Sampler:
         device: str = "cpu",
         threads: int = 1,
         max_rows: int | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        """A sampler over any step: `new_step` makes one, for up to `threads` of them at a time.
+        """A sampler over any step.
 
-        `max_rows`: rows that a step takes at most; larger batches are made smaller.
+        new_step: makes a step; a call uses up to `threads` of them at a time.
+        max_rows: rows that a step takes at most; larger batches are made smaller.
+        cache_bytes: memory for the logits of common prefixes, for all calls together; 0: none is
+          kept. Steps that are written in Python have no cache.
         """
         if threads < 1:
             raise OptionError(f"threads is {threads}; it must be >= 1")
@@ -66,12 +93,35 @@ class Sampler:
         self.device = device
         self.threads = threads
         self.max_rows = max_rows
-        self._idle: list[_core.Worker] = []
+        self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
+        self._closed = False
+        self._make_cache()
+
+    def _make_cache(self) -> None:
+        self._budget = _core.CacheBudget(self.cache_bytes)
+        # Workers with a cache, and when it was used last. A call takes the last one.
+        self._idle: deque[tuple[float, _core.Worker]] = deque()
+
+    def __reduce__(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
+        """A pickle says where the artifact is and how it was loaded; it is loaded again from there.
+
+        `ArtifactError` where the file has changed since.
+        """
+        if self._loaded_from is None:
+            raise OptionTypeError(
+                "this sampler cannot be pickled: it was made with a new_step of its own, "
+                "not by makemore.load"
+            )
+        return self._loaded_from.reduce()
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        return self.__copy__()
 
     def __copy__(self) -> Self:
-        """Another over the same model, which remembers nothing yet."""
+        """Another sampler over the same model, with an empty cache."""
         other = object.__new__(type(self))
-        vars(other).update(vars(self), _idle=[])
+        vars(other).update(vars(self))
+        other._make_cache()
         return other
 
     def __repr__(self) -> str:
@@ -83,13 +133,43 @@ class Sampler:
             f"{nats or 'unknown'}>"
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def clear_cache(self) -> None:
+        """Frees the memory of the cache; calls that are running free theirs when they end."""
+        self._make_cache()
+
+    def close(self) -> None:
+        """Frees the cache and the model. Calls that are running end as usual; later ones raise
+        `OptionError`.
+        """
+        self._closed = True
+        self.new_step = _no_step
+        self.clear_cache()
+
     @takes(SampleCall)
     def sample(self, call: SampleCall) -> list[str]:
         """Makes n strings. A string depends on artifact, options, seed and row alone: neither batch
         size nor threads change it.
 
+        cancellation: ends the call from another thread, before its next step. Threads cannot be
+          interrupted, so that a program with asyncio needs it to stop waiting:
+
+              token = makemore.CancellationToken()
+              call = asyncio.to_thread(sampler.sample, 1_000_000, cancellation=token)
+              try:
+                  names = await asyncio.wait_for(call, timeout=1)
+              finally:
+                  token.cancel()  # nothing happens where the call has ended
+
+          With a thread pool: `pool.submit(sampler.sample, n, cancellation=token)`.
+
         Raises `OptionError` for an option outside its range, or a character or word of `prefix` or
-        `exclude` that the model does not know.
+        `exclude` that the model does not know; `CancelledError`.
         """
         ids, offsets, *_ = self._sample(call)
         return self.vocabulary.decode(ids, offsets)
@@ -119,6 +199,7 @@ class Sampler:
         *,
         on_unknown: Literal["error", "-inf"] = "error",
         batch_size: int | None = None,
+        cancellation: CancellationToken | None = None,
     ) -> NDArray[np.float64]:
         """Natural-log probability of each whole string, its stop included: (n,) float64.
 
@@ -153,6 +234,7 @@ class Sampler:
             offsets=np.array(offsets, dtype=np.int64),
             max_length=max(map(sub, offsets[1:], offsets), default=1),
             batch_size=batch_size,
+            cancellation=cancellation,
         )
         scores = np.full(len(listed), -np.inf)
         scores[known] = log_probs
@@ -197,6 +279,7 @@ class Sampler:
             ),
             seed=seed,
             batch_size=self.batch_size if call.batch_size is None else call.batch_size,
+            cancellation=call.cancellation,
             log_probs=log_probs,
         )
         return ids, offsets, nats, stopped, seed
@@ -216,18 +299,41 @@ class Sampler:
         if self.max_rows is not None:
             request["batch_size"] = min(request["batch_size"], self.max_rows)
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
-        workers = [self._worker() for _ in range(count)]
+        idle = self._idle  # clear_cache replaces it, and so drops the workers of this call
+        workers = [self._worker(idle) for _ in range(count)]
         decoded = _core.decode(workers, rows=rows, strategy=self._strategy, **request)
-        self._idle += [worker for worker in workers if worker.memory]
+        # The workers of a call that failed are dropped.
+        now = time.monotonic()
+        for worker in workers:
+            if worker.cache_bytes:
+                idle.append((now, worker))
+        if len(idle) > count:
+            _drop_unused(idle, now - IDLE_SECONDS)
         return decoded
 
-    def _worker(self) -> _core.Worker:
-        """One that remembers, if any is idle; those of a call that failed are dropped."""
+    def _worker(self, idle: deque[tuple[float, _core.Worker]]) -> _core.Worker:
+        """An idle worker, whose cache knows earlier calls, or a new one."""
         try:
-            return self._idle.pop()
+            return idle.pop()[1]
         except IndexError:
             step = self.new_step()
-            return _core.Worker(step if isinstance(step, _core.Step) else _core.PythonStep(step))
+        if step.vocab_size != len(self.vocabulary):
+            raise StepError(
+                f"a step has {step.vocab_size} logits; the vocabulary has {len(self.vocabulary)}"
+            )
+        if isinstance(step, _core.SnapshotStep):
+            return _core.Worker(step, self._budget)
+        return _core.Worker(step if isinstance(step, _core.Step) else _core.PythonStep(step))
+
+
+def _drop_unused(idle: deque[tuple[float, _core.Worker]], before: float) -> None:
+    with contextlib.suppress(IndexError):  # another thread may take the last one
+        while idle[0][0] < before:
+            idle.popleft()
+
+
+def _no_step() -> Step:
+    raise OptionError("this sampler is closed")
 
 
 def list_strings(strings: Iterable[str]) -> list[str]:

@@ -283,6 +283,48 @@ TEST_CASE("a token ends a call that is running, on any thread, and a call that b
   }
 }
 
+TEST_CASE("a call that would hold more tokens than it may is refused, at the latest when it does") {
+  auto request = request_of(1001, 10);
+  request.max_tokens = 1000;
+  CHECK_THROWS_WITH_AS(decode_on(1, request),
+                       "n is 1001; a call holds at most 1000 tokens, and each string has its end; "
+                       "use several calls, with first_row",
+                       OptionError);
+  constexpr auto kTooMany =
+      "the strings hold more than 1000 tokens, their ends included; use several calls, with "
+      "first_row, or a smaller max_length";
+  request.rows = 400;
+  CHECK_THROWS_WITH_AS(decode_on(1, request), kTooMany, OptionError);
+  request.rows = 100;
+  CHECK(decode_on(1, request).lengths.size() == 100);
+  for (const std::int64_t rows : {1, 2}) {  // strings that never end
+    request = endless_request(rows);
+    request.max_tokens = 1000;
+    CHECK_THROWS_WITH_AS(decode_on<Endless>(1, request), kTooMany, OptionError);
+  }
+  auto all = request_of(1, 1);
+  all.rows = kMaxTokens + 1;
+  CHECK_THROWS_AS(decode_on(1, all), OptionError);
+}
+
+TEST_CASE("a step is used by one call at a time") {
+  HistoryStep step;
+  Worker worker(step);
+  const StepLock lock(step);
+  Worker* pointer = &worker;
+  CHECK_THROWS_WITH_AS(decode({&pointer, 1}, request_of(1, 1)),
+                       "a step is in use by another call; each call needs a step of its own",
+                       OptionError);
+}
+
+TEST_CASE("a worker is given to a call once, and is free after an error") {
+  HistoryStep step;
+  Worker worker(step);
+  Worker* twice[] = {&worker, &worker};
+  CHECK_THROWS_AS(decode(twice, request_of(1, 1)), OptionError);
+  CHECK(decode({twice, 1}, request_of(1, 1)).lengths.size() == 1);
+}
+
 TEST_CASE("no rows give nothing") {
   const auto decoded = decode_on(2, request_of(0, 10));
   CHECK(decoded.lengths.empty());

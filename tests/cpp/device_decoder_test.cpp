@@ -182,6 +182,29 @@ TEST_CASE("logits that are not finite are the fault of the model") {
   }
 }
 
+TEST_CASE("strings that hold more tokens than a call may are refused") {
+  HistoryBlocks blocks;
+  DecodeRequest request = request_of(50, 4);
+  request.max_tokens = 60;
+  CHECK_THROWS_AS(decode_on_device(blocks, request), OptionError);
+}
+
+TEST_CASE("a strategy is refused: a device has none") {
+  HistoryBlocks blocks;
+  for (const Strategy strategy : {Strategy::kTree, Strategy::kCached}) {
+    DecodeRequest request = request_of(1, 1);
+    request.strategy = strategy;
+    CHECK_THROWS_AS(decode_on_device(blocks, request), OptionError);
+  }
+}
+
+TEST_CASE("a token ends a call between two blocks") {
+  HistoryBlocks blocks;
+  CancellationToken token;
+  token.cancel();
+  CHECK_THROWS_AS(decode_on_device(blocks, request_of(1, 1), {.token = &token}), CancelledError);
+}
+
 TEST_CASE("no rows are no work, and what no model can do is refused before any") {
   HistoryBlocks blocks;
   CHECK(decode_on_device(blocks, request_of(0, 4)).lengths.empty());

@@ -41,7 +41,14 @@ Decoded sample(const std::vector<AnyStep*>& steps, std::int64_t batch_size,
   request.strategy = strategy;
   std::deque<Worker> workers;
   std::vector<Worker*> pointers;
-  for (AnyStep* step : steps) pointers.push_back(&workers.emplace_back(*step));
+  [[maybe_unused]] const auto budget = std::make_shared<CacheBudget>(CacheBudget::kDefaultBytes);
+  for (AnyStep* step : steps) {
+    if constexpr (std::is_same_v<AnyStep, SnapshotStep>) {
+      pointers.push_back(&workers.emplace_back(*step, budget));
+    } else {
+      pointers.push_back(&workers.emplace_back(*step));
+    }
+  }
   return decode(pointers, request);
 }
 

@@ -26,7 +26,7 @@ class SavedStep : public SnapshotStep {
 
   std::int64_t vocab_size() const override { return kVocabSize; }
   std::size_t snapshot_bytes() const override {
-    return stateless_ ? 0 : sizeof(std::int64_t) + padding;
+    return stateless_ ? 0 : pool_->node_bytes() + padding;
   }
   std::shared_ptr<const FirstStep> first_step() override {
     return std::make_shared<const FirstStep>(run_first_step(*this));
@@ -62,9 +62,9 @@ class SavedStep : public SnapshotStep {
     StateSnapshot state;
     for (const std::int64_t token : fed) {
       const std::int64_t steps = (state ? state->steps : 0) + 1;
-      auto written = std::make_shared<SnapshotNode>(state, steps, aligned_buffer(sizeof token));
-      std::memcpy(written->buffer.data(), &token, sizeof token);
-      state = written;
+      const auto added = pool_->add(state, steps);
+      std::memcpy(added.data, &token, sizeof token);
+      state = added.snapshot;
     }
     return state;
   }
@@ -76,17 +76,20 @@ class SavedStep : public SnapshotStep {
       fed_[row].clear();
       for (const SnapshotNode* step = states[row]->get(); step != nullptr;
            step = step->before.get()) {
-        std::memcpy(&fed_[row].emplace_back(), step->buffer.data(), sizeof(std::int64_t));
+        std::memcpy(&fed_[row].emplace_back(), step->data, sizeof(std::int64_t));
       }
       std::ranges::reverse(fed_[row]);
     }
   }
+
+  std::int64_t rows() const { return std::ssize(fed_); }
 
   std::int64_t runs = 0, rows_run = 0, most_rows = 0;
   std::size_t padding = 0;  // of a saved state
 
  private:
   bool stateless_;
+  std::shared_ptr<SnapshotPool> pool_ = SnapshotPool::make(sizeof(std::int64_t));
   std::vector<Ids> fed_;
   std::vector<float> logits_;
 };
@@ -110,6 +113,10 @@ void check_same(const Decoded& one, const Decoded& other) {
   }
 }
 
+std::shared_ptr<CacheBudget> new_budget(std::size_t bytes = CacheBudget::kDefaultBytes) {
+  return std::make_shared<CacheBudget>(bytes);
+}
+
 Decoded decode_on(Worker& worker, const DecodeRequest& request) {
   Worker* pointer = &worker;
   return decode({&pointer, 1}, request);
@@ -123,7 +130,7 @@ TEST_CASE("what is remembered changes no string, whatever the options of the cal
                                             {false, Strategy::kTree},
                                             {true, Strategy::kTree}}) {
     SavedStep step(stateless);
-    Worker worker(step);
+    Worker worker(step, new_budget());
     const LogitsOf logits = stateless ? logits_of_last : history_logits;
     for (const double temperature : {1.0, 0.5, 1.0, 0.0}) {
       for (const std::int64_t rows : {1, 3, 16, 200}) {
@@ -136,13 +143,13 @@ TEST_CASE("what is remembered changes no string, whatever the options of the cal
         CHECK(step.most_rows <= request.batch_size);
       }
     }
-    CHECK((worker.cache->bytes() > 0) == (strategy == Strategy::kCached));
+    CHECK(worker.cache.has_value() == (strategy == Strategy::kCached));
   }
 }
 
 TEST_CASE("a prefix is run once, however many calls come to it") {
   SavedStep step;
-  Worker worker(step);
+  Worker worker(step, new_budget());
   decode_on(worker, request_of(5));
   const std::int64_t before = step.rows_run;
   CHECK(before > 0);
@@ -154,7 +161,7 @@ TEST_CASE("a prefix is run once, however many calls come to it") {
 
 TEST_CASE("without a state a token at a position is run once, however many rows say it") {
   SavedStep step(true);
-  Worker worker(step);
+  Worker worker(step, new_budget());
   decode_on(worker, request_of(2000));
   CHECK(step.rows_run <= kVocabSize * 40);
 }
@@ -172,10 +179,11 @@ TEST_CASE("many rows are a tree: no prefix is run twice, and steps are full") {
     tokens += length;
   }
   for (const std::size_t count : {1, 2, 3}) {
+    const auto budget = new_budget();
     std::deque<SavedStep> steps(count);
     std::deque<Worker> workers;
     std::vector<Worker*> pointers;
-    for (SavedStep& step : steps) pointers.push_back(&workers.emplace_back(step));
+    for (SavedStep& step : steps) pointers.push_back(&workers.emplace_back(step, budget));
     check_same(decode(pointers, request), expected);
     std::int64_t rows_run = 0, runs = 0, most_rows = 0;
     for (const SavedStep& step : steps) {  // a thread that starts late may find nothing to do
@@ -191,15 +199,81 @@ TEST_CASE("many rows are a tree: no prefix is run twice, and steps are full") {
 
 TEST_CASE("many rows of a model with a state are not remembered") {
   SavedStep step;
-  Worker worker(step);
+  Worker worker(step, new_budget());
   decode_on(worker, request_of(5000));
-  CHECK(worker.cache->bytes() == 0);
+  CHECK(!worker.cache);
+}
+
+TEST_CASE("caches have equal shares of a budget, and none where shares would be too small") {
+  constexpr std::size_t kMin = CacheBudget::kMinShareBytes;
+  CHECK(!CacheBudget::take_share(new_budget(0)));
+  for (const std::size_t bytes : {std::size_t{1}, kMin, 2 * kMin - 1, 5 * kMin}) {
+    const auto budget = new_budget(bytes);
+    std::deque<CacheShare> shares;
+    while (auto share = CacheBudget::take_share(budget)) {
+      shares.push_back(*std::move(share));
+      for (const CacheShare& each : shares) CHECK(each.bytes() == bytes / shares.size());
+    }
+    CHECK(shares.size() == std::max(std::size_t{1}, bytes / kMin));
+    shares.pop_back();
+    CHECK(CacheBudget::take_share(budget));
+    shares.clear();
+    CHECK(budget->share_bytes() == bytes);
+  }
+}
+
+TEST_CASE("without a budget rows are a tree, and the cached strategy is refused") {
+  SavedStep step;
+  Worker worker(step, new_budget(0));
+  auto request = request_of(100);
+  check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
+  CHECK(!worker.cache);
+  request.strategy = Strategy::kCached;
+  CHECK_THROWS_WITH_AS(decode_on(worker, request),
+                       "strategy is 'cached'; there is no memory for a cache", OptionError);
+}
+
+TEST_CASE("a cache is emptied when others take of its share, and stays within it") {
+  const auto budget = new_budget();
+  SavedStep step;
+  step.padding = 10'000;
+  Worker worker(step, budget);
+  while (!worker.cache || worker.cache->bytes() < budget->share_bytes() / 2) {
+    decode_on(worker, request_of(200, static_cast<std::uint64_t>(step.runs)));
+  }
+  std::deque<CacheShare> others;
+  for (int i = 0; i < 3; ++i) others.push_back(*CacheBudget::take_share(budget));
+  const auto request = request_of(200);
+  check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
+  CHECK(worker.cache->bytes() <= budget->share_bytes());
+}
+
+TEST_CASE("strings over a cache that hold more tokens than a call may are refused") {
+  for (const Strategy strategy : {Strategy::kTree, Strategy::kCached}) {
+    SavedStep step;
+    Worker worker(step, new_budget());
+    auto request = request_of(400);
+    request.strategy = strategy;
+    request.max_tokens = 1000;
+    CHECK_THROWS_AS(decode_on(worker, request), OptionError);
+  }
+}
+
+TEST_CASE("a decode leaves no row in the step") {
+  for (const Strategy strategy : {Strategy::kTree, Strategy::kCached}) {
+    SavedStep step;
+    Worker worker(step, new_budget());
+    auto request = request_of(100);
+    request.strategy = strategy;
+    decode_on(worker, request);
+    CHECK(step.rows() == 0);
+  }
 }
 
 TEST_CASE("when room is short, what strings came by more than once is kept") {
   SavedStep step;
-  step.padding = PrefixCache::kLimit / 2000;
-  Worker worker(step);
+  step.padding = CacheBudget::kDefaultBytes / 2000;
+  Worker worker(step, new_budget());
   const auto often = request_of(3);
   decode_on(worker, often);
   decode_on(worker, often);
@@ -219,7 +293,7 @@ TEST_CASE("when room is short, what strings came by more than once is kept") {
 
 TEST_CASE("what was common long ago gives way to what is common now") {
   SavedStep step;
-  Worker worker(step);
+  Worker worker(step, new_budget());
   const auto runs_for = [&](const DecodeRequest& request) {
     const std::int64_t before = step.rows_run;
     decode_on(worker, request);
@@ -228,7 +302,7 @@ TEST_CASE("what was common long ago gives way to what is common now") {
   const auto then = request_of(20, 0), now = request_of(20, 1);
   const std::int64_t nodes = runs_for(then);
   step.padding =
-      PrefixCache::kLimit / static_cast<std::size_t>(2 * nodes);  // not of both and others
+      CacheBudget::kDefaultBytes / static_cast<std::size_t>(2 * nodes);  // not of both and others
   for (int i = 0; i < 20; ++i) runs_for(then);
   for (std::uint64_t other = 100; other < 140; ++other) {
     runs_for(request_of(20, other));
@@ -240,13 +314,13 @@ TEST_CASE("what was common long ago gives way to what is common now") {
 
 TEST_CASE("what would take too much memory is decoded all the same, and forgotten") {
   SavedStep step;
-  step.padding = PrefixCache::kLimit / 100;
-  Worker worker(step);
+  step.padding = CacheBudget::kDefaultBytes / 100;
+  Worker worker(step, new_budget());
   for (std::uint64_t seed = 1; seed < 30; ++seed) {
     auto request = request_of(3, seed);
     request.sampling.mask = {0};  // no string stops before it is cut
     check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
-    CHECK(worker.cache->bytes() < 3 * PrefixCache::kLimit);
+    CHECK(worker.cache->bytes() < 3 * CacheBudget::kDefaultBytes);
   }
   auto request = request_of(1);
   request.max_length = 500;
@@ -257,7 +331,7 @@ TEST_CASE("what would take too much memory is decoded all the same, and forgotte
 TEST_CASE("log-probabilities that are not asked for are 0") {
   for (const std::int64_t rows : {3, 5000}) {
     SavedStep step;
-    Worker worker(step);
+    Worker worker(step, new_budget());
     auto request = request_of(rows);
     const auto wanted = decode_on(worker, request);
     request.log_probs = false;

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.text import Text
-from makemore_export.runs.checkpoint import Checkpoint, Run, RunFolder
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
+from makemore_export.runs.run import Run
 from makemore_export.training.loop import initial_model, train
 from makemore_export.training.plan import options_of, plan
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from makemore.errors import OptionError
+from makemore.errors import CheckpointError, OptionError
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder, write_file
-from makemore_export.runs.checkpoint import CheckpointError, RunFolder
+from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.target_lock import locked
 
 HOLD_THE_LOCK = """

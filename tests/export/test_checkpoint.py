@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from makemore.errors import CheckpointError
 from makemore_export.runs import checkpoint
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder, write_file
-from makemore_export.runs.checkpoint import CheckpointError, RunFolder
+from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.training import loop
 from small_runs import records, same, trained
 

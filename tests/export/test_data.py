@@ -10,7 +10,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from makemore.errors import DataError
+from makemore.commands.score import read_lines
+from makemore.errors import DataError, OptionError
 from makemore.vocabulary import Vocabulary
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings
 from makemore_export.data.splits import parse_split, split
@@ -37,6 +38,19 @@ def test_only_line_ends_of_files_end_a_line(tmp_path):
     assert text.lines == ("a\u2028b\x0cc\x85d", "e")
 
 
+@given(st.text(alphabet="ab \t\n\r\u2028\x85\x0c\ufeff", max_size=20))
+def test_the_runtime_scores_the_lines_that_a_model_is_trained_on(tmp_path_factory, text):
+    path = written(tmp_path_factory.mktemp("text"), text.encode())
+    try:
+        trained_on = read_text(path)
+    except DataError:
+        with pytest.raises(OptionError, match="holds no line to score"):
+            read_lines(path, "utf-8")
+    else:
+        scored = read_lines(path, "utf-8")
+        assert scored == [*zip(trained_on.numbers, trained_on.lines, strict=True)]
+
+
 def test_text_is_decoded_as_told(tmp_path):
     assert read_text(written(tmp_path, b"zo\xeb\n"), "latin-1").lines == ("zoë",)
     assert read_text(written(tmp_path, "zoë\r\nava".encode("utf-16")), "utf-16").lines == (
@@ -58,6 +72,7 @@ def test_the_shipped_text_is_names_without_repeats():
         (b"", "utf-8", "no line holds anything, of 0"),
         (b" \n\r\n\t\n", "utf-8", "no line holds anything, of 3"),
         (b"emma\n\x00\x01", "utf-8", "character 5 is NUL"),
+        (b"emma\n", "undefined", "cannot be read as undefined"),
         (b"emma\nzo\xeb\n", "utf-8", "byte 7 is not utf-8.*--encoding"),
         (b"emma", "klingon", "'klingon' is not an encoding of text"),
         (b"emma", "hex", "'hex' is not an encoding of text"),

@@ -13,7 +13,7 @@ import onnx
 import pytest
 import torch
 from makemore.artifact import Golden
-from makemore.errors import OptionError
+from makemore.errors import CheckpointError, ExportError, OptionError
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import MODELS
@@ -22,8 +22,8 @@ from makemore_export.packing.artifact_folder import check_target, export
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.packing.onnx_export import to_onnx
 from makemore_export.packing.step_module import StepModule
-from makemore_export.packing.verification import ExportError, verify
-from makemore_export.runs.checkpoint import CheckpointError, RunFolder, read_source
+from makemore_export.packing.verification import verify
+from makemore_export.runs.checkpoint import RunFolder, read_source
 from msgspec.structs import replace
 from small_runs import LINES, trained
 from test_checkpoint import killed_after

@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 from click.testing import CliRunner
-from makemore.errors import OptionError
+from makemore.errors import TrainingError
 from makemore_export.commands.train import main as mm_train
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.training import find_lr
@@ -65,7 +65,7 @@ def test_the_suggestion_is_a_tenth_of_the_best_rate():
 
 def test_a_loss_that_never_falls_suggests_nothing():
     for never in (trials(), trials(3.0), trials(3.0, 3.1)):
-        with pytest.raises(OptionError, match="no learning rate from 1e-06 to 10 makes the loss"):
+        with pytest.raises(TrainingError, match="no learning rate from 1e-06 to 10 makes the loss"):
             suggestion(never)
 
 

@@ -10,6 +10,7 @@ import onnx
 import pytest
 import torch
 from makemore import _core
+from makemore.errors import ExportError
 from makemore.runtime.onnxruntime_library import open_library
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.splits import split
@@ -18,7 +19,6 @@ from makemore_export.models import MODELS
 from makemore_export.packing import artifact_folder, golden_samples
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.onnx_export import to_onnx
-from makemore_export.packing.verification import ExportError
 from small_runs import LINES, trained
 from test_device_decode import on_device, on_host, told
 

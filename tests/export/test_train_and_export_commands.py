@@ -11,10 +11,10 @@ import sys
 import makemore
 import pytest
 from click.testing import CliRunner
+from makemore.errors import ExportError
 from makemore_export.commands.export import main as mm_export
 from makemore_export.commands.train import main as mm_train
 from makemore_export.packing import artifact_folder
-from makemore_export.packing.verification import ExportError
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.target_lock import locked
 from small_runs import LINES
@@ -116,6 +116,7 @@ def test_a_blend_goes_on_as_it_began():
             ["text.txt", *TRANSFORMER, "--smoothing", "0"],
             "--smoothing does not apply to model transformer",
         ),
+        (["text.txt", "--threads", "100000"], "100000 is not in the range 1<=x<=1024"),
         (["text.txt", "--max-steps", "0"], "--max-steps is 0: Expected `int` >= 1"),
         (["text.txt", "--learning-rate", "nan"], "--learning-rate is nan: Expected"),
         (["text.txt", "--optimizer", "adam"], "--optimizer is adam: Invalid enum value"),
@@ -196,6 +197,19 @@ def test_a_command_refuses_a_folder_that_another_process_writes(tmp_path):
         message = refusal(mm_export, "text.txt", "-o", "names", "--model", "bigram")
         assert "names.run: another process is writing it now" in message
     assert not (tmp_path / "names").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are UTF-8 elsewhere")
+def test_a_name_that_is_not_utf8_is_read_but_not_written(tmp_path):
+    name = os.fsdecode(b"t\xffxt.txt")
+    (tmp_path / name).write_text("\n".join(LINES))
+    result = run(mm_train, name, "-o", "run", "--model", "bigram")
+    assert result.exit_code == 0
+    assert RunFolder(tmp_path / "run").latest().run.data.name == "t\\udcffxt.txt"
+    for command in (mm_train, mm_export):
+        message = refusal(command, "text.txt", "-o", os.fsdecode(b"r\xffn"), "--model", "bigram")
+        assert "r\\udcffn: a path that is not UTF-8 cannot be used" in message
+    assert {path.name for path in tmp_path.iterdir()} == {name, "text.txt", "run"}
 
 
 def test_export_refuses_a_target_before_it_trains(tmp_path):

@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 import msgspec
 import pytest
 import torch
-from makemore.errors import DataError, OptionError
+from makemore.errors import DataError, OptionError, TrainingError
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.runs.checkpoint import RunFolder, load
@@ -165,7 +165,7 @@ def test_without_dev_the_train_loss_judges(tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
-    with pytest.raises(OptionError, match=r"diverged.*lower --learning-rate 1e\+30"):
+    with pytest.raises(TrainingError, match=r"diverged.*lower --learning-rate 1e\+30"):
         trained(tmp_path, learning_rate=1e30)
 
 

@@ -11,10 +11,12 @@ import makemore
 import mutate
 import pytest
 from corpus import corpus
-from makemore import ArtifactError
+from makemore import ArtifactError, OrtError
 
 RUN = Path(__file__).parent / "run.py"
-REFUSED = sorted(cases.CASES.keys() - {"escapes", "neverstop_million"})
+REFUSED_AT_USE = ("const_4g", "ngram_far")
+HARMLESS = ("escapes", "neverstop_million")
+REFUSED_AT_LOAD = sorted(cases.CASES.keys() - {*REFUSED_AT_USE, *HARMLESS})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
@@ -24,16 +26,24 @@ def test_cases_and_mutants_are_refused_or_run():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", REFUSED_AT_LOAD)
 def test_a_file_that_is_wrong_is_refused_at_load(name, tmp_path):
     folder = cases.write(cases.CASES[name](), tmp_path / "artifact")
     with pytest.raises(ArtifactError):
         makemore.load(folder, threads=1)
 
 
+@pytest.mark.parametrize("name", REFUSED_AT_USE)
+def test_what_only_a_step_can_tell_is_refused_at_the_first_one(name, tmp_path):
+    folder = cases.write(cases.CASES[name](), tmp_path / "artifact")
+    sampler = makemore.load(folder, threads=1)
+    with pytest.raises(OrtError):
+        sampler.sample(8, seed=1)
+
+
 def test_a_weight_in_another_file_is_refused_even_in_the_artifacts_own_folder(tmp_path):
     folder = cases.write(cases.external_data(tmp_path), tmp_path)
-    with pytest.raises(ArtifactError, match="external"):
+    with pytest.raises(ArtifactError, match="in another file"):
         makemore.load(folder, threads=1)
 
 

@@ -100,6 +100,8 @@ class Process:
 
     def message(self) -> str:
         """What it wrote to stderr, which is then gone."""
+        if not self.stderr.exists():  # killed before it opened the file
+            return ""
         text = self.stderr.read_text(errors="replace")
         self.stderr.unlink()
         return text

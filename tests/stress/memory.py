@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import entry_points
 from pathlib import Path
 from threading import Barrier
 
@@ -46,10 +47,11 @@ def growth(sampler: Sampler, *, threads: int, strings: int, rounds: int = 2) -> 
 def trained(folder: Path) -> Path:
     """The default artifact, or the largest of the tests' where the exporter is not installed."""
     try:
-        from makemore_export.export_command import main as export
+        (export,) = entry_points(group="console_scripts", name="mm-export")
+        command = export.load()
     except ImportError:
         return Path(__file__).parents[1] / "artifacts" / "schema-2" / "transformer"
-    export(["-o", str(folder / "names")], standalone_mode=False)
+    command(["-o", str(folder / "names")], standalone_mode=False)
     return folder / "names"
 
 

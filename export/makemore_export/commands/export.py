@@ -11,13 +11,15 @@ import click
 import makemore
 import msgspec
 from makemore.commands.command import Command
-from makemore.errors import OptionError
+from makemore.commands.terminal import to_show
+from makemore.errors import ExportError, OptionError
 
+from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
 from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
 from makemore_export.packing.model_card import Report, quality
-from makemore_export.packing.verification import ExportError
+from makemore_export.packing.verification import MAX_BYTES
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
 from makemore_export.runs.run_text import lines_of
 from makemore_export.runs.target_lock import locked
@@ -34,9 +36,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(cls=Command)
 @click.argument("source", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Artifact folder."
-)
+@output_option("Artifact folder.")
 @click.option(
     "--samples", default=20, show_default=True, type=click.IntRange(min=0), help="To print."
 )
@@ -81,7 +81,8 @@ def main(
             report = replace_artifact(trained, out, half=half, lines=lines)
         except ExportError as error:
             raise click.ClickException(str(error)) from None
-        strings = makemore.load(out).sample(samples, seed=trained.run.seed)
+        sampler = makemore.load(out, max_bytes=MAX_BYTES)
+        strings = sampler.sample(samples, seed=trained.run.seed)
     if as_json:
         result = Exported(artifact=str(out), report=report, samples=strings)
         click.echo(msgspec.json.encode(result))
@@ -106,7 +107,7 @@ def _show(out: Path, trained: Checkpoint, report: Report, strings: list[str]) ->
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
-    click.echo("".join(f"\n{string}" for string in strings))
+    click.echo("".join(f"\n{to_show(string)}" for string in strings))
 
 
 def _is_trained(source: Path | None) -> TypeGuard[Path]:

@@ -16,7 +16,8 @@ import msgspec
 from makemore.commands.command import Command
 from makemore.commands.doctor import examine
 from makemore.commands.inspect import describe_artifact, describe_metadata, show
-from makemore.errors import OptionError
+from makemore.commands.options import trust_option
+from makemore.errors import MissingDependencyError, OptionError
 from makemore.loading import load
 
 
@@ -26,8 +27,11 @@ from makemore.loading import load
 @click.option("--text", type=click.Path(path_type=Path), help="What the run was trained on.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of the text.")
 @click.option("--string", help="To show the model in pictures.  [default: a sample]")
+@trust_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def main(source: Path | None, as_json: bool, plots: Path | None, **options: Any) -> None:
+def main(
+    source: Path | None, as_json: bool, plots: Path | None, trust: bool, **options: Any
+) -> None:
     """Shows what is in SOURCE: an artifact, a run folder or its best.safetensors.
 
     Replays the golden samples of an artifact, and exits with 1 where they differ. With --plots,
@@ -48,7 +52,7 @@ def main(source: Path | None, as_json: bool, plots: Path | None, **options: Any)
         report = examine()
         good = report["works"]
     else:
-        report = describe_artifact(source, load(source))
+        report = describe_artifact(source, load(source, trust=trust), trust=trust)
         good = report["golden samples"]["replayed"] == report["golden samples"]["of"]
     if as_json:
         click.echo(msgspec.json.encode(report))
@@ -82,11 +86,11 @@ def _is_run(path: Path) -> bool:
 
 @contextmanager
 def _missing_package_named() -> Iterator[None]:
-    """Around the import of what knows runs: `OptionError` names a package that is not installed."""
+    """Names a missing package of those that know runs, as `MissingDependencyError`."""
     try:
         yield
     except ModuleNotFoundError as error:
         package, _, _ = (error.name or "").partition(".")
-        raise OptionError(
+        raise MissingDependencyError(
             f"to inspect a run, {package} is needed: pip install 'makemore[export]'"
         ) from None

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from makemore_export.data.text import Text
 from makemore_export.models import Model
-from makemore_export.runs.checkpoint import Run
 from makemore_export.runs.records import Evaluation, Start
+from makemore_export.runs.run import Run
 
 _FIRST_LOSS_OFF = 0.05  # nats from ln V that an initialisation may be
 

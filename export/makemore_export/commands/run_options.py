@@ -16,42 +16,16 @@ from makemore_export.data.splits import parse_split
 from makemore_export.data.text import Text
 from makemore_export.models import MODELS
 from makemore_export.models.recipe import Recipe
-from makemore_export.runs.checkpoint import Run
+from makemore_export.runs.run import Run
 from makemore_export.training.plan import flag, options_of, plan
 from makemore_export.training.presets import PRESETS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PRESET, _SPLIT, _SEED = "fast", "80/10/10", 1
 _MANY_TOKENS = 1000
+_THREADS = 1024
+"""Most threads; OpenMP ends the process where it cannot start as many as it was asked for."""
 _POSITIVE = click.IntRange(min=1)
-
-_ABOUT = {
-    "max_steps": "Steps of the optimizer.",
-    "batch_size": "Strings a step.",
-    "learning_rate": "At its peak.",
-    "optimizer": "What takes the steps.",
-    "schedule": "How the learning rate falls.",
-    "warm_up": "Steps in which the learning rate rises.",
-    "weight_decay": "On matrices.",
-    "clip": "Largest norm of the gradient; 0: any.",
-    "average": "Decay of the moving average of the weights; 0: none.",
-    "patience": "Stop after so many evaluations without a better dev loss; 0: never.",
-    "precision": "Of the matrix products in training.",
-    "compile": "Train through torch.compile.",
-    "smoothing": "Added to each count.  [default: the best on dev]",
-    "order": "Characters that the n-gram spans.",
-    "method": "How the n-gram smooths its counts.",
-    "l2": "Weight of the mean squared weight in the loss.",
-    "block_size": "Positions that the model knows.  [default: longest line + 1]",
-    "context": "Characters that the MLP sees.",
-    "direct": "Connect the MLP's embeddings to its output.",
-    "n_layer": "Layers.",
-    "n_embd": "Width of the embedding.",
-    "n_hidden": "Width of the hidden layer.",
-    "n_head": "Heads of the attention.",
-    "dropout": "Share of activations dropped in training.",
-}
-"""What `--help` says of a field of `Recipe` or of a model's `Config`."""
 
 
 def _percents(_: click.Context, __: click.Parameter, value: str | None) -> Any:
@@ -80,12 +54,20 @@ def parse_part(text: str) -> tuple[str, dict[str, str]]:
     return model, options
 
 
-def _metavar(field: inspect.Type) -> str:
-    if isinstance(field, inspect.UnionType):
-        return _metavar(next(t for t in field.types if not isinstance(t, inspect.NoneType)))
+def _option(name: str, field: inspect.Type) -> Callable[[Command], Command]:
+    """The option of a field of `Recipe` or of a `Config`, with its description as the help."""
+    about = None
+    while isinstance(field, (inspect.Metadata, inspect.UnionType)):
+        if isinstance(field, inspect.Metadata):
+            about = (field.extra_json_schema or {}).get("description", about)
+            field = field.type
+        else:
+            field = next(t for t in field.types if not isinstance(t, inspect.NoneType))
     if isinstance(field, inspect.LiteralType):
-        return f"[{'|'.join(map(str, field.values))}]"
-    return type(field).__name__.removesuffix("Type").upper()
+        metavar = f"[{'|'.join(map(str, field.values))}]"
+    else:
+        metavar = type(field).__name__.removesuffix("Type").upper()
+    return click.option(flag(name), metavar=metavar, help=about)
 
 
 def _fields() -> dict[str, inspect.Type]:
@@ -102,7 +84,7 @@ def _fields() -> dict[str, inspect.Type]:
     return found
 
 
-# An option left out is None, so that one given can be told from its default.
+# An option left out is None, so that a given one is not mistaken for its default.
 _OPTIONS = (
     click.option(
         "--preset",
@@ -139,10 +121,7 @@ _OPTIONS = (
         type=_POSITIVE,
         help=f"Most frequent words that the model knows, at level word.  [default: {WORDS}]",
     ),
-    *(
-        click.option(flag(name), metavar=_metavar(field), help=_ABOUT[name])
-        for name, field in _fields().items()
-    ),
+    *(_option(name, field) for name, field in _fields().items()),
     click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda", "mps"]),
@@ -150,7 +129,9 @@ _OPTIONS = (
         show_default=True,
         help="Where to train.",
     ),
-    click.option("--threads", type=_POSITIVE, help="Of PyTorch.  [default: all cores]"),
+    click.option(
+        "--threads", type=click.IntRange(1, _THREADS), help="Of PyTorch.  [default: all cores]"
+    ),
 )
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 from makemore.artifact import Artifact
+from makemore.errors import CheckpointError
 
 from makemore_export.evaluation.likelihood import bits, perplexity
 from makemore_export.packing.eager import describe
 from makemore_export.runs import checkpoint
-from makemore_export.runs.checkpoint import CheckpointError, RunFolder
+from makemore_export.runs.checkpoint import RunFolder
 
 
 def describe_run(path: Path) -> tuple[Artifact, dict[str, Any]]:

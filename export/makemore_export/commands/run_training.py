@@ -28,8 +28,9 @@ from makemore_export.evaluation.novelty import measure
 from makemore_export.models import Model
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.runs import checkpoint
-from makemore_export.runs.checkpoint import Checkpoint, Progress, Run, RunFolder
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Start, Step
+from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
 from makemore_export.training.loop import initial_model, train
 from makemore_export.training.plan import differences

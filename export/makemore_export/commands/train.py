@@ -14,6 +14,7 @@ from makemore.commands.command import Command
 from makemore.errors import OptionError
 
 from makemore_export.commands.find_lr import find_learning_rate
+from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import find_device, run_training
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
@@ -32,9 +33,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command(cls=Command)
 @click.argument("text", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Run folder."
-)
+@output_option("Run folder.")
 @run_options
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder, with its options.")
 @click.option(

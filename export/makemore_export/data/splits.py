@@ -15,15 +15,26 @@ def parse_split(text: str) -> tuple[float, float, float]:
     try:
         percents = [float(percent) for percent in text.split("/")]
     except ValueError:
-        percents = []
+        raise _bad_split(f"split {text!r}") from None
     percents += [0.0] * (len(PARTS) - len(percents))
-    if len(percents) > len(PARTS) or not percents[0] or min(percents) < 0 or sum(percents) != 100:
-        raise DataError(
-            f"split {text!r} must be percentages of {'/'.join(PARTS)} that sum to 100, "
-            "with some for train: 80/10/10"
-        )
+    if len(percents) > len(PARTS):
+        raise _bad_split(f"split {text!r}")
     train, dev, test = percents
+    check_split((train, dev, test), f"split {text!r}")
     return train, dev, test
+
+
+def check_split(percents: tuple[float, float, float], what: str) -> None:
+    """`DataError`, which begins with `what`, unless these are percentages of train, dev, test."""
+    if not percents[0] or min(percents) < 0 or not sum(percents) == 100:  # nor are nan
+        raise _bad_split(what)
+
+
+def _bad_split(what: str) -> DataError:
+    return DataError(
+        f"{what} must be percentages of {'/'.join(PARTS)} that sum to 100, "
+        "with some for train: 80/10/10"
+    )
 
 
 def split(

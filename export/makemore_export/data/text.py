@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from importlib.resources import files
 from pathlib import Path
 
 import msgspec
 from makemore.errors import DataError
+from makemore.text import BYTE_ORDER_MARK, LINE_END, numbered_lines
 
 BUILTIN = "us-names-2018.txt"
 """The data set that ships with the package; `README.md` has its provenance."""
@@ -32,30 +32,26 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_text(path: Path | None = None, encoding: str = "utf-8") -> Text:
-    r"""Reads one thing per line; without `path`, the data set that ships.
+    """Reads one thing per line, as `numbered_lines` cuts them; without `path`, what ships.
 
-    Lines end with \n, \r\n or \r, nothing else; white space at both ends of a line is dropped, and
-    so are blank lines and a byte order mark. `DataError` if the file cannot be read or decoded, or
-    holds nothing.
+    `DataError` if the file cannot be read or decoded, or holds nothing.
     """
     name, raw = _read_bytes(path)
     text = _decode(name, raw, encoding)
-    bom = text.startswith("\ufeff")
-    lines = [line.strip() for line in re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff"))]
-    if not lines[-1]:
-        lines.pop()  # what follows the last line end is not a line
-    kept = [(number, line) for number, line in enumerate(lines, start=1) if line]
+    kept = numbered_lines(text)
+    *ended, last = LINE_END.split(text.removeprefix(BYTE_ORDER_MARK))
+    count = len(ended) + bool(last.strip())
     if not kept:
-        raise DataError(f"{name}: no line holds anything, of {len(lines)}; at least 1 is needed")
+        raise DataError(f"{name}: no line holds anything, of {count}; at least 1 is needed")
     return Text(
         lines=tuple(line for _, line in kept),
         numbers=tuple(number for number, _ in kept),
         name=name,
         sha256=hashlib.sha256(raw).hexdigest(),
-        blank=len(lines) - len(kept),
+        blank=count - len(kept),
         duplicates=len(kept) - len({line for _, line in kept}),
         crlf=text.count("\r\n"),
-        bom=bom,
+        bom=text.startswith(BYTE_ORDER_MARK),
     )
 
 
@@ -63,7 +59,8 @@ def _read_bytes(path: Path | None) -> tuple[str, bytes]:
     if path is None:
         return BUILTIN, files(__package__).joinpath(BUILTIN).read_bytes()
     try:
-        return path.name, path.read_bytes()
+        # A name that is not UTF-8 is kept as it can be written into JSON.
+        return path.name.encode(errors="backslashreplace").decode(), path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot read the text: {error.strerror}") from None
 
@@ -78,6 +75,8 @@ def _decode(name: str, raw: bytes, encoding: str) -> str:
             f"{name}: byte {error.start} is not {encoding}: {error.reason}; "
             "name the file's own encoding with --encoding"
         ) from None
+    except UnicodeError as error:  # of a codec that reads no bytes, such as "undefined"
+        raise DataError(f"{name}: cannot be read as {encoding}: {error}") from None
     if "\0" in text:
         raise DataError(
             f"{name}: character {text.index(chr(0))} is NUL: a binary file, or not {encoding}; "

@@ -25,7 +25,8 @@ from makemore_export.packing.step_module import StepModule
 from makemore_export.packing.torchscript_export import to_torchscript
 from makemore_export.packing.verification import Verification, verify
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder
-from makemore_export.runs.checkpoint import Checkpoint, Run
+from makemore_export.runs.checkpoint import Checkpoint
+from makemore_export.runs.run import Run
 from makemore_export.runs.target_lock import locked
 
 MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
@@ -55,7 +56,7 @@ def export(
 ) -> Report:
     """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
 
-    half: in float16. lines: all of the text of `source`, so that the loss of float16 can be told.
+    half: in float16. lines: all of the text of `source`, to measure the loss in float16.
     At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
     not do what the model does; `OptionError` if `out` holds anything else, or if another process
     exports to it.

@@ -10,7 +10,7 @@ from makemore.runtime.torch_step import TorchStep
 
 from makemore_export.models import Model
 from makemore_export.packing.step_module import StepModule
-from makemore_export.runs.checkpoint import Progress, Run
+from makemore_export.runs.run import Progress, Run
 
 _PACKAGES = ("makemore", "torch", "onnx", "onnxscript")
 

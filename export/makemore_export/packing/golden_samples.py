@@ -51,11 +51,11 @@ def _few(samples: list[Sample]) -> list[Sample]:
 
 @torch.inference_mode()
 def _margin(model: Model, mask: Sequence[int], sample: Sample) -> float:
-    """Least distance of the coins of a sample to the steps of the CDFs they were thrown at."""
-    said = [STOP, *sample.ids.tolist()]
-    thrown = len(said) if sample.finish_reason == "stop" else len(said) - 1
-    logits = model(torch.tensor([said[:thrown]]))[0]  # (thrown, V)
+    """Least distance of the coins of a sample to the steps of the CDFs that they chose from."""
+    tokens = [STOP, *sample.ids.tolist()]
+    drawn = len(tokens) if sample.finish_reason == "stop" else len(tokens) - 1
+    logits = model(torch.tensor([tokens[:drawn]]))[0]  # (drawn, V)
     logits[:, mask] = -torch.inf
     steps = logits.double().softmax(-1).cumsum(-1)
-    coins = [coin(sample.seed, sample.row, position) for position in range(thrown)]
+    coins = [coin(sample.seed, sample.row, position) for position in range(drawn)]
     return float((steps - torch.tensor(coins, dtype=torch.float64)[:, None]).abs().min())

@@ -1,8 +1,9 @@
-"""What an artifact's folder says of itself: `report.json` for programs, `README.md` for people."""
+"""The description in an artifact's folder: `report.json` for programs, `README.md` for people."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from makemore.artifact import Artifact
@@ -41,23 +42,28 @@ def model_card(artifact: Artifact, report: Report) -> str:
         "longest string": f"{artifact.max_length:,} {artifact.level}s",
         "data": f"{data.name}, {data.lines:,} lines used ({data.blank:,} blank and "
         f"{data.duplicates:,} duplicate ones in the file)",
-        "SHA-256 of the data": f"`{data.sha256}`",
+        "SHA-256 of the data": data.sha256,
         "split": _listed({part: f"{lines:,}" for part, lines in data.split.items()}),
         "training": f"{training.steps:,} steps, seed {training.seed}",
     }
-    losses = {part: " | ".join(quality(loss)) for part, loss in report.losses.items()}
+    losses = {part: quality(loss) for part, loss in report.losses.items()}
     losses |= {
-        f"{part}, in float16, all lines": " | ".join(quality(loss))
+        f"{part}, in float16, all lines": quality(loss)
         for part, loss in (report.float16_losses or {}).items()
     }
     novelty = f"Of {report.novelty.samples:,} samples: {report.novelty}." if report.novelty else ""
     golden = "\n".join(artifact.golden.strings[:_SAMPLES])
-    samples = f"Samples, seed {artifact.golden.seed}:\n\n```text\n{golden}\n```\n" if golden else ""
+    fence = "`" * max(3, _longest_run(golden) + 1)
+    samples = (
+        f"Samples, seed {artifact.golden.seed}:\n\n{fence}text\n{golden}\n{fence}\n"
+        if golden
+        else ""
+    )
     checks = {
-        check.file: f"{check.logits:,} | {check.largest_difference:.1e} | {check.golden}"
+        check.file: (f"{check.logits:,}", f"{check.largest_difference:.1e}", f"{check.golden}")
         for check in report.verification
     }
-    return f"""# {model.type} trained on {data.name}
+    return f"""# {_escaped(model.type)} trained on {_escaped(data.name)}
 
 ```python
 import makemore
@@ -67,7 +73,7 @@ print(makemore.load("path of this folder").sample(5))
 
 | | |
 | --- | --- |
-{_rows(facts)}
+{_rows({name: (fact,) for name, fact in facts.items()})}
 
 Mean negative log-likelihood, stops counted, over {over}:
 
@@ -78,6 +84,9 @@ Mean negative log-likelihood, stops counted, over {over}:
 {novelty}
 
 {samples}
+`model.onnx` is all that is needed. `model.ts` is a program, which PyTorch runs when it loads it:
+load it only from people you trust.
+
 Each file was loaded again and compared with the model in PyTorch at every position:
 
 | file | logits compared | largest difference | samples replayed |
@@ -97,5 +106,17 @@ def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _rows(cells: dict[str, str]) -> str:
-    return "\n".join(f"| {name} | {value} |" for name, value in cells.items())
+def _rows(cells: Mapping[str, Sequence[str]]) -> str:
+    rows = ([name, *values] for name, values in cells.items())
+    return "\n".join(f"| {' | '.join(map(_escaped, row))} |" for row in rows)
+
+
+def _escaped(text: str) -> str:
+    """The text as Markdown shows it letter by letter, in one line, also in a cell of a table."""
+    special = r"[\\`*\[\]<>|#~&]|(?<!\w)_|_(?!\w)"  # "_" within a word is itself
+    return re.sub(special, r"\\\g<0>", " ".join(text.split()))
+
+
+def _longest_run(text: str) -> int:
+    """The length of the longest run of back-ticks."""
+    return max(map(len, re.findall("`+", text)), default=0)

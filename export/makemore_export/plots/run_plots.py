@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from makemore.errors import OptionError
+from makemore.errors import CheckpointError, OptionError
 from matplotlib.figure import Figure
 
 from makemore_export.data.encoded_strings import EncodedStrings
@@ -26,8 +26,9 @@ from makemore_export.plots.embedding import MARKS, embedding_plot, token_vectors
 from makemore_export.plots.figure import save_png
 from makemore_export.plots.labels import STOP_LABEL, token_labels
 from makemore_export.plots.surprise import surprise, surprise_plot
-from makemore_export.runs.checkpoint import Checkpoint, CheckpointError, Run, RunFolder, read_source
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
 from makemore_export.runs.records import Evaluation, Record
+from makemore_export.runs.run import Run
 from makemore_export.runs.run_text import lines_of
 from makemore_export.training.find_lr import Trial, suggestion
 

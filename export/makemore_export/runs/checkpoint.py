@@ -4,84 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 import safetensors.torch
-from makemore.artifact import DataInfo
-from makemore.errors import MakemoreError
-from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
+from makemore.errors import CheckpointError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from makemore_export.evaluation.novelty import Novelty
-from makemore_export.models import MODELS, Model, new_model
-from makemore_export.models.recipe import Recipe
 from makemore_export.runs.atomic_files import remove_partial_files, write_file
+from makemore_export.runs.checkpoint_check import check_optimizer, check_run, check_weights
+from makemore_export.runs.run import Progress, Run
 
 SCHEMA = 1
 _KEY = "makemore"
 _WEIGHTS, _OPTIMIZER, _AVERAGE = "model.", "optimizer.", "average."
-
-
-class CheckpointError(MakemoreError, ValueError):
-    """The file is not a checkpoint that this version can read, or one of another run."""
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """What is trained on what: the same from the first step to the last.
-
-    `recipe` is None for a model that counts; `max_length` is the longest string to sample, in
-    tokens; `split` is the percentages of train, dev, test.
-    """
-
-    model: str
-    config: dict[str, Any]
-    level: Level
-    tokens: tuple[str, ...]
-    max_length: int
-    data: DataInfo
-    split: tuple[float, float, float]
-    keep_duplicates: bool
-    seed: int
-    recipe: Recipe | None
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What encodes the strings."""
-        return VOCABULARIES[self.level](self.tokens)
-
-    def new_model(self) -> Model:
-        """The model with its sizes, not yet trained; `CheckpointError` for one unknown here."""
-        if self.model not in MODELS:
-            raise CheckpointError(
-                f"model {self.model!r} is unknown here; known: {', '.join(MODELS)}"
-            )
-        return new_model(self.model, self.config, len(self.vocabulary))
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a run has come.
-
-    `losses` are nats per token by part of the split, None for an infinite one: the latest in a
-    last checkpoint; in a best one its own, over whole parts once the run is `finished`.
-    `waited` counts the evaluations since the best one; `seconds` have gone into the run; `nats`
-    over `tokens` is the mean loss of the steps since the last evaluation. `log_bytes` is the length
-    of the log that belongs to this state. `fitted` is what the model chose for itself on the dev
-    split, by name. `novelty` is that of the samples of a finished run.
-    """
-
-    step: int = 0
-    losses: dict[str, float | None] = {}
-    best_loss: float | None = None
-    waited: int = 0
-    seconds: float = 0.0
-    nats: float = 0.0
-    tokens: int = 0
-    log_bytes: int = 0
-    finished: bool = False
-    fitted: dict[str, Any] = {}
-    novelty: Novelty | None = None
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +55,10 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Reads what `save` wrote, to the CPU; `CheckpointError` says what is wrong with the file."""
+    """Reads what `save` wrote, to the CPU, and checks that its parts fit together.
+
+    `CheckpointError` says what is wrong with the file.
+    """
     try:
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(_KEY)
@@ -129,19 +69,33 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: a safetensors file, but not made by mm-train: no metadata")
     try:
         header = _HEADER.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise CheckpointError(f"{path}: bad checkpoint metadata: {error}") from None
     if header.schema != SCHEMA:
         raise CheckpointError(
             f"{path}: checkpoint schema {header.schema}; this version reads {SCHEMA}"
         )
-    return Checkpoint(
+    loaded = Checkpoint(
         run=header.run,
         progress=header.progress,
         weights=_with_prefix(tensors, _WEIGHTS),
         optimizer=_with_prefix(tensors, _OPTIMIZER),
         average=_with_prefix(tensors, _AVERAGE),
     )
+    try:
+        _check(loaded)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    return loaded
+
+
+def _check(checkpoint: Checkpoint) -> None:
+    model = check_run(checkpoint.run)
+    recipe = checkpoint.run.recipe
+    if checkpoint.weights or recipe or checkpoint.progress.finished:
+        check_weights(model, checkpoint.weights)
+    if recipe:
+        check_optimizer(model, recipe, checkpoint.optimizer, checkpoint.average)
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -193,14 +147,18 @@ class RunFolder:
         best = load(self.best) if self.best.exists() else None
         if best and best.progress.finished:
             return best
-        return load(self.last) if self.last.exists() else None
+        last = load(self.last) if self.last.exists() else None
+        if best and last and best.run != last.run:
+            raise CheckpointError(f"{self.best}: is of another run than {self.last.name}")
+        return last
 
 
 def read_source(source: Path) -> Checkpoint:
     """The checkpoint at `source`, or the best of a run folder; `CheckpointError` without one."""
-    if not source.is_dir():
-        return load(source)
-    best = RunFolder(source).best
-    if not best.exists():
+    best = RunFolder(source).best if source.is_dir() else source
+    if source.is_dir() and not best.exists():
         raise CheckpointError(f"{source}: not a run that was evaluated once: no {best.name}")
-    return load(best)
+    checkpoint = load(best)
+    if not checkpoint.weights:
+        raise CheckpointError(f"{best}: holds no weights yet; go on with its training")
+    return checkpoint

@@ -1,4 +1,4 @@
-"""What a training tells of itself, step by step; some of it is its log."""
+"""The records that a training yields, step by step; some of them are its log."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from makemore.errors import OptionError
 
 from makemore_export.data.text import read_text
-from makemore_export.runs.checkpoint import Run
+from makemore_export.runs.run import Run
 
 
 def lines_of(run: Run, path: Path | None, encoding: str) -> tuple[str, ...] | None:

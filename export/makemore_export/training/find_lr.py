@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from makemore.errors import OptionError
+from makemore.errors import TrainingError
 from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models import Model
 from makemore_export.models.recipe import Recipe
-from makemore_export.runs.checkpoint import Run
+from makemore_export.runs.run import Run
 from makemore_export.training.optimizer_step import OptimizerStep
 
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 300
@@ -58,9 +58,9 @@ def suggestion(trials: Sequence[Trial]) -> float:
 
     The other rule, where the loss falls fastest, finds the rate at which a model learns how
     frequent each token is: on names 4e-4 for an LSTM that trains best at ten times that.
-    `OptionError` if the loss never falls.
+    `TrainingError` if the loss never falls.
     """
     best = min(trials, key=lambda trial: trial.smoothed, default=None)
     if best is None or best is trials[0]:
-        raise OptionError(f"no learning rate from {LOWEST:g} to {HIGHEST:g} makes the loss fall")
+        raise TrainingError(f"no learning rate from {LOWEST:g} to {HIGHEST:g} makes the loss fall")
     return best.learning_rate / 10

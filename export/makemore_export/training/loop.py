@@ -16,8 +16,9 @@ from makemore_export.models import Blend, CountingModel, Model
 from makemore_export.models.blend import mixture_weights
 from makemore_export.models.recipe import Recipe
 from makemore_export.runs import checkpoint
-from makemore_export.runs.checkpoint import Checkpoint, Progress, Run, RunFolder
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Step
+from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
 from makemore_export.training.monitor import Monitor, elapsed, finite_or_none
 from makemore_export.training.optimizer_step import OptimizerStep, rate, seeded
@@ -47,17 +48,16 @@ def train(
       uninterrupted run would have done, where the arithmetic of the machine repeats itself.
 
     Every random draw of a step is a function of seed and step. While a record is looked at, the
-    model has the weights that the record tells of. Closing the generator saves the last checkpoint
-    first. `OptionError` if the loss stops being a number, or for an option that this machine or
-    device cannot do.
+    model has the weights that the record is about. Closing the generator saves the last checkpoint
+    first. `TrainingError` if the loss stops being a number, `OptionError` for an option that this
+    machine or device cannot do.
     """
     progress = start.progress if start else Progress()
     if start and progress.finished:
         model.load_state_dict(start.weights)
         return
     began = time.monotonic() - progress.seconds
-    counts = isinstance(model, (Blend, CountingModel))
-    optimizer = None if counts else OptimizerStep(model, run, parts["train"], start)
+    optimizer = OptimizerStep(model, run, parts["train"], start) if run.recipe else None
     if distributed.rank() == 0:
         folder.open(progress.log_bytes)
     if optimizer:
@@ -79,13 +79,13 @@ def _blend(
     if distributed.rank() == 0:  # so that there is a run to resume
         checkpoint.save(folder.last, Checkpoint(run=run, progress=Progress(), weights={}))
     steps, seconds = 0, 0.0
-    for i, (model, part) in enumerate(zip(blend.models(), blend.config.parts, strict=True)):
-        part_run = replace(run, **msgspec.structs.asdict(part), seed=run.seed + i)
-        model.load_state_dict(initial_model(part_run).state_dict())
-        part_folder = RunFolder(folder.path / "parts" / f"{i}-{part.model}")
-        start = distributed.shared(part_folder.latest)
-        yield from train(model, part_run, parts, part_folder, start)
-        trained = checkpoint.load(part_folder.best).progress
+    for i, (model, component) in enumerate(zip(blend.models(), blend.config.parts, strict=True)):
+        component_run = replace(run, **msgspec.structs.asdict(component), seed=run.seed + i)
+        model.load_state_dict(initial_model(component_run).state_dict())
+        component_folder = RunFolder(folder.path / "parts" / f"{i}-{component.model}")
+        start = distributed.shared(component_folder.latest)
+        yield from train(model, component_run, parts, component_folder, start)
+        trained = checkpoint.load(component_folder.best).progress
         steps, seconds = steps + trained.step, seconds + trained.seconds
     if "dev" in parts:
         log_probs = [log_likelihoods(model, parts["dev"]) for model in blend.models()]

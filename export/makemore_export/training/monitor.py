@@ -6,15 +6,16 @@ import math
 import time
 from collections.abc import Mapping
 
-from makemore.errors import OptionError
+from makemore.errors import TrainingError
 from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models.recipe import Recipe
 from makemore_export.runs import checkpoint
-from makemore_export.runs.checkpoint import Checkpoint, Progress, Run, RunFolder
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Start
+from makemore_export.runs.run import Progress, Run
 from makemore_export.training.optimizer_step import OptimizerStep, rate
 
 _SUBSET = 2000  # strings of a part in an evaluation on the way
@@ -100,7 +101,7 @@ class Monitor:
 def _check(losses: Mapping[str, float], step: int, recipe: Recipe) -> None:
     for part, loss in losses.items():
         if not math.isfinite(loss):
-            raise OptionError(
+            raise TrainingError(
                 f"training diverged: the {part} loss is {loss} at step {step}; "
                 f"lower --learning-rate {recipe.learning_rate:g}"
             )
@@ -112,5 +113,5 @@ def finite_or_none(loss: float) -> float | None:
 
 
 def elapsed(began: float) -> float:
-    """Seconds elapsed `time.monotonic()` was `began`."""
+    """Seconds since `time.monotonic()` was `began`."""
     return round(time.monotonic() - began, 3)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
-from makemore.errors import OptionError
+from makemore.errors import CheckpointError, OptionError
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
@@ -18,7 +18,8 @@ from makemore_export.data.encoded_strings import PADDING, EncodedStrings
 from makemore_export.data.length_bucketing import BUCKET, LengthBuckets
 from makemore_export.models import Model
 from makemore_export.models.recipe import Recipe
-from makemore_export.runs.checkpoint import Checkpoint, Run
+from makemore_export.runs.checkpoint import Checkpoint
+from makemore_export.runs.run import Run
 from makemore_export.training import distributed
 from makemore_export.training.parameter_buffer import ParameterBuffer, flatten
 
@@ -164,6 +165,10 @@ class OptimizerStep:
                 torch._foreach_lerp_(self._average, self._weights, 1 - decay)
 
     def _restore(self, start: Checkpoint) -> None:
+        if self._average and not start.average:
+            raise CheckpointError("the last checkpoint has no averaged weights; its recipe has")
+        if start.progress.step and not start.optimizer:
+            raise CheckpointError("the last checkpoint has no state of the optimizer")
         for buffer in self._buffers:
             for key in {path.rpartition(".")[2] for path in start.optimizer}:
                 pieces = {name: start.optimizer[f"{name}.{key}"] for name in buffer.weights}

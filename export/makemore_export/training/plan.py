@@ -13,16 +13,16 @@ from makemore.vocabulary import WORDS, Level, Vocabulary, WordVocabulary
 
 from makemore_export.data.splits import split
 from makemore_export.data.text import Text
-from makemore_export.models import MODELS, Blend, CountingModel
-from makemore_export.models.blend import BlendConfig, Part
+from makemore_export.models import MODELS
+from makemore_export.models.blend import BlendConfig, Component
 from makemore_export.models.recipe import Recipe
-from makemore_export.runs.checkpoint import Run
+from makemore_export.runs.run import Run
 
 MAX_LENGTH = 1023
 """Longest line taken, and longest string sampled, in tokens, where nothing else limits them."""
 
 BLEND: tuple[tuple[str, Mapping[str, Any]], ...] = (("lstm", {}), ("ngram", {}))
-"""The parts of a blend unless told otherwise."""
+"""The components of a blend where none are given."""
 
 
 def plan(
@@ -77,11 +77,10 @@ def plan(
 def options_of(model: str) -> tuple[str, ...]:
     """Names of the options of a model: the fields of its `Config`, then those of its `Recipe`."""
     cls = MODELS[model]
-    trained = not issubclass(cls, (Blend, CountingModel))
-    return (*cls.Config.__struct_fields__, *(Recipe.__struct_fields__ if trained else ()))
+    return (*cls.Config.__struct_fields__, *(Recipe.__struct_fields__ if cls.recipe else ()))
 
 
-def _chosen(model: str, options: Mapping[str, Any], required: Iterable[str]) -> Part:
+def _chosen(model: str, options: Mapping[str, Any], required: Iterable[str]) -> Component:
     """The model with each option that it takes; `OptionError` if it takes not all `required`."""
     fields = options_of(model)
     if model == "blend":
@@ -95,17 +94,15 @@ def _chosen(model: str, options: Mapping[str, Any], required: Iterable[str]) -> 
     cls = MODELS[model]
     config = {name: options[name] for name in cls.Config.__struct_fields__ if name in options}
     recipe = {name: options[name] for name in Recipe.__struct_fields__ if name in options}
-    return Part(
+    return Component(
         model=model,
         config=msgspec.to_builtins(_convert(config, cls.Config)),
-        recipe=_convert(msgspec.to_builtins(cls.recipe) | recipe, Recipe)
-        if "max_steps" in fields
-        else None,
+        recipe=_convert(msgspec.to_builtins(cls.recipe) | recipe, Recipe) if cls.recipe else None,
     )
 
 
-def _chosen_blend(options: Mapping[str, Any], required: Iterable[str]) -> Part:
-    """`parts` are pairs of a model and its own options; a part takes what it can of the others."""
+def _chosen_blend(options: Mapping[str, Any], required: Iterable[str]) -> Component:
+    """`parts` are pairs of a model and its own options; each takes what it can of the others."""
     specs = options.get("parts", BLEND)
     if len(specs) < 2:
         raise OptionError(f"a blend has 2 parts or more; --part was given {len(specs)} times")
@@ -117,10 +114,10 @@ def _chosen_blend(options: Mapping[str, Any], required: Iterable[str]) -> Part:
             )
     parts = [_chosen(part, {**options, **own}, own) for part, own in specs]
     config = _convert({"parts": [msgspec.to_builtins(part) for part in parts]}, BlendConfig)
-    return Part(model="blend", config=msgspec.to_builtins(config))
+    return Component(model="blend", config=msgspec.to_builtins(config))
 
 
-def _block_size(chosen: Part) -> int | None:
+def _block_size(chosen: Component) -> int | None:
     sizes = [part["config"].get("block_size") for part in chosen.config.get("parts", ())] or [
         chosen.config.get("block_size")
     ]

@@ -10,12 +10,13 @@ import msgspec
 
 from makemore import _core
 from makemore.artifact import Artifact
+from makemore.commands.terminal import to_show
 from makemore.loading import model_file
 from makemore.runtime.onnxruntime_library import open_library
 from makemore.sampler import Sampler
 
 
-def describe_artifact(path: Path, sampler: Sampler) -> dict[str, Any]:
+def describe_artifact(path: Path, sampler: Sampler, *, trust: bool = False) -> dict[str, Any]:
     """The metadata of an artifact, and whether it still makes its golden samples."""
     golden = sampler.artifact.golden
     made = sampler.sample(len(golden.strings), seed=golden.seed)
@@ -23,7 +24,7 @@ def describe_artifact(path: Path, sampler: Sampler) -> dict[str, Any]:
         "artifact": str(path),
         "schema": sampler.artifact.schema,
         **describe_metadata(sampler.artifact),
-        "step runs on": _kernel(path),
+        "step runs on": _kernel(path, trust),
         "golden samples": {
             "replayed": sum(a == b for a, b in zip(made, golden.strings, strict=True)),
             "of": len(golden.strings),
@@ -31,11 +32,11 @@ def describe_artifact(path: Path, sampler: Sampler) -> dict[str, Any]:
     }
 
 
-def _kernel(path: Path) -> str:
+def _kernel(path: Path, trust: bool) -> str:
     file = model_file(path)
     if file.suffix == ".ts":
         return "TorchScript"
-    kernel = _core.OnnxModel(open_library(), file).kernel
+    kernel = _core.OnnxModel(open_library(), file, trust=trust).kernel
     return f"vector code for {kernel}" if kernel else "nodes of ONNX Runtime"
 
 
@@ -76,9 +77,9 @@ def show(report: dict[str, Any]) -> None:
     width = max(map(len, report))
     for key, value in report.items():
         first, *more = _shown(value)
-        click.echo(f"{key:<{width}}  {first}".rstrip())
+        click.echo(to_show(f"{key:<{width}}  {first}".rstrip()))
         for line in more:
-            click.echo(f"{'':<{width}}  {line}")
+            click.echo(to_show(f"{'':<{width}}  {line}"))
 
 
 def _shown(value: Any) -> list[str]:

@@ -17,6 +17,11 @@ artifact_argument = click.argument("artifact", type=click.Path(path_type=Path))
 device_option = click.option(
     "--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu", show_default=True
 )
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="The source of ARTIFACT is trusted: open a model.ts, which is a program.",
+)
 threads_option = click.option("--threads", type=int, help="Batches at once.  [default: all cores]")
 
 

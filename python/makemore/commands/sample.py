@@ -18,7 +18,9 @@ from makemore.commands.options import (
     device_option,
     sample_options,
     threads_option,
+    trust_option,
 )
+from makemore.commands.terminal import to_show
 from makemore.loading import Device, load
 from makemore.options import SampleOptions
 from makemore.sampler import Sampler
@@ -33,17 +35,19 @@ CHUNK = 65_536
 @sample_options
 @device_option
 @threads_option
+@trust_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all results.")
 def sample(
     artifact: Path,
     n: int,
     device: Device,
     threads: int | None,
+    trust: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
     """Makes strings with ARTIFACT: a folder, a model.onnx or a model.ts. One a line on stdout."""
-    sampler = load(artifact, device=device, threads=threads)
+    sampler = load(artifact, device=device, threads=threads, trust=trust)
     fresh_seed = flags["seed"] is None
     if fresh_seed:
         flags["seed"] = secrets.randbits(32)
@@ -63,7 +67,7 @@ def sample(
 def write_samples(sampler: Sampler, n: int, options: SampleOptions, *, as_json: bool) -> None:
     """Makes n strings and writes them to stdout."""
     if as_json:
-        lines = [made.to_json() for made in sampler.sample_ids(n, **options)]
+        lines: Iterable[str] = [made.to_json() for made in sampler.sample_ids(n, **options)]
     else:
-        lines = sampler.sample(n, **options)
+        lines = map(to_show, sampler.sample(n, **options))
     click.echo("".join(f"{line}\n" for line in lines), nl=False)

@@ -15,10 +15,13 @@ from makemore.commands.options import (
     batch_size_option,
     device_option,
     threads_option,
+    trust_option,
 )
+from makemore.commands.terminal import to_show
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.sampler import Sampler
+from makemore.text import numbered_lines
 
 
 @click.command(cls=Command)
@@ -28,6 +31,7 @@ from makemore.sampler import Sampler
 @batch_size_option
 @device_option
 @threads_option
+@trust_option
 @click.option(
     "--keep-going",
     is_flag=True,
@@ -41,6 +45,7 @@ def score(
     batch_size: int | None,
     device: Device,
     threads: int | None,
+    trust: bool,
     keep_going: bool,
     as_json: bool,
 ) -> None:
@@ -50,7 +55,7 @@ def score(
     all characters, or words, stops counted. Blank lines and white space at the ends are left out,
     as in training. In JSON, the log-probability of an impossible line, minus infinity, is null.
     """
-    sampler = load(artifact, device=device, threads=threads)
+    sampler = load(artifact, device=device, threads=threads, trust=trust)
     lines = read_lines(text, encoding)
     lengths, unknown = count_tokens(sampler, lines)
     if unknown and not keep_going:
@@ -72,9 +77,10 @@ def score(
         }
         click.echo(msgspec.json.encode(result))
         return
-    click.echo("".join(f"{v:.6f}\t{s}\n" for s, v in zip(strings, scores, strict=True)), nl=False)
+    rows = zip(scores, map(to_show, strings), strict=True)
+    click.echo("".join(f"{score:.6f}\t{string}\n" for score, string in rows), nl=False)
     for message in unknown:
-        click.echo(f"{text}, {message}", err=True)
+        click.echo(to_show(f"{text}, {message}", sys.stderr), err=True)
     mean = "none known" if nll is None else f"{nll:.4f} nats per {level}"
     click.echo(
         f"{len(strings) - len(unknown)} strings, {tokens} {level}s with stops: {mean}", err=True
@@ -103,17 +109,17 @@ def read_lines(path: Path, encoding: str) -> list[tuple[int, str]]:
     """
     try:
         codecs.lookup(encoding)
+        if str(path) == "-" and sys.stdin is None:
+            raise OptionError("standard input is closed; name a file to score")
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        text = data.decode(encoding).removeprefix("\ufeff")
+        text = data.decode(encoding)
     except LookupError:
         raise OptionError(f"encoding {encoding!r} is unknown") from None
     except UnicodeDecodeError as error:
         raise OptionError(f"{path} is not {encoding} at byte {error.start}") from None
     except UnicodeError as error:
         raise OptionError(f"{path} cannot be read as {encoding}: {error}") from None
-    # Not str.splitlines, which also breaks at characters that a line may hold.
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    strings = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    strings = numbered_lines(text)
     if not strings:
         raise OptionError(f"{path} holds no line to score")
     return strings

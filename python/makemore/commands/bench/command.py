@@ -15,7 +15,8 @@ from rich.table import Table
 from makemore.commands.bench.measure import measure
 from makemore.commands.bench.result import Bench, Latency, Spread, Startup, Throughput
 from makemore.commands.command import Command
-from makemore.commands.options import artifact_argument, device_option
+from makemore.commands.options import artifact_argument, device_option, trust_option
+from makemore.commands.terminal import to_show
 from makemore.errors import OptionError
 from makemore.loading import Device
 from makemore.runtime.cores import usable_cores
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     "--seconds", default=10.0, show_default=True, help="Of latency and throughput, about."
 )
 @device_option
+@trust_option
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -58,6 +60,7 @@ def bench(
     repeats: int,
     seconds: float,
     device: Device,
+    trust: bool,
     plot: Path | None,
     as_json: bool,
 ) -> None:
@@ -74,6 +77,7 @@ def bench(
     found = measure(
         artifact,
         device=device,
+        trust=trust,
         batch_sizes=_numbers("batch-size", batch_sizes),
         threads=_numbers("threads", threads) if threads else sorted({1, usable_cores()}),
         n=n,
@@ -113,8 +117,9 @@ def _throughput_plot() -> Callable[[Sequence[Throughput], str], Figure]:
 def show(found: Bench) -> None:
     """The figures on stdout, as Markdown tables."""
     environment = found.environment
+    model = to_show(f"{found.artifact}: {found.model}")
     click.echo(
-        f"{found.artifact}: {found.model}, {found.parameters:,} weights, on {found.device}\n"
+        f"{model}, {found.parameters:,} weights, on {found.device}\n"
         f"makemore {environment['makemore']}, onnxruntime {environment['onnxruntime']}, "
         f"Python {environment['python']}\n"
         f"{environment['machine']}, {environment['cores']} cores\n"

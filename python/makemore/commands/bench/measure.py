@@ -46,9 +46,9 @@ LARGEST_WARM_UP = 65_536
 
 FRESH = """
 import sys
-sys.path[:] = sys.argv[6:]  # a makemore.py in the current folder is another program
+sys.path[:] = sys.argv[7:]  # a makemore.py in the current folder is another program
 from makemore.commands.bench.process import main
-main(*sys.argv[1:6])
+main(*sys.argv[1:7])
 """
 
 Say = Callable[[str], None]
@@ -58,6 +58,7 @@ def measure(
     path: str | os.PathLike[str],
     *,
     device: Device = "cpu",
+    trust: bool = False,
     batch_sizes: Sequence[int],
     threads: Sequence[int],
     n: int | None = None,
@@ -79,7 +80,9 @@ def measure(
     _require_positive("n", [] if n is None else [n])
     if not 0 < seconds < math.inf:
         raise OptionError(f"seconds is {seconds:g}; it must be a finite number > 0")
-    single, *samplers = (load(path, device=device, threads=count) for count in (1, *threads))
+    single, *samplers = (
+        load(path, device=device, threads=count, trust=trust) for count in (1, *threads)
+    )
     samplers = [*{sampler.threads: sampler for sampler in samplers}.values()]  # a GPU has one only
     say("latency: one name a call")
     latency = measure_latency(single, seconds * LATENCY_SHARE)
@@ -96,7 +99,7 @@ def measure(
         repeats=repeats,
         latency=latency,
         throughput=rows,
-        startup=measure_startup(path, single.device, repeats=repeats, **largest),
+        startup=measure_startup(path, single.device, trust=trust, repeats=repeats, **largest),
     )
 
 
@@ -160,6 +163,7 @@ def measure_startup(
     path: str | os.PathLike[str],
     device: str,
     *,
+    trust: bool = False,
     threads: int,
     n: int,
     batch_size: int,
@@ -170,6 +174,7 @@ def measure_startup(
     Raises `OrtError` where a process fails.
     """
     arguments = [os.fspath(path), device, str(threads), str(n), str(batch_size)]
+    arguments.append("trust" if trust else "")
     first_names, starts = zip(*[_start(arguments) for _ in range(repeats + 1)][1:], strict=True)
     peaks = np.array([start.peaks_mib for start in starts])  # (repeats, 3), or (repeats, 0)
     return Startup(

@@ -28,11 +28,13 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     peaks_mib: list[float]
 
 
-def start(path: str, device: Device, *, threads: int, n: int, batch_size: int) -> Start:
+def start(
+    path: str, device: Device, *, threads: int, n: int, batch_size: int, trust: bool = False
+) -> Start:
     """Loads, makes one string, makes n, loads again."""
     peaks = [peak_mib()]
     began = perf_counter()
-    sampler = load(path, device=device, threads=threads)
+    sampler = load(path, device=device, threads=threads, trust=trust)
     loaded = perf_counter()
     peaks.append(peak_mib())
     sampler.sample(1)
@@ -40,7 +42,7 @@ def start(path: str, device: Device, *, threads: int, n: int, batch_size: int) -
     sampler.sample(n, batch_size=batch_size)
     peaks.append(peak_mib())
     began_again = perf_counter()
-    load(path, device=device, threads=threads)
+    load(path, device=device, threads=threads, trust=trust)
     loaded_again = perf_counter()
     return Start(
         first_load_ms=1e3 * (loaded - began),
@@ -63,7 +65,8 @@ def peak_mib() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def main(path: str, device: Device, threads: str, n: str, batch_size: str) -> None:
+def main(path: str, device: Device, threads: str, n: str, batch_size: str, trust: str) -> None:
     """Writes the `Start` as JSON to stdout."""
-    found = start(path, device, threads=int(threads), n=int(n), batch_size=int(batch_size))
+    numbers = {"threads": int(threads), "n": int(n), "batch_size": int(batch_size)}
+    found = start(path, device, **numbers, trust=bool(trust))
     sys.stdout.buffer.write(msgspec.json.encode(found))

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "memory_block.h"
+
+namespace makemore {
+
+class SnapshotNode;
+class SnapshotPool;
+
+/// The saved state of a row: what its last step wrote, linked to what the steps before it wrote.
+/// Rows that begin with the same tokens share the nodes of those tokens. Null is the zero state.
+/// It counts references as std::shared_ptr does, so that threads may share nodes.
+class StateSnapshot {
+ public:
+  StateSnapshot() = default;
+  StateSnapshot(const StateSnapshot& other) noexcept;
+  StateSnapshot(StateSnapshot&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+  StateSnapshot& operator=(StateSnapshot other) noexcept {
+    std::swap(node_, other.node_);
+    return *this;
+  }
+  ~StateSnapshot();
+
+  const SnapshotNode* get() const { return node_; }
+  const SnapshotNode* operator->() const { return node_; }
+  explicit operator bool() const { return node_ != nullptr; }
+  bool operator==(const StateSnapshot&) const = default;
+
+ private:
+  friend class SnapshotPool;
+  explicit StateSnapshot(SnapshotNode* node) : node_(node) {}
+
+  SnapshotNode* node_ = nullptr;
+};
+
+/// The memory of a step's snapshots, which are all of one size. It lies in blocks, each of which is
+/// freed soon after the last snapshot in it. Threads may share a pool.
+class SnapshotPool : public std::enable_shared_from_this<SnapshotPool> {
+ public:
+  /// Of snapshots of `bytes` bytes. Snapshots keep their pool alive.
+  static std::shared_ptr<SnapshotPool> make(std::size_t bytes);
+
+  struct NewSnapshot {
+    StateSnapshot snapshot;
+    std::byte* data;  ///< to be written before the snapshot is shared; aligned to 64 bytes
+  };
+
+  NewSnapshot add(StateSnapshot before, std::int64_t steps);
+
+  /// Bytes that a snapshot takes of the pool.
+  std::size_t node_bytes() const;
+
+  /// Bytes of all blocks.
+  std::size_t bytes() const;
+
+ private:
+  friend class StateSnapshot;
+  friend class SnapshotNode;
+
+  struct FreePlace {
+    FreePlace* next;
+  };
+  /// Its memory holds `capacity` nodes, and then their data: nodes are read and written more often.
+  struct Block {
+    MemoryBlock memory;
+    std::size_t capacity;
+    std::size_t begun = 0;            // places from here on have not been used yet
+    std::size_t used = 0;             // places in use
+    FreePlace* free_place = nullptr;  // a list
+  };
+
+  explicit SnapshotPool(std::size_t bytes);
+  Block& available_block();
+  void free(void* place, Block& block) noexcept;
+
+  std::size_t data_bytes_;
+  mutable std::mutex mutex_;
+  std::size_t bytes_ = 0;
+  std::map<Block*, std::unique_ptr<Block>> blocks_;
+  std::set<Block*> available_;    // with a free place
+  const Block* empty_ = nullptr;  // one empty block is kept for the next snapshot
+};
+
+class SnapshotNode {
+ public:
+  SnapshotNode(StateSnapshot before, std::int64_t steps, const std::byte* data,
+               std::shared_ptr<SnapshotPool> pool, SnapshotPool::Block& block)
+      : before(std::move(before)),
+        steps(steps),
+        data(data),
+        pool_(std::move(pool)),
+        block_(block) {}
+
+  StateSnapshot before;  // null where the data are the whole state
+  std::int64_t steps;    // that the row has taken
+  const std::byte* data;
+
+ private:
+  friend class StateSnapshot;
+
+  std::atomic<std::uint32_t> references_ = 1;
+  std::shared_ptr<SnapshotPool> pool_;
+  SnapshotPool::Block& block_;
+};
+
+}  // namespace makemore
