@@ -203,7 +203,7 @@ def test_a_tensor_in_another_file_is_refused(tmp_path):
         size_threshold=0,
     )
     assert (tmp_path / "weights").exists()
-    refuse(tmp_path, "tensor 'table' is external data; an artifact is one file")
+    refuse(tmp_path, "tensor 'table' is external data, in another file; an artifact is one file")
     with pytest.raises(ArtifactError, match="external data"):
         makemore.load(tmp_path, trust=True)
 

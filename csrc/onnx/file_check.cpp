@@ -107,7 +107,7 @@ KnownValues FileCheck::known_values(std::string_view graph_bytes) const {
       check_tensor(field.as_bytes());
       const std::string_view name = ort::last_bytes(field.bytes, kTensorName);
       values.types[name] = element_type(field.bytes);
-      if (is_positive(field.bytes)) values.positive.insert(name);
+      if (const auto smallest = smallest_integer(field.bytes)) values.smallest[name] = *smallest;
     }
     if (field.number == kInput) {
       const std::string_view type = ort::last_bytes(field.as_bytes(), kType);

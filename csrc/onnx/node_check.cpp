@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ constexpr std::array<std::string_view, 4> kGiveIntegers{"ArgMax", "ArgMin", "Sha
 constexpr std::array<std::string_view, 11> kGiveBooleans{
     "And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual",
     "Not", "Or",    "Xor"};
+constexpr std::array<std::string_view, 3> kReadTables{"Gather", "GatherElements", "GatherND"};
 constexpr std::array<std::string_view, 5> kCopyNumbers{"Expand", "Identity", "Reshape", "Squeeze",
                                                        "Unsqueeze"};
 constexpr std::array<std::string_view, 12> kTakeFloats{
@@ -65,6 +67,12 @@ std::int64_t type_of(const KnownValues& values, const NodeView& node, std::size_
   return found == values.types.end() ? kUnknown : found->second;
 }
 
+std::optional<std::int64_t> smallest_of(const KnownValues& values, std::string_view name) {
+  const auto found = values.smallest.find(name);
+  if (found == values.smallest.end()) return std::nullopt;
+  return found->second;
+}
+
 /// The element type of a node's outputs, as far as it follows from those of its inputs.
 std::int64_t output_type(const NodeView& node, const KnownValues& values) {
   if (!node.domain.empty()) return kUnknown;
@@ -86,25 +94,33 @@ std::int64_t output_type(const NodeView& node, const KnownValues& values) {
   return first == kUnknown && is_one_of(node.op, kTakeFloats) ? kFloat : first;
 }
 
-/// Whether the outputs are integers that are all above 0.
-bool is_positive_output(const NodeView& node, const KnownValues& values) {
+/// The smallest number of a node's outputs, where it is known before the graph runs.
+std::optional<std::int64_t> smallest_output(const NodeView& node, const KnownValues& values) {
   if (!node.inputs.empty() && is_one_of(node.op, kCopyNumbers)) {
-    return values.positive.contains(node.inputs[0]);
+    return smallest_of(values, node.inputs[0]);
   }
-  if (node.op != "Constant") return false;
+  if (node.op != "Constant") return std::nullopt;
   const std::string_view tensor = constant_tensor(node);
-  if (!tensor.empty()) return is_positive(tensor);
+  if (!tensor.empty()) return smallest_integer(tensor);
   std::vector<std::int64_t> numbers = integers_of(node, "value_ints");
   for (const std::int64_t number : integers_of(node, "value_int")) numbers.push_back(number);
-  return !numbers.empty() && std::ranges::min(numbers) > 0;
+  if (numbers.empty()) return std::nullopt;
+  return std::ranges::min(numbers);
 }
 
 // ONNX Runtime divides integers with the processor's instruction, which traps.
 void check_division(const NodeView& node, const KnownValues& values) {
   if (node.inputs.size() < 2 || is_floating(type_of(values, node, 1))) return;
-  if (values.positive.contains(node.inputs[1])) return;
+  if (smallest_of(values, node.inputs[1]).value_or(0) > 0) return;
   throw ArtifactError("a node " + in_quotes(node.op) +
                       " divides by what is neither a float nor a constant above 0");
+}
+
+void check_table(const NodeView& node, const KnownValues& values) {
+  const auto smallest = node.inputs.empty() ? std::nullopt : smallest_of(values, node.inputs[0]);
+  if (!smallest || *smallest >= 0) return;
+  throw ArtifactError("table " + in_quotes(node.inputs[0]) + " of a node " + in_quotes(node.op) +
+                      " holds " + std::to_string(*smallest) + "; it must be >= 0");
 }
 
 }  // namespace
@@ -142,11 +158,12 @@ void check_node(const NodeView& node, KnownValues& values) {
                         std::to_string(parts.back()));
   }
   if (node.op == "Div" || node.op == "Mod") check_division(node, values);
+  if (is_one_of(node.op, kReadTables)) check_table(node, values);
   const std::int64_t type = output_type(node, values);
-  const bool positive = is_positive_output(node, values);
+  const auto smallest = smallest_output(node, values);
   for (const std::string_view output : node.outputs) {
     values.types[output] = type;
-    if (positive) values.positive.insert(output);
+    if (smallest) values.smallest[output] = *smallest;
   }
   if (node.op == "TopK" && node.outputs.size() > 1) values.types[node.outputs[1]] = kInt64;
 }

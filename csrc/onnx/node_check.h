@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string_view>
 #include <vector>
 
@@ -20,13 +19,14 @@ NodeView read_node(std::string_view bytes);
 
 /// The values of a graph or of a function, as far as they are known before it runs.
 struct KnownValues {
-  std::map<std::string_view, std::int64_t> types;  // TensorProto.DataType of a value
-  std::set<std::string_view> positive;             // integers that are all above 0
+  std::map<std::string_view, std::int64_t> types;     // TensorProto.DataType of a value
+  std::map<std::string_view, std::int64_t> smallest;  // number of a constant of integers
 };
 
 /// Throws ArtifactError for what ONNX Runtime crashes on: an input or output left out of an
 /// operator that uses it all the same, a Split into more parts than it has outputs, and a division
-/// of integers by what may be zero or negative. Then adds the outputs of the node to `values`.
+/// of integers by what may be zero or negative. Also for a table of numbers below zero, which as
+/// indices would count from the end. Then adds the outputs of the node to `values`.
 void check_node(const NodeView& node, KnownValues& values);
 
 }  // namespace makemore

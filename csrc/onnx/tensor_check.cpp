@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,9 +47,16 @@ std::size_t number_bytes(std::int64_t type) {
   return type >= 0 && type < std::ssize(kBytes) ? kBytes[static_cast<std::size_t>(type)] : 0;
 }
 
-/// Of a signed integer, little-endian: neither its sign is set nor is it 0.
-bool is_positive_number(std::string_view bytes) {
-  return (bytes.back() & 0x80) == 0 && bytes.find_first_not_of('\0') != std::string_view::npos;
+/// The smallest of the integers of which `bytes` is made, as they lie in memory.
+template <class Integer>
+std::int64_t smallest_of(std::string_view bytes) {
+  std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
+  for (std::size_t at = 0; at + sizeof(Integer) <= bytes.size(); at += sizeof(Integer)) {
+    Integer value;
+    std::memcpy(&value, bytes.data() + at, sizeof(Integer));
+    smallest = std::min(smallest, static_cast<std::int64_t>(value));
+  }
+  return smallest;
 }
 
 /// How many numbers of `size` bytes a repeated field holds, which may be packed; of size 0 each
@@ -102,7 +111,8 @@ void Tensor::read(const Field& field) {
       if (field.as_number() == 0) return;  // in this file
       [[fallthrough]];
     case kExternal:
-      throw ArtifactError("tensor " + name + " is external data; an artifact is one file");
+      throw ArtifactError("tensor " + name +
+                          " is external data, in another file; an artifact is one file");
   }
 }
 
@@ -145,23 +155,22 @@ bool is_floating(std::int64_t element_type) {
   return std::ranges::count(kFloating, element_type) > 0;
 }
 
-bool is_positive(std::string_view bytes) {
+std::optional<std::int64_t> smallest_integer(std::string_view bytes) {
   constexpr std::int64_t kInt32 = 6, kInt64 = 7;
   const std::int64_t type = element_type(bytes);
-  if (type != kInt32 && type != kInt64) return false;
-  bool positive = true;
+  if (type != kInt32 && type != kInt64) return std::nullopt;
+  std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
   Field field;
   for (MessageReader reader(bytes); reader.next(field);) {
     if (field.number == kInt32s || field.number == kInt64s) {
-      ort::for_each_number(field, [&](std::int64_t value) { positive = positive && value > 0; });
+      ort::for_each_number(field,
+                           [&](std::int64_t value) { smallest = std::min(smallest, value); });
     }
     if (field.number != kRaw) continue;
-    const std::size_t size = number_bytes(type);
-    for (std::size_t at = 0; at + size <= field.bytes.size(); at += size) {
-      positive = positive && is_positive_number(field.bytes.substr(at, size));
-    }
+    smallest = std::min(smallest, type == kInt32 ? smallest_of<std::int32_t>(field.bytes)
+                                                 : smallest_of<std::int64_t>(field.bytes));
   }
-  return positive;
+  return smallest;
 }
 
 }  // namespace makemore

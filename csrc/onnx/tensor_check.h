@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace makemore {
@@ -14,7 +15,8 @@ std::int64_t element_type(std::string_view bytes);
 
 bool is_floating(std::int64_t element_type);
 
-/// Whether a tensor is of signed integers, all above 0.
-bool is_positive(std::string_view bytes);
+/// The smallest number of a tensor of signed integers, the largest of all where it is empty;
+/// nothing for a tensor of another type.
+std::optional<std::int64_t> smallest_integer(std::string_view bytes);
 
 }  // namespace makemore

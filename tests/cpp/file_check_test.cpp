@@ -274,6 +274,20 @@ TEST_CASE("integers are divided by constants above zero, and by nothing else") {
   CHECK(division(Message().bytes(1, constant(Message().bytes(1, "value_float")))) == "");
 }
 
+TEST_CASE("a table of numbers below zero is refused, as indices would count from the end") {
+  const auto gather = [](std::uint64_t type, const std::string& raw) {
+    Message graph = Message().bytes(5, tensor_of(type, "table", raw));
+    graph.bytes(1, node_of("Gather").bytes(1, "table").bytes(1, "x").bytes(2, "y"));
+    return refusal(model_of(graph));
+  };
+  constexpr std::uint64_t kFloats = 1, kInt32s = 6, kInt64s = 7;
+  CHECK(gather(kInt64s, std::string(8, '\0')) == "");
+  CHECK(contains(gather(kInt64s, std::string(8, '\xff')),
+                 "table 'table' of a node 'Gather' holds -1; it must be >= 0"));
+  CHECK(contains(gather(kInt32s, std::string(4, '\xff')), "holds -1"));
+  CHECK(gather(kFloats, std::string(4, '\xff')) == "");
+}
+
 TEST_CASE("the type of a divisor follows from the nodes before it") {
   const auto computed = [](const Message& node, std::uint64_t input_type) {
     const Message type = Message().bytes(1, Message().number(1, input_type));
