@@ -89,7 +89,6 @@ std::int64_t output_type(const NodeView& node, const KnownValues& values) {
   if (is_one_of(node.op, kGiveIntegers)) return kInt64;
   if (is_one_of(node.op, kGiveBooleans)) return kBool;
   if (node.op == "Where") return type_of(values, node, 1);
-  if (node.op == "OneHot") return type_of(values, node, 2);
   const std::int64_t first = type_of(values, node, 0);
   return first == kUnknown && is_one_of(node.op, kTakeFloats) ? kFloat : first;
 }

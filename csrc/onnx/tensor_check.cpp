@@ -118,7 +118,7 @@ void Tensor::read(const Field& field) {
 
 }  // namespace
 
-void check_tensor(std::string_view bytes) {
+std::size_t check_tensor(std::string_view bytes) {
   Tensor tensor;
   Field field;
   for (MessageReader reader(bytes); reader.next(field);) tensor.read(field);
@@ -141,6 +141,7 @@ void check_tensor(std::string_view bytes) {
                         " numbers; its shape is of " +
                         (count ? std::to_string(*count) : "more than memory holds"));
   }
+  return found;
 }
 
 std::int64_t element_type(std::string_view bytes) {

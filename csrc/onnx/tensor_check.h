@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -7,8 +8,8 @@
 namespace makemore {
 
 /// Throws ArtifactError unless a TensorProto of ONNX holds all of its numbers itself: no text, and
-/// nothing in another file.
-void check_tensor(std::string_view bytes);
+/// nothing in another file. Returns how many there are.
+std::size_t check_tensor(std::string_view bytes);
 
 /// TensorProto.DataType of a tensor.
 std::int64_t element_type(std::string_view bytes);

@@ -130,11 +130,11 @@ TEST_CASE("attributes out of range are refused") {
   const auto file = [](const char* op, const char* name, std::int64_t value) {
     return model_of_node(with_attribute(node_of(op), integer(name, value)));
   };
-  for (const std::int64_t value : {kLowest, std::int64_t{-1}, std::int64_t{9}}) {
+  for (const std::int64_t value : {kLowest, std::int64_t{-1}, std::int64_t{1}}) {
     CHECK(contains(refusal(file("GatherND", "batch_dims", value)),
                    "attribute 'batch_dims' of a node 'GatherND' is " + std::to_string(value)));
   }
-  CHECK(refusal(file("GatherND", "batch_dims", 1)) == "");
+  CHECK(refusal(file("GatherND", "batch_dims", 0)) == "");
   CHECK(refusal(file("Softmax", "axis", -1)) == "");
   CHECK(refusal(file("Softmax", "axis", 99)) != "");
   CHECK(refusal(file("Softmax", "axis", 99), true) == "");
@@ -142,7 +142,7 @@ TEST_CASE("attributes out of range are refused") {
   const Message packed = Message().bytes(1, "perm").bytes(8, std::string("\x01\x7f", 2));
   CHECK(refusal(model_of_node(with_attribute(node_of("Transpose"), packed))) != "");
   const Message text = Message().bytes(1, "equation").bytes(4, std::string(2000, 'i'));
-  CHECK(contains(refusal(model_of_node(with_attribute(node_of("Einsum"), text))), "too many"));
+  CHECK(contains(refusal(model_of_node(with_attribute(node_of("Softmax"), text))), "too many"));
 }
 
 TEST_CASE("a tensor holds the numbers of its shape, in the file") {
@@ -151,6 +151,8 @@ TEST_CASE("a tensor holds the numbers of its shape, in the file") {
   CHECK(refusal(model_of_tensor(tensor({2}, eight))) == "");
   CHECK(refusal(model_of_tensor(tensor({1, 2}, eight))) == "");
   CHECK(contains(refusal(model_of_tensor(tensor({3}, eight))), "'weights' holds 2 numbers"));
+  CHECK(contains(refusal(model_of_tensor(tensor({4, 0}, ""))), "a tensor without numbers"));
+  CHECK(refusal(model_of_tensor(tensor({4, 0}, "")), true) == "");
   CHECK(contains(refusal(model_of_tensor(tensor({2}, "x" + eight))), "'weights' holds 2 numbers"));
   CHECK(contains(refusal(model_of_tensor(tensor({kHuge, kHuge}, ""))), "more than memory holds"));
   CHECK(contains(refusal(model_of_tensor(tensor({~std::uint64_t{0}}, eight))), "more than memory"));
