@@ -1,8 +1,11 @@
 #include "tensor_check.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +47,18 @@ std::size_t number_bytes(std::int64_t type) {
   return type >= 0 && type < std::ssize(kBytes) ? kBytes[static_cast<std::size_t>(type)] : 0;
 }
 
+/// The smallest of the integers of which `bytes` is made, as they lie in memory.
+template <class Integer>
+std::int64_t smallest_of(std::string_view bytes) {
+  std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
+  for (std::size_t at = 0; at + sizeof(Integer) <= bytes.size(); at += sizeof(Integer)) {
+    Integer value;
+    std::memcpy(&value, bytes.data() + at, sizeof(Integer));
+    smallest = std::min(smallest, static_cast<std::int64_t>(value));
+  }
+  return smallest;
+}
+
 /// How many numbers of `size` bytes a repeated field holds, which may be packed; of size 0 each
 /// takes as many bytes as it needs.
 std::size_t count_of(const Field& field, std::size_t size) {
@@ -58,23 +73,17 @@ struct Tensor {
   std::string name = "without a name";
   std::int64_t type = 0;
   std::vector<std::size_t> shape;
-  std::optional<std::size_t> raw_bytes;
+  std::optional<std::string_view> raw;
   std::size_t listed = 0;  // numbers outside of the raw bytes
 
   void read(const Field& field);
-  void read_dims(const Field& field);
 };
-
-void Tensor::read_dims(const Field& field) {
-  if (field.wire == Wire::kVarint) return shape.push_back(field.value);
-  MessageReader list(field.as_bytes());
-  while (!list.at_end()) shape.push_back(list.varint());
-}
 
 void Tensor::read(const Field& field) {
   switch (field.number) {
     case kDims:
-      return read_dims(field);
+      return ort::for_each_number(
+          field, [&](std::int64_t size) { shape.push_back(static_cast<std::size_t>(size)); });
     case kType:
       type = field.as_number();
       return;
@@ -93,7 +102,7 @@ void Tensor::read(const Field& field) {
       name = in_quotes(field.as_bytes());
       return;
     case kRaw:
-      raw_bytes = field.as_bytes().size();
+      raw = field.as_bytes();
       return;
     case kSegment:
     case kTexts:
@@ -102,13 +111,14 @@ void Tensor::read(const Field& field) {
       if (field.as_number() == 0) return;  // in this file
       [[fallthrough]];
     case kExternal:
-      throw ArtifactError("tensor " + name + " lies in another file; an artifact is one file");
+      throw ArtifactError("tensor " + name +
+                          " is external data, in another file; an artifact is one file");
   }
 }
 
 }  // namespace
 
-void check_tensor(std::string_view bytes) {
+std::size_t check_tensor(std::string_view bytes) {
   Tensor tensor;
   Field field;
   for (MessageReader reader(bytes); reader.next(field);) tensor.read(field);
@@ -125,12 +135,43 @@ void check_tensor(std::string_view bytes) {
   for (const std::size_t axis : tensor.shape) {
     if (count) count = checked_product({*count, axis});
   }
-  const std::size_t found = tensor.listed + tensor.raw_bytes.value_or(0) / size;
-  if (count != found || (tensor.raw_bytes && *tensor.raw_bytes % size != 0)) {
+  const std::size_t found = tensor.listed + tensor.raw.value_or("").size() / size;
+  if (count != found || (tensor.raw && tensor.raw->size() % size != 0)) {
     throw ArtifactError("tensor " + tensor.name + " holds " + std::to_string(found) +
                         " numbers; its shape is of " +
                         (count ? std::to_string(*count) : "more than memory holds"));
   }
+  return found;
+}
+
+std::int64_t element_type(std::string_view bytes) {
+  Tensor tensor;
+  Field field;
+  for (MessageReader reader(bytes); reader.next(field);) tensor.read(field);
+  return tensor.type;
+}
+
+bool is_floating(std::int64_t element_type) {
+  constexpr std::array<std::int64_t, 4> kFloating{1, 10, 11, 16};
+  return std::ranges::count(kFloating, element_type) > 0;
+}
+
+std::optional<std::int64_t> smallest_integer(std::string_view bytes) {
+  constexpr std::int64_t kInt32 = 6, kInt64 = 7;
+  const std::int64_t type = element_type(bytes);
+  if (type != kInt32 && type != kInt64) return std::nullopt;
+  std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
+  Field field;
+  for (MessageReader reader(bytes); reader.next(field);) {
+    if (field.number == kInt32s || field.number == kInt64s) {
+      ort::for_each_number(field,
+                           [&](std::int64_t value) { smallest = std::min(smallest, value); });
+    }
+    if (field.number != kRaw) continue;
+    smallest = std::min(smallest, type == kInt32 ? smallest_of<std::int32_t>(field.bytes)
+                                                 : smallest_of<std::int64_t>(field.bytes));
+  }
+  return smallest;
 }
 
 }  // namespace makemore

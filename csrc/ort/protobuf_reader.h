@@ -82,4 +82,22 @@ class MessageReader {
   std::string_view rest_;
 };
 
+/// The numbers of a repeated field, which may be packed.
+template <class Use>
+void for_each_number(const Field& field, const Use& use) {
+  if (field.wire == Wire::kVarint) return use(field.as_number());
+  MessageReader list(field.as_bytes());
+  while (!list.at_end()) use(static_cast<std::int64_t>(list.varint()));
+}
+
+/// The last value of a field of bytes, which is the one that parsers take; "" where there is none.
+inline std::string_view last_bytes(std::string_view message, std::uint32_t number) {
+  std::string_view found;
+  Field field;
+  for (MessageReader reader(message); reader.next(field);) {
+    if (field.number == number) found = field.as_bytes();
+  }
+  return found;
+}
+
 }  // namespace makemore::ort

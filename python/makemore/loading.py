@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
+import numpy as np
+
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
 from makemore.errors import ArtifactError, OptionError, OrtError
@@ -223,10 +225,20 @@ def _load_onnx(
     def new_step() -> Step:
         return _core.cpu_step(model, time_axes, artifact.block_size)
 
-    new_step()  # finds what of the metadata contradicts the model
+    _try(new_step(), source.name)
     return Sampler(
         artifact, new_step, threads=threads, max_rows=model.max_rows, cache_bytes=cache_bytes
     )
+
+
+def _try(step: Step, name: str) -> None:
+    """Runs the first step of every string: what cannot be computed is found now."""
+    start = np.zeros(1, dtype=np.int64)
+    try:
+        step.reset(1)
+        step.run(start, start)
+    except OrtError as error:
+        raise ArtifactError(f"{name}: {error}") from None
 
 
 def _check_contract(name: str, artifact: Artifact, model: _core.OnnxModel) -> None:

@@ -1,0 +1,170 @@
+#include "node_check.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protobuf_reader.h"
+#include "tensor_check.h"
+#include "text.h"
+
+namespace makemore {
+namespace {
+
+using ort::Field;
+using ort::MessageReader;
+
+constexpr std::int64_t kUnknown = 0, kFloat = 1, kInt64 = 7, kBool = 9;
+
+template <std::size_t Size>
+bool is_one_of(std::string_view op, const std::array<std::string_view, Size>& ops) {
+  return std::ranges::count(ops, op) > 0;
+}
+
+constexpr std::array<std::string_view, 4> kOptionalInputs{"Clip", "GRU", "LSTM", "RNN"};
+constexpr std::array<std::string_view, 3> kOptionalOutputs{"GRU", "LSTM", "RNN"};
+constexpr std::array<std::string_view, 4> kGiveIntegers{"ArgMax", "ArgMin", "Shape", "Size"};
+constexpr std::array<std::string_view, 11> kGiveBooleans{
+    "And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual",
+    "Not", "Or",    "Xor"};
+constexpr std::array<std::string_view, 3> kReadTables{"Gather", "GatherElements", "GatherND"};
+constexpr std::array<std::string_view, 5> kCopyNumbers{"Expand", "Identity", "Reshape", "Squeeze",
+                                                       "Unsqueeze"};
+constexpr std::array<std::string_view, 12> kTakeFloats{
+    "Erf", "Exp",     "Gelu",    "LayerNormalization", "Log",  "LogSoftmax",
+    "Sin", "Sigmoid", "Softmax", "Softplus",           "Sqrt", "Tanh"};
+
+/// The bytes of an attribute; "" where the node has none of that name.
+std::string_view attribute_of(const NodeView& node, std::string_view name) {
+  const auto found = node.attributes.find(name);
+  return found == node.attributes.end() ? "" : found->second;
+}
+
+/// The integers of an attribute.
+std::vector<std::int64_t> integers_of(const NodeView& node, std::string_view name) {
+  enum { kInt = 3, kInts = 8 };
+  std::vector<std::int64_t> values;
+  Field field;
+  for (MessageReader reader(attribute_of(node, name)); reader.next(field);) {
+    if (field.number == kInt || field.number == kInts) {
+      ort::for_each_number(field, [&](std::int64_t value) { values.push_back(value); });
+    }
+  }
+  return values;
+}
+
+/// The tensor of a constant; "" where it is none.
+std::string_view constant_tensor(const NodeView& node) {
+  enum { kTensor = 5 };
+  return ort::last_bytes(attribute_of(node, "value"), kTensor);
+}
+
+std::int64_t type_of(const KnownValues& values, const NodeView& node, std::size_t input) {
+  if (input >= node.inputs.size()) return kUnknown;
+  const auto found = values.types.find(node.inputs[input]);
+  return found == values.types.end() ? kUnknown : found->second;
+}
+
+std::optional<std::int64_t> smallest_of(const KnownValues& values, std::string_view name) {
+  const auto found = values.smallest.find(name);
+  if (found == values.smallest.end()) return std::nullopt;
+  return found->second;
+}
+
+/// The element type of a node's outputs, as far as it follows from those of its inputs.
+std::int64_t output_type(const NodeView& node, const KnownValues& values) {
+  if (!node.domain.empty()) return kUnknown;
+  if (node.op == "Cast") {
+    const auto to = integers_of(node, "to");
+    return to.empty() ? kUnknown : to.back();
+  }
+  if (node.op == "Constant" || node.op == "ConstantOfShape") {
+    if (node.attributes.contains("value")) return element_type(constant_tensor(node));
+    const bool is_float =
+        !node.attributes.contains("value_int") && !node.attributes.contains("value_ints");
+    return is_float ? kFloat : kInt64;
+  }
+  if (is_one_of(node.op, kGiveIntegers)) return kInt64;
+  if (is_one_of(node.op, kGiveBooleans)) return kBool;
+  if (node.op == "Where") return type_of(values, node, 1);
+  const std::int64_t first = type_of(values, node, 0);
+  return first == kUnknown && is_one_of(node.op, kTakeFloats) ? kFloat : first;
+}
+
+/// The smallest number of a node's outputs, where it is known before the graph runs.
+std::optional<std::int64_t> smallest_output(const NodeView& node, const KnownValues& values) {
+  if (!node.inputs.empty() && is_one_of(node.op, kCopyNumbers)) {
+    return smallest_of(values, node.inputs[0]);
+  }
+  if (node.op != "Constant") return std::nullopt;
+  const std::string_view tensor = constant_tensor(node);
+  if (!tensor.empty()) return smallest_integer(tensor);
+  std::vector<std::int64_t> numbers = integers_of(node, "value_ints");
+  for (const std::int64_t number : integers_of(node, "value_int")) numbers.push_back(number);
+  if (numbers.empty()) return std::nullopt;
+  return std::ranges::min(numbers);
+}
+
+// ONNX Runtime divides integers with the processor's instruction, which traps.
+void check_division(const NodeView& node, const KnownValues& values) {
+  if (node.inputs.size() < 2 || is_floating(type_of(values, node, 1))) return;
+  if (smallest_of(values, node.inputs[1]).value_or(0) > 0) return;
+  throw ArtifactError("a node " + in_quotes(node.op) +
+                      " divides by what is neither a float nor a constant above 0");
+}
+
+void check_table(const NodeView& node, const KnownValues& values) {
+  const auto smallest = node.inputs.empty() ? std::nullopt : smallest_of(values, node.inputs[0]);
+  if (!smallest || *smallest >= 0) return;
+  throw ArtifactError("table " + in_quotes(node.inputs[0]) + " of a node " + in_quotes(node.op) +
+                      " holds " + std::to_string(*smallest) + "; it must be >= 0");
+}
+
+}  // namespace
+
+NodeView read_node(std::string_view bytes) {
+  enum { kInput = 1, kOutput = 2, kOp = 4, kAttribute = 5, kDomain = 7 };
+  enum { kName = 1 };  // of an attribute
+  NodeView node;
+  Field field;
+  for (MessageReader reader(bytes); reader.next(field);) {
+    if (field.number == kInput) node.inputs.push_back(field.as_bytes());
+    if (field.number == kOutput) node.outputs.push_back(field.as_bytes());
+    if (field.number == kOp) node.op = field.as_bytes();
+    if (field.number == kDomain) node.domain = field.as_bytes();
+    if (field.number != kAttribute) continue;
+    const std::string_view name = ort::last_bytes(field.as_bytes(), kName);
+    if (!node.attributes.emplace(name, field.bytes).second) {
+      throw ArtifactError("a node " + in_quotes(node.op) + " has two attributes " +
+                          in_quotes(name));
+    }
+  }
+  if (node.domain == "ai.onnx") node.domain = "";
+  return node;
+}
+
+void check_node(const NodeView& node, KnownValues& values) {
+  if ((std::ranges::count(node.inputs, "") > 0 && !is_one_of(node.op, kOptionalInputs)) ||
+      (std::ranges::count(node.outputs, "") > 0 && !is_one_of(node.op, kOptionalOutputs))) {
+    throw ArtifactError("an input or output of a node " + in_quotes(node.op) + " is left out");
+  }
+  const auto parts = integers_of(node, "num_outputs");
+  if (!parts.empty() && parts.back() != std::ssize(node.outputs)) {
+    throw ArtifactError("a node " + in_quotes(node.op) + " has " +
+                        std::to_string(node.outputs.size()) + " outputs, but num_outputs is " +
+                        std::to_string(parts.back()));
+  }
+  if (node.op == "Div" || node.op == "Mod") check_division(node, values);
+  if (is_one_of(node.op, kReadTables)) check_table(node, values);
+  const std::int64_t type = output_type(node, values);
+  const auto smallest = smallest_output(node, values);
+  for (const std::string_view output : node.outputs) {
+    values.types[output] = type;
+    if (smallest) values.smallest[output] = *smallest;
+  }
+  if (node.op == "TopK" && node.outputs.size() > 1) values.types[node.outputs[1]] = kInt64;
+}
+
+}  // namespace makemore

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string_view>
+#include <vector>
+
+namespace makemore {
+
+/// A NodeProto of ONNX: names of values, and its AttributeProtos by their names.
+struct NodeView {
+  std::string_view op, domain;
+  std::vector<std::string_view> inputs, outputs;
+  std::map<std::string_view, std::string_view> attributes;
+};
+
+/// Throws ArtifactError for bytes that are no NodeProto, or that hold two attributes of a name.
+NodeView read_node(std::string_view bytes);
+
+/// The values of a graph or of a function, as far as they are known before it runs.
+struct KnownValues {
+  std::map<std::string_view, std::int64_t> types;     // TensorProto.DataType of a value
+  std::map<std::string_view, std::int64_t> smallest;  // number of a constant of integers
+};
+
+/// Throws ArtifactError for what ONNX Runtime crashes on: an input or output left out of an
+/// operator that uses it all the same, a Split into more parts than it has outputs, and a division
+/// of integers by what may be zero or negative. Also for a table of numbers below zero, which as
+/// indices would count from the end. Then adds the outputs of the node to `values`.
+void check_node(const NodeView& node, KnownValues& values);
+
+}  // namespace makemore
