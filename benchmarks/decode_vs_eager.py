@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from figures import environment, show
 from lecture import LectureTransformer, generate
-from makemore_export import checkpoint
+from makemore_export.runs import checkpoint
 
 ROUNDS = 7
 STRINGS = {1: (16, 256), 32: (64, 2_048), 256: (256, 4_096), 1024: (1_024, 65_536)}

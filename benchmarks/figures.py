@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from makemore import Sampler
-from makemore.doctor import describe_environment
+from makemore.commands.doctor import describe_environment
 from rich import box
 from rich.console import Console
 from rich.table import Table

@@ -24,11 +24,11 @@ import torch
 from figures import environment, show
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact, DataInfo, Golden, ModelInfo, TrainingInfo
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.onnxruntime_library import open_library
 from makemore.sampler import Sampler
 from makemore_export.models.transformer import Transformer, TransformerConfig
-from makemore_export.onnx_export import to_onnx
-from makemore_export.step_module import StepModule
+from makemore_export.packing.onnx_export import to_onnx
+from makemore_export.packing.step_module import StepModule
 
 SECONDS = 0.5
 """What each line of the table is measured for, at least three rounds."""

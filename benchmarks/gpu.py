@@ -28,8 +28,8 @@ import peer
 import torch
 from figures import environment, show
 from makemore import Sampler, _core
-from makemore.device_sampler import DeviceSampler
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.device_sampler import DeviceSampler
+from makemore.runtime.onnxruntime_library import open_library
 from peer import NotComparableError, Peer, Source
 
 SEED = 1
@@ -94,7 +94,7 @@ def on_device(artifact: Path) -> Sampler:
     """The decode of a GPU on the CPU's memory."""
     file = artifact / "model.onnx"
     metadata = makemore.load(file).artifact
-    model = _core.OnnxModel(open_library(), file, kernel="")
+    model = _core.OnnxModel(open_library(), file, kernel="", keep_file=True)
     axes = [state.time_axis for state in metadata.states]
     return DeviceSampler(metadata, _core.DeviceModel(model, axes), device="cpu")
 

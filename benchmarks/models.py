@@ -21,10 +21,10 @@ import makemore
 import msgspec
 from figures import environment, show, strings_per_second
 from makemore import Sampler
-from makemore_export.checkpoint import RunFolder
 from makemore_export.models import MODELS
 from makemore_export.plots.figure import BLUE, new_axes
-from makemore_export.presets import PRESETS
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.training.presets import PRESETS
 
 STRINGS = 20_000
 CALLS = 1_000

@@ -19,13 +19,16 @@ import click
 import makemore
 import torch
 from figures import environment, show, strings_per_second
-from makemore_export.checkpoint import Checkpoint, Progress
-from makemore_export.data import Strings, Text, parse_split, read_text
-from makemore_export.evaluation import mean_nll
-from makemore_export.export import export
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.splits import parse_split
+from makemore_export.data.text import Text, read_text
+from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import CountingModel
-from makemore_export.plan import plan
-from makemore_export.training import initial_model
+from makemore_export.packing.artifact_folder import export
+from makemore_export.runs.checkpoint import Checkpoint
+from makemore_export.runs.run import Progress
+from makemore_export.training.loop import initial_model
+from makemore_export.training.plan import plan
 
 STRINGS = 200_000
 ROUNDS = 3
@@ -57,7 +60,7 @@ def measured(text: Text, name: str, options: dict[str, Any]) -> dict[str, float 
     run, lines = plan(
         text, model=name, percents=percents, keep_duplicates=False, seed=1, options=options
     )
-    parts = {part: Strings(of_part, run.vocabulary) for part, of_part in lines.items()}
+    parts = {part: EncodedStrings(of_part, run.vocabulary) for part, of_part in lines.items()}
     model = initial_model(run)
     assert isinstance(model, CountingModel)
     began = time.perf_counter()

@@ -21,12 +21,13 @@ from typing import Any
 import click
 import torch
 from figures import environment, show
-from makemore_export.checkpoint import Run
-from makemore_export.data import PADDING, Strings, read_text
-from makemore_export.descent import Descent, rate
+from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.text import read_text
 from makemore_export.models.dropout import Dropout
-from makemore_export.plan import plan
-from makemore_export.training import initial_model
+from makemore_export.runs.run import Run
+from makemore_export.training.loop import initial_model
+from makemore_export.training.optimizer_step import OptimizerStep, rate
+from makemore_export.training.plan import plan
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -149,15 +150,15 @@ def padded_loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 def our_step(run: Run, lines: list[str]) -> Callable[[], int]:
     """Trains on a batch; returns its tokens."""
-    descent = Descent(initial_model(run), run, Strings(lines, run.vocabulary))
+    optimizer = OptimizerStep(initial_model(run), run, EncodedStrings(lines, run.vocabulary))
     done = 0
 
     def step() -> int:
         nonlocal done
         done += 1
-        before = descent.tokens
-        descent.step(done, rate(done, descent.recipe))
-        return descent.tokens - before
+        before = optimizer.tokens
+        optimizer.step(done, rate(done, optimizer.recipe))
+        return optimizer.tokens - before
 
     return step
 
@@ -169,7 +170,7 @@ def check_same(run: Run, lines: list[str]) -> None:
         nn.init.normal_(weight, std=0.3)
     padded = PaddedStrings(run, lines)
     x, y = (torch.stack(column) for column in zip(*(padded[row] for row in range(64)), strict=True))
-    inputs, targets = Strings(lines, run.vocabulary).batch(torch.arange(64))
+    inputs, targets = EncodedStrings(lines, run.vocabulary).batch(torch.arange(64))
     torch.testing.assert_close(
         padded_loss(model, inputs, targets.contiguous()), padded_loss(model, x, y)
     )

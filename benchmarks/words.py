@@ -24,13 +24,15 @@ import makemore
 import torch
 from figures import environment, show
 from makemore.vocabulary import WORDS, WordVocabulary
-from makemore_export import checkpoint
-from makemore_export.checkpoint import RunFolder
-from makemore_export.data import Strings, parse_split, read_text
-from makemore_export.evaluation import perplexity
-from makemore_export.export import export
-from makemore_export.plan import plan
-from makemore_export.training import initial_model, train
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.splits import parse_split
+from makemore_export.data.text import read_text
+from makemore_export.evaluation.likelihood import perplexity
+from makemore_export.packing.artifact_folder import export
+from makemore_export.runs import checkpoint
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.training.loop import initial_model, train
+from makemore_export.training.plan import plan
 
 SAMPLES = 1000
 SHOWN = 10
@@ -82,7 +84,7 @@ def fit(text: Path, folder: Path) -> dict[str, Any]:
         level="word",
         vocab_size=WORDS,
     )
-    strings = {part: Strings(lines, run.vocabulary) for part, lines in parts.items()}
+    strings = {part: EncodedStrings(lines, run.vocabulary) for part, lines in parts.items()}
     run_folder = RunFolder(folder / "run")
     began = time.process_time()
     for _ in train(initial_model(run), run, strings, run_folder):
@@ -113,7 +115,7 @@ def check(made: list[makemore.Sample], vocabulary: WordVocabulary) -> None:
     assert not any("\ufffd" in sample.text for sample in made)
 
 
-def share_of_unknown(strings: Strings, vocabulary: WordVocabulary) -> float:
+def share_of_unknown(strings: EncodedStrings, vocabulary: WordVocabulary) -> float:
     """Of the words of `strings`, how many the vocabulary does not know."""
     return float((strings.tokens == vocabulary.unknown).sum() / strings.lengths.sum())
 

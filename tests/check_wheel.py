@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import makemore
-from makemore.doctor import describe_environment
+from makemore.commands.doctor import describe_environment
 
 assert find_spec("torch") is None, "torch is installed: this check shows nothing"
 assert metadata("makemore")["License-Expression"] == "MIT"

@@ -4,15 +4,8 @@ import makemore
 import pytest
 import tiny_models
 from makemore import Sampler
-from tiny_artifacts import FOLDER
+from tiny_artifacts import FOLDER, load_tiny
 from tiny_models import TinyModel
-
-
-def load_tiny(name: str, strategy: str = "auto", threads: int = 1) -> Sampler:
-    """A committed artifact, decoded by one of the strategies."""
-    sampler = makemore.load(FOLDER / name, threads=threads)
-    sampler._strategy = strategy
-    return sampler
 
 
 @pytest.fixture(params=tiny_models.MODELS, ids=lambda tiny: tiny.name)

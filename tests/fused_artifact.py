@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch
 from makemore_export.models.transformer import Transformer, TransformerConfig
-from makemore_export.onnx_export import to_onnx
-from makemore_export.step_module import StepModule
+from makemore_export.packing.onnx_export import to_onnx
+from makemore_export.packing.step_module import StepModule
 from tiny_artifacts import FOLDER, metadata
 
 CONFIG = TransformerConfig(block_size=8, n_layer=2, n_embd=16, n_head=2)

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 from commands import run
 from makemore import OrtError, Sampler
-from makemore.bench import (
+from makemore.commands.bench.command import bench
+from makemore.commands.bench.measure import (
     FRESH,
     SEED,
     measure,
@@ -18,8 +19,7 @@ from makemore.bench import (
     measure_startup,
     measure_throughput,
 )
-from makemore.bench_command import bench
-from makemore.bench_result import Percentiles, Spread, Throughput
+from makemore.commands.bench.result import Percentiles, Spread, Throughput
 from test_device_decode import on_device
 from tiny_artifacts import FOLDER
 
@@ -51,7 +51,7 @@ class Watch:
             return really(sampler, n, seed=seed, first_row=first_row, batch_size=batch_size)
 
         monkeypatch.setattr(Sampler, "sample", sample)
-        monkeypatch.setattr("makemore.bench.perf_counter", lambda: self.now)
+        monkeypatch.setattr("makemore.commands.bench.measure.perf_counter", lambda: self.now)
 
 
 def same(microseconds):
@@ -99,9 +99,10 @@ def test_a_device_is_measured_by_its_own_decode_and_once(monkeypatch):
 
     monkeypatch.setattr(Sampler, "_decode", host_decode)
     monkeypatch.setattr(
-        "makemore.bench.load", lambda *_, **__: on_device(FOLDER / "bigram" / "model.onnx")
+        "makemore.commands.bench.measure.load",
+        lambda *_, **__: on_device(FOLDER / "bigram" / "model.onnx"),
     )
-    monkeypatch.setattr("makemore.bench.measure_startup", lambda *_, **__: None)
+    monkeypatch.setattr("makemore.commands.bench.measure.measure_startup", lambda *_, **__: None)
     found = measure(BIGRAM, batch_sizes=(4, 8), threads=(1, 3), n=10, repeats=1, seconds=0.1)
     assert [(row.batch_size, row.threads) for row in found.throughput] == [(4, 1), (8, 1)]
 
@@ -172,7 +173,7 @@ def test_a_fresh_process_that_fails_is_an_error_of_one_line():
 
 def test_the_peak_of_memory_is_that_of_the_process_alone():
     ours = b"x" * 2**28
-    code = "from makemore.bench_process import peak_mib; print(peak_mib(), end=' ');"
+    code = "from makemore.commands.bench.process import peak_mib; print(peak_mib(), end=' ');"
     code += "more = b'x' * 2**26; print(peak_mib())"
     out = subprocess.check_output([sys.executable, "-c", code], text=True)
     if out == "None None\n":
@@ -183,8 +184,10 @@ def test_the_peak_of_memory_is_that_of_the_process_alone():
 
 
 def test_memory_is_left_out_where_the_system_does_not_tell(monkeypatch):
-    unknown = "import makemore.bench_process as started; started.peak_mib = lambda: None\n"
-    monkeypatch.setattr("makemore.bench.FRESH", FRESH.replace("main(*", f"{unknown}main(*"))
+    unknown = "import makemore.commands.bench.process as started; started.peak_mib = lambda: None\n"
+    monkeypatch.setattr(
+        "makemore.commands.bench.measure.FRESH", FRESH.replace("main(*", f"{unknown}main(*")
+    )
     assert startup().peak_mib is None
     out, _ = run(bench, BIGRAM, *QUICK)
     assert "first load, ms" in out
@@ -215,7 +218,7 @@ def test_bench_in_tables_shows_each_setting():
 
 
 def test_bench_measures_on_one_thread_and_on_all_cores_unless_told(monkeypatch):
-    monkeypatch.setattr("makemore.bench_command.usable_cores", lambda: 3)
+    monkeypatch.setattr("makemore.commands.bench.command.usable_cores", lambda: 3)
     out, _ = run(bench, BIGRAM, *QUICK[:-2], "--json")
     assert [row["threads"] for row in json.loads(out)["throughput"]] == [1, 1, 3, 3]
 
@@ -248,7 +251,7 @@ def test_ctrl_c_ends_bench_with_130(monkeypatch):
 
 
 def test_bench_imports_no_torch_and_no_matplotlib():
-    code = "import sys\nfrom makemore.bench_command import bench\n"
+    code = "import sys\nfrom makemore.commands.bench.command import bench\n"
     code += "bench(sys.argv[1:], standalone_mode=False)\n"
     code += "assert not {'torch', 'matplotlib', 'makemore_export'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code, BIGRAM, *map(str, QUICK)], check=True)
@@ -256,7 +259,7 @@ def test_bench_imports_no_torch_and_no_matplotlib():
 
 def test_a_plot_without_matplotlib_is_refused_before_anything_is_measured(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    monkeypatch.delitem(sys.modules, "makemore.bench_plot", raising=False)
+    monkeypatch.delitem(sys.modules, "makemore.commands.bench.plot", raising=False)
     _, err = run(bench, BIGRAM, "--plot", "x.png", code=2)
     assert "matplotlib is needed: pip install matplotlib, or 'makemore[export]'" in err
 
@@ -275,7 +278,7 @@ def test_bench_writes_its_plot_as_png(tmp_path):
 
 def test_the_plot_has_a_line_of_medians_for_each_thread_count():
     pytest.importorskip("matplotlib")
-    from makemore.bench_plot import throughput_plot
+    from makemore.commands.bench.plot import throughput_plot
 
     rows = [
         Throughput(

@@ -9,8 +9,8 @@ import makemore
 import pytest
 import tiny_models
 from makemore import CancellationToken, CancelledError
-from makemore.device_sampler import DeviceSampler
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.device_sampler import DeviceSampler
+from makemore.runtime.onnxruntime_library import open_library
 from python_step import sampler_of
 from tiny_artifacts import FOLDER
 
@@ -19,7 +19,9 @@ ENDLESS = {"temperature": 0, "max_length": 2**40}
 
 
 def on_device():
-    model = makemore._core.OnnxModel(open_library(), FOLDER / "bigram" / "model.onnx")
+    model = makemore._core.OnnxModel(
+        open_library(), FOLDER / "bigram" / "model.onnx", keep_file=True
+    )
     artifact = makemore.load(FOLDER / "bigram").artifact
     return DeviceSampler(artifact, makemore._core.DeviceModel(model, []), device="cpu")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from makemore import OrtError
-from makemore.cuda_libraries import require_cuda
+from makemore.runtime.cuda_libraries import require_cuda
 
 LOADER = "cannot load the provider: {}: cannot open shared object file: No such file or directory"
 

@@ -1,14 +1,16 @@
+import json
+
 import makemore
 import numpy as np
 import oracle
 import pytest
 import tiny_models
-from conftest import load_tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makemore import OptionError, Sampler
+from msgspec import structs
 from python_step import LogitsStep, sampler_of
-from tiny_artifacts import FOLDER, metadata
+from tiny_artifacts import FOLDER, load_tiny, metadata
 
 N = 1000
 
@@ -229,10 +231,10 @@ def test_no_strings_at_all_is_an_empty_list(sampler):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n": -1}, "n is -1; it must be >= 0"),
-        ({"max_length": 0}, "max_length is 0; it must be >= 1"),
-        ({"batch_size": 0}, "batch_size is 0; it must be >= 1"),
-        ({"seed": -1}, r"seed is -1; it must be >= 0 and < 2\*\*64"),
+        ({"n": -1}, "n is -1; it must be an integer >= 0"),
+        ({"max_length": 0}, "max_length is 0; it must be an integer >= 1"),
+        ({"batch_size": 0}, "batch_size is 0; it must be an integer >= 1"),
+        ({"seed": -1}, r"seed is -1; it must be an integer >= 0 and < 2\*\*64"),
         ({"seed": 2**64}, "seed is 18446744073709551616"),
         ({"first_row": -1}, "first_row is -1"),
         ({"n": 2, "first_row": 2**64 - 1}, r"with 2 rows it passes 2\*\*64"),
@@ -264,3 +266,27 @@ def test_a_string_longer_than_the_block_is_refused():
     cache = makemore.load(FOLDER / "cache")
     with pytest.raises(OptionError, match="max_length is 8 characters; a block of 8 holds 7"):
         cache.sample(1, max_length=8)
+
+
+def test_samples_compare_and_hash_by_value(bigram):
+    made, again = bigram.sample_ids(20, seed=1), bigram.sample_ids(20, seed=1)
+    assert made == again
+    assert not made[0] != again[0]  # noqa: SIM202  != is a method of its own
+    assert made[0] != made[1]
+    assert made[0] != tuple(made[0])
+    assert len({*made, *again}) == 20
+
+
+def test_a_sample_as_json_is_its_fields(bigram):
+    [made] = bigram.sample_ids(1, seed=1)
+    assert json.loads(made.to_json()) == made.to_dict()
+    assert made.to_dict() == {**made._asdict(), "ids": made.ids.tolist()}
+    assert "\n" not in made.to_json()
+
+
+def test_the_repr_of_a_sampler_says_model_tokens_device_and_losses(bigram):
+    start = "<Sampler: bigram, 4 tokens (characters), on cpu, nats per character: "
+    assert repr(bigram) == f"{start}unknown>"
+    training = structs.replace(bigram.artifact.training, losses={"train": 1.25, "dev": None})
+    trained = Sampler(structs.replace(bigram.artifact, training=training), bigram.new_step)
+    assert repr(trained) == f"{start}train 1.2500, dev inf>"

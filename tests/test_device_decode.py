@@ -14,9 +14,9 @@ import tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makemore import ArtifactError, OptionError, OrtError, Sampler, _core
-from makemore.cuda_libraries import require_cuda
-from makemore.device_sampler import DeviceSampler
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.cuda_libraries import require_cuda
+from makemore.runtime.device_sampler import DeviceSampler
+from makemore.runtime.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER, GRAPHS, metadata, parse
 
 N = 10_000
@@ -25,7 +25,7 @@ N = 10_000
 def open_model(file):
     """The model, its axes of time and its metadata; run by its own nodes, as on a GPU."""
     artifact = makemore.load(file).artifact
-    model = _core.OnnxModel(open_library(), file, kernel="")
+    model = _core.OnnxModel(open_library(), file, kernel="", keep_file=True)
     return model, [state.time_axis for state in artifact.states], artifact
 
 
@@ -191,9 +191,9 @@ def test_an_excluded_character_that_leaves_nothing_to_say_is_the_fault_of_the_ca
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n": -1}, "n is -1; it must be >= 0"),
-        ({"max_length": 0}, "max_length is 0; it must be >= 1"),
-        ({"batch_size": 0}, "batch_size is 0; it must be >= 1"),
+        ({"n": -1}, "n is -1; it must be an integer >= 0"),
+        ({"max_length": 0}, "max_length is 0; it must be an integer >= 1"),
+        ({"batch_size": 0}, "batch_size is 0; it must be an integer >= 1"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"top_k": -1}, "top_k is -1"),
         ({"top_p": 0.0}, "top_p is 0"),

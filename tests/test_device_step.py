@@ -2,7 +2,7 @@
 
 import pytest
 from makemore import OptionError, Sampler, _core
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER
 
 

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from makemore import _core
 from makemore.errors import OptionError
-from makemore.onnxruntime_library import open_library
+from makemore.runtime.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER
 
 FILE = FOLDER / "fused" / "model.onnx"

@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import oracle
 import pytest
 import tiny_models
 from commands import run
-from makemore import _core, doctor
-from makemore.inspect_command import inspect
-from makemore.onnxruntime_library import find_library, open_library
+from makemore import _core
+from makemore.commands import doctor
+from makemore.runtime.onnxruntime_library import find_library, open_library
+from makemore_export.commands.inspect import main as inspect
 from tiny_artifacts import FOLDER, build
 
 
@@ -23,6 +25,19 @@ def test_an_artifact_is_shown_and_its_golden_samples_are_replayed(tiny):
     text, err = run(inspect, FOLDER / tiny.name)
     assert err == ""
     assert all(key in text for key in report)
+
+
+@pytest.mark.parametrize("words", [(), (FOLDER / "bigram",)], ids=["environment", "artifact"])
+def test_inspect_works_where_pytorch_is_not_installed(words):
+    code = """
+import sys
+sys.modules |= dict.fromkeys(("torch", "onnx", "safetensors", "matplotlib"))
+from makemore_export.commands.inspect import main
+main(sys.argv[1:])
+"""
+    command = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def changed(folder, old, new):

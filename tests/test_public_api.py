@@ -1,6 +1,7 @@
 import inspect
 import subprocess
 import sys
+from importlib.metadata import version
 
 import makemore
 import pytest
@@ -48,8 +49,8 @@ def run_python(code):
 def test_importing_makemore_opens_no_onnxruntime():
     code = """
 import sys, makemore
-from makemore.onnxruntime_library import open_library
-assert open_library.cache_info().currsize == 0
+from makemore.runtime.onnxruntime_library import _open_library
+assert _open_library.cache_info().currsize == 0
 if sys.platform == "linux":
     assert "libonnxruntime" not in open("/proc/self/maps").read()
 """
@@ -74,3 +75,7 @@ def test_the_library_prints_nothing(capfd):
     with pytest.raises(makemore.OptionError):
         sampler.score(["x"])
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_version_is_that_of_the_package():
+    assert makemore.__version__ == version("makemore")

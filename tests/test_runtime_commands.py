@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -7,7 +8,10 @@ import makemore
 import pytest
 from click.testing import CliRunner
 from commands import run
-from makemore.cli import sample, score
+from makemore.commands.bench.command import bench
+from makemore.commands.sample import sample
+from makemore.commands.score import score
+from makemore_export.commands.inspect import main as inspect
 from tiny_artifacts import FOLDER
 
 BIGRAM = str(FOLDER / "bigram")
@@ -60,7 +64,7 @@ def test_sample_in_json_is_one_object_a_line_with_all_results():
 
 
 def test_more_strings_than_one_chunk_are_the_same_strings(monkeypatch):
-    monkeypatch.setattr("makemore.cli.CHUNK", 16)
+    monkeypatch.setattr("makemore.commands.sample.CHUNK", 16)
     out, _ = run(sample, BIGRAM, "-n", 50, "--seed", 7, "--first-row", 5)
     assert out.splitlines() == makemore.load(BIGRAM).sample(50, seed=7, first_row=5)
 
@@ -110,20 +114,52 @@ def test_score_in_json_is_one_object_with_all_results():
     }
 
 
+def test_a_line_that_cannot_be_scored_is_named_by_its_number(tmp_path):
+    (tmp_path / "text").write_text("abc\n\nabé\nba\n", encoding="utf-8")
+    err = run(score, BIGRAM, tmp_path / "text", code=2)[1]
+    assert "text, line 3: character 'é' (number 3 of 'abé')" in err
+    assert "--keep-going" in err
+
+
+def test_score_keeps_going_past_lines_that_cannot_be_scored(tmp_path):
+    (tmp_path / "text").write_text("abc\n\nabé\nba\n", encoding="utf-8")
+    out, err = run(score, BIGRAM, tmp_path / "text", "--keep-going")
+    abc, ba = makemore.load(BIGRAM).score(["abc", "ba"])
+    assert out == f"{abc:.6f}\tabc\n-inf\tabé\n{ba:.6f}\tba\n"
+    reason, mean = err.splitlines()
+    assert "line 3: character 'é' (number 3 of 'abé')" in reason
+    assert mean == f"2 strings, 7 characters with stops: {-(abc + ba) / 7:.4f} nats per character"
+
+
+def test_score_keeps_going_in_json_with_null_for_what_cannot_be_scored():
+    report = json.loads(run(score, BIGRAM, "--json", "--keep-going", stdin="é\nabc\n")[0])
+    [abc] = makemore.load(BIGRAM).score(["abc"])
+    assert [each["log_prob"] for each in report["scores"]] == [None, abc]
+    assert (report["characters"], report["nll_per_character"]) == (4, pytest.approx(-abc / 4))
+
+
+def test_where_no_line_can_be_scored_there_is_no_mean():
+    out, err = run(score, BIGRAM, "--keep-going", stdin="é\n")
+    assert out == "-inf\té\n"
+    assert err.endswith("0 strings, 0 characters with stops: none known\n")
+    report = json.loads(run(score, BIGRAM, "--json", "--keep-going", stdin="é\n")[0])
+    assert report["nll_per_character"] is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["none"], "none: no such file"),
         ([os.devnull], "an artifact is a folder, a .onnx or a .ts file"),
         ([str(FOLDER)], "no such file"),
-        ([BIGRAM, "-n", "-1"], "n is -1; it must be >= 0"),
+        ([BIGRAM, "-n", "-1"], "n is -1; it must be an integer >= 0"),
         ([BIGRAM, "--batch-size", str(2**70)], "batch_size is"),
         ([BIGRAM, "--temperature", "-1"], "temperature is -1; it must be a finite number >= 0"),
         ([BIGRAM, "--temperature", "nan"], "temperature is nan"),
         ([BIGRAM, "--temperature", "inf"], "temperature is inf"),
         ([BIGRAM, "--top-k", "-1"], "top_k is -1"),
         ([BIGRAM, "--top-k", str(2**70)], "top_k is"),
-        ([BIGRAM, "--top-p", "0"], "top_p is 0; it must be > 0 and <= 1"),
+        ([BIGRAM, "--top-p", "0"], "top_p is 0; it must be a number > 0 and <= 1"),
         ([BIGRAM, "--min-p", "2"], "min_p is 2"),
         ([BIGRAM, "--prefix", "x"], "character 'x' (number 1 of 'x')"),
         ([BIGRAM, "--prefix", "a\nb"], r"character '\n'"),
@@ -177,6 +213,34 @@ def test_an_unknown_device_is_a_usage_error(command):
     assert "'tpu' is not one of 'cpu', 'cuda', 'auto'" in result.stderr
 
 
+COMMANDS = {
+    "mm-sample": sample,
+    "mm-score": score,
+    "mm-bench": bench,
+    "mm-inspect": inspect,
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_its_version(name):
+    result = CliRunner().invoke(COMMANDS[name], ["--version"], prog_name=name)
+    assert (result.exit_code, result.stdout) == (0, f"{name} {makemore.__version__}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS.values())
+def test_h_is_help(command):
+    assert run(command, "-h") == run(command, "--help")
+
+
+@pytest.mark.parametrize("command", COMMANDS.values())
+def test_a_torchscript_file_is_opened_with_the_flag_trust_alone(tmp_path, command):
+    (tmp_path / "model.ts").write_bytes(b"hello")
+    assert "--trust" in run(command, tmp_path / "model.ts", stdin="a", code=2)[1]
+    assert "--trust" in run(command, tmp_path, stdin="a", code=2)[1]
+    with_trust = run(command, tmp_path / "model.ts", "--trust", stdin="a", code=2)[1]
+    assert "not a TorchScript file made by mm-export" in with_trust
+
+
 @pytest.mark.parametrize("command", [sample, score])
 def test_every_option_is_explained_in_the_help(command):
     result = CliRunner().invoke(command, ["--help"])
@@ -189,7 +253,12 @@ def test_every_option_is_explained_in_the_help(command):
 def piped(command, *arguments, **environment):
     """A command in a process of its own, as its console script runs it."""
     return subprocess.Popen(
-        [sys.executable, "-c", f"from makemore.cli import {command}; {command}()", *arguments],
+        [
+            sys.executable,
+            "-c",
+            f"from makemore.commands.{command} import {command}; {command}()",
+            *arguments,
+        ],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -215,3 +284,34 @@ def test_strings_are_written_as_utf8_where_stdout_is_utf8():
     with piped("sample", SPARSE, "--seed", "1", PYTHONIOENCODING="utf-8") as process:
         out, _ = process.communicate()
     assert out.decode("utf-8").splitlines() == makemore.load(SPARSE).sample(20, seed=1)
+
+
+def shell(command, redirection):
+    """A command of the shell with a stream closed: exit code, stdout, stderr."""
+    module = f"from makemore.commands.{command} import {command}; {command}()"
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(module)} {shlex.quote(BIGRAM)}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{line} {redirection}"], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes the streams")
+
+
+@posix
+def test_a_closed_stdin_is_one_line_and_exit_code_2():
+    message = "Error: standard input is closed; name a file to score\n"
+    assert shell("score", "<&-") == (2, "", message)
+
+
+@posix
+@pytest.mark.parametrize("command", ["sample", "score"])
+def test_a_closed_stdout_is_one_line_and_exit_code_2(command):
+    assert shell(command, ">&-") == (2, "", "Error: standard output is closed\n")
+
+
+@posix
+def test_a_closed_stderr_changes_nothing_on_stdout():
+    code, out, _ = shell("sample", "2>&- --seed 1")
+    assert (code, out.splitlines()) == (0, makemore.load(BIGRAM).sample(20, seed=1))

@@ -6,7 +6,7 @@ import numpy as np
 import oracle
 import pytest
 import tiny_models
-from makemore import OptionError
+from makemore import OptionError, OptionTypeError
 from tiny_artifacts import FOLDER
 
 
@@ -58,12 +58,27 @@ def test_the_empty_string_is_scored_by_its_stop(bigram):
 def test_a_string_may_fill_the_block_and_not_more():
     cache = makemore.load(FOLDER / "cache")
     assert math.isfinite(cache.score(["abcabca"])[0])
-    with pytest.raises(OptionError, match="'abcabcab' has 8 characters; a block of 8 holds 7"):
+    with pytest.raises(
+        OptionError, match="string number 2: 'abcabcab' has 8 characters; a block of 8 holds 7"
+    ):
         cache.score(["a", "abcabcab"])
 
 
+def test_a_string_that_cannot_be_scored_has_the_score_minus_infinity_where_asked_for():
+    cache = makemore.load(FOLDER / "cache")
+    good = cache.score(["abc", "ba"]).tolist()
+    scores = cache.score(["abcabcab", "abc", "é", "ba"], on_unknown="-inf").tolist()
+    assert scores == [-math.inf, good[0], -math.inf, good[1]]
+    assert cache.score(["é"], on_unknown="-inf").tolist() == [-math.inf]
+
+
+def test_another_way_to_treat_the_unknown_is_refused(bigram):
+    with pytest.raises(OptionError, match="on_unknown is 'skip'; it must be 'error' or '-inf'"):
+        bigram.score(["a"], on_unknown="skip")
+
+
 def test_a_character_the_model_never_saw_is_refused(bigram):
-    with pytest.raises(OptionError, match="character 'é'"):
+    with pytest.raises(OptionError, match=r"string number 2: character 'é' \(number 1 of 'é'\)"):
         bigram.score(["abc", "é"])
 
 
@@ -76,3 +91,32 @@ def test_a_batch_size_that_cannot_be_is_refused(bigram, batch_size):
 def test_one_string_instead_of_a_list_is_refused(bigram):
     with pytest.raises(TypeError, match="a list of strings"):
         bigram.score("abc")
+
+
+@pytest.mark.parametrize(
+    ("strings", "message"),
+    [
+        (b"abc", "score takes a list of strings, not one: b'abc'"),
+        (None, "score takes a list of strings, not None"),
+        (5, "score takes a list of strings, not 5"),
+        ([None], "string number 1 is None; it must be a string"),
+        (["a", math.nan], "string number 2 is nan; it must be a string"),
+        ([["a"]], r"string number 1 is \['a'\]; it must be a string"),
+    ],
+)
+def test_what_is_not_strings_is_refused_with_its_number(bigram, strings, message):
+    with pytest.raises(OptionTypeError, match=f"^{message}$"):
+        bigram.score(strings)
+
+
+@pytest.mark.parametrize("batch_size", [1.5, "8"])
+def test_a_batch_size_of_a_wrong_type_is_refused(bigram, batch_size):
+    with pytest.raises(OptionTypeError, match=r"batch_size is .*; it must be an integer >= 1"):
+        bigram.score(["abc"], batch_size=batch_size)
+
+
+def test_any_iterable_of_strings_is_scored(bigram):
+    expected = bigram.score(["ab", "ba"]).tolist()
+    assert bigram.score(text for text in ("ab", "ba")).tolist() == expected
+    assert bigram.score(np.array(["ab", "ba"])).tolist() == expected
+    assert bigram.score(("ab", "ba"), batch_size=np.int64(1)).tolist() == expected

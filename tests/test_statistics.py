@@ -6,8 +6,8 @@ from itertools import pairwise, product
 import numpy as np
 import oracle
 import pytest
-from conftest import load_tiny
 from scipy import stats
+from tiny_artifacts import load_tiny
 from tiny_models import BIGRAM, BIGRAM_TABLE, SPARSE, SPARSE_TABLE, TinyModel
 
 N = 100_000

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makemore import OptionError
 from makemore.artifact import METADATA_KEY
-from makemore.cli import sample, score
-from makemore.inspect_command import inspect
+from makemore.commands.sample import sample
+from makemore.commands.score import score
 from makemore.vocabulary import WordVocabulary, words
+from makemore_export.commands.inspect import main as inspect
 from test_vocabulary import TEXT, round_trip
 
 TOKENS = (" the", " cat", ",", "cat", " sat")

@@ -11,10 +11,9 @@ import makemore
 import numpy as np
 import pytest
 import tiny_models
-from conftest import load_tiny
 from makemore import ArtifactError, OptionError, Sampler, StepError, _core
 from python_step import LogitsStep
-from tiny_artifacts import FOLDER, metadata
+from tiny_artifacts import FOLDER, load_tiny, metadata
 
 
 class BrokenError(Exception):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import makemore
 import numpy as np
 import onnx
 import onnx.numpy_helper
 import onnx.parser
 import oracle
 import tiny_models
+from makemore import Sampler
 from makemore.artifact import (
     METADATA_KEY,
     Artifact,
@@ -23,7 +25,7 @@ from makemore.artifact import (
     StateSpec,
     TrainingInfo,
 )
-from makemore.doctor import SELF_TEST
+from makemore.commands.doctor import SELF_TEST
 from makemore.vocabulary import Level
 from tiny_models import TinyModel
 
@@ -134,6 +136,13 @@ GRAPHS = {
         },
     ),
 }
+
+
+def load_tiny(name: str, strategy: str = "auto", threads: int = 1) -> Sampler:
+    """A committed artifact, decoded by one of the strategies."""
+    sampler = makemore.load(FOLDER / name, threads=threads)
+    sampler._strategy = strategy
+    return sampler
 
 
 def parse(graph: str, **initializers: np.ndarray) -> onnx.ModelProto:

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from makemore_export.checkpoint import Checkpoint
     from makemore_export.models import Model
     from makemore_export.models.transformer import Transformer
+    from makemore_export.runs.checkpoint import Checkpoint
 
 OURS, COLD = "makemore", "makemore, cold"
 
@@ -62,7 +62,7 @@ class Source:
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
-        from makemore_export import checkpoint  # noqa: PLC0415 brings PyTorch in
+        from makemore_export.runs import checkpoint  # noqa: PLC0415 brings PyTorch in
 
         return checkpoint.load(
             self.artifact.with_name(f"{self.artifact.name}.run") / "best.safetensors"

@@ -1,10 +1,11 @@
 #include "sampler.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <sstream>
 #include <string>
 
 #include "errors.h"
@@ -18,9 +19,9 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 template <class Number>
 void require(bool good, const char* name, Number value, const char* limit) {
   if (good) return;
-  std::ostringstream message;  // unlike std::to_string it shows 1e-9 as it is
-  message << name << " is " << value << "; it must be " << limit;
-  throw OptionError(message.str());
+  std::array<char, 32> digits;  // the fewest that give the value back, as those of 1.0000001
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  throw OptionError(name + (" is " + std::string(digits.data(), end)) + "; it must be " + limit);
 }
 
 // Comparisons are false for NaN, so each range check refuses it too.

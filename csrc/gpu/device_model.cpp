@@ -1,7 +1,6 @@
 #include "device_model.h"
 
-#include <fstream>
-#include <iterator>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -11,8 +10,11 @@
 namespace makemore {
 
 DeviceModel::DeviceModel(std::shared_ptr<const OnnxModel> model,
-                         std::span<const std::optional<std::int64_t>> time_axes)
-    : model_(std::move(model)), memory_(library().memory(model_->device())) {
+                         std::span<const std::optional<std::int64_t>> time_axes,
+                         std::optional<std::int64_t> block_size)
+    : model_(std::move(model)),
+      block_size_(block_size.value_or(std::numeric_limits<std::int64_t>::max())),
+      memory_(library().memory(model_->device())) {
   if (time_axes.size() != model_->states().size()) {
     throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
                         " states, the model has " + std::to_string(model_->states().size()));
@@ -40,24 +42,25 @@ DeviceModel::Value DeviceModel::zeros(ort::ElementType type, std::int64_t rows,
                                       const std::vector<std::int64_t>& shape) const {
   std::vector<std::int64_t> one_row(shape);
   one_row.insert(one_row.begin(), 1);
-  std::size_t bytes = element_bytes(type);
-  for (const std::int64_t size : shape) bytes *= static_cast<std::size_t>(size);
-  std::vector<std::byte> zero(bytes);
+  const auto bytes = bytes_of(type, shape);
+  if (!bytes) throw OptionError("a row of zeros does not fit in memory");
+  std::vector<std::byte> zero(*bytes);
   const Value row = library().tensor(std::span(zero), one_row, type);
   return gather(type, row.get(), std::vector<std::int64_t>(static_cast<std::size_t>(rows)));
 }
 
 std::string DeviceModel::sampler_bytes(SamplingGraphKind kind) const {
-  std::ifstream file(model_->path(), std::ios::binary);
-  if (!file) throw ArtifactError(model_->path().string() + " can no longer be read");
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  return bytes + sampling_graph(*model_, in_place_, kind);
+  if (model_->file_bytes().empty()) throw OptionError("the model was opened without keep_file");
+  return model_->file_bytes() + sampling_graph(*model_, in_place_, kind);
 }
 
 ort::OrtSession* DeviceModel::sampler(SamplingGraphKind kind) const {
   Lazy& lazy = samplers_[static_cast<std::size_t>(kind)];
-  std::call_once(lazy.once,
-                 [&] { lazy.session = library().session(sampler_bytes(kind), model_->device()); });
+  std::call_once(lazy.once, [&] {
+    const auto options = library().session_options(model_->device());
+    lazy.session =
+        library().bounded_session(sampler_bytes(kind), options.get(), model_->max_bytes());
+  });
   return lazy.session.get();
 }
 

@@ -22,14 +22,19 @@ class DeviceModel {
  public:
   using Value = ort::Owned<ort::OrtValue>;
 
-  /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. Throws
-  /// ArtifactError where they are not as many as the states.
+  /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. `block_size`:
+  /// positions that the model knows. Throws ArtifactError where the axes are not as many as the
+  /// states.
   DeviceModel(std::shared_ptr<const OnnxModel> model,
-              std::span<const std::optional<std::int64_t>> time_axes);
+              std::span<const std::optional<std::int64_t>> time_axes,
+              std::optional<std::int64_t> block_size = std::nullopt);
 
   const OnnxModel& model() const { return *model_; }
   const ort::Library& library() const { return model_->library(); }
   const ort::OrtMemoryInfo* memory() const { return memory_.get(); }
+
+  /// Positions that may be asked for.
+  std::int64_t block_size() const { return block_size_; }
 
   /// Whether state i is a cache, whose next value may be written over the last.
   const std::vector<bool>& in_place() const { return in_place_; }
@@ -56,6 +61,7 @@ class DeviceModel {
   };
 
   std::shared_ptr<const OnnxModel> model_;
+  std::int64_t block_size_;
   std::vector<bool> in_place_;
   ort::Owned<ort::OrtMemoryInfo> memory_;
   std::map<ort::ElementType, Session> gathers_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "bounds.h"
 #include "io_binding.h"
 
 namespace makemore {
@@ -22,6 +23,8 @@ void DeviceStep::reset(std::int64_t rows) {
 std::span<const float> DeviceStep::run(std::span<const std::int64_t> tokens,
                                        std::span<const std::int64_t> positions) {
   require_fit(rows_, tokens, positions);
+  require_below("a token", tokens, vocab_size());
+  require_below("a position", positions, device_->block_size());
   if (rows_ == 0) return {};
   const OnnxModel& model = device_->model();
   const ort::Library& library = device_->library();

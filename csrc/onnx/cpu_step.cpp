@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <utility>
+
+#include "bounds.h"
 
 namespace makemore {
 
 CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
-                 std::span<const std::optional<std::int64_t>> time_axes)
-    : OnnxStep(std::move(model)) {
+                 std::span<const std::optional<std::int64_t>> time_axes,
+                 std::optional<std::int64_t> block_size)
+    : OnnxStep(std::move(model)),
+      block_size_(block_size.value_or(std::numeric_limits<std::int64_t>::max())) {
   const auto& states = onnx_model().states();
   if (time_axes.size() != states.size()) {
     throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
@@ -26,6 +31,11 @@ CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
       const auto axis = static_cast<std::size_t>(*time_axes[i]);
       for (std::size_t j = 0; j < axis; ++j) buffer.outer *= static_cast<std::size_t>(shape[j]);
       buffer.slots = static_cast<std::size_t>(shape[axis]);
+      if (block_size && shape[axis] != *block_size) {
+        throw ArtifactError("state " + states[i].name + " has " + std::to_string(shape[axis]) +
+                            " slots for a block of " + std::to_string(*block_size));
+      }
+      block_size_ = std::min(block_size_, shape[axis]);
       buffer.slot_bytes = buffer.row_bytes / buffer.outer / buffer.slots;
     }
     buffers_.push_back(std::move(buffer));
@@ -50,28 +60,30 @@ void CpuStep::Buffer::copy_row(std::size_t from, std::size_t to, std::int64_t st
 
 void CpuStep::reserve(std::size_t rows) {
   if (rows <= capacity_) return;
-  capacity_ = std::max(rows, 2 * capacity_);
+  require_memory(rows);
+  const std::size_t capacity = std::max(rows, std::min(2 * capacity_, onnx_model().max_rows()));
+  capacity_ = bound_ = 0;  // until all have their memory
   for (Buffer& buffer : buffers_) {
     // Zeros behind it: slots not yet in use are masked by the model, but must not hold NaN.
-    MemoryBlock now(capacity_ * buffer.row_bytes);
+    MemoryBlock now(capacity * buffer.row_bytes);
     const auto rest = std::ranges::copy(buffer.now.bytes(), now.bytes().begin()).out;
     std::fill(rest, now.bytes().end(), std::byte{0});
     buffer.now = std::move(now);
-    if (!buffer.in_place) buffer.next = MemoryBlock(capacity_ * buffer.row_bytes);
+    if (!buffer.in_place) buffer.next = MemoryBlock(capacity * buffer.row_bytes);
   }
-  tokens_.resize(capacity_);
-  positions_.resize(capacity_);
-  steps_.resize(capacity_);
-  saved_.resize(capacity_);
-  logits_.resize(capacity_ * static_cast<std::size_t>(vocab_size()));
-  bound_ = 0;
+  tokens_.resize(capacity);
+  positions_.resize(capacity);
+  steps_.resize(capacity);
+  saved_.resize(capacity);
+  logits_.resize(capacity * static_cast<std::size_t>(vocab_size()));
+  capacity_ = capacity;
 }
 
 void CpuStep::reset(std::int64_t rows) {
   require_rows(rows);
+  reserve(static_cast<std::size_t>(rows));
   rows_ = static_cast<std::size_t>(rows);
   if (rows_ == 0) return free_buffers();
-  reserve(rows_);
   for (std::size_t row = 0; row < rows_; ++row) clear(row);
 }
 
@@ -118,6 +130,8 @@ void CpuStep::bind(std::size_t rows) {
 std::span<const float> CpuStep::run(std::span<const std::int64_t> tokens,
                                     std::span<const std::int64_t> positions) {
   require_fit(static_cast<std::int64_t>(rows_), tokens, positions);
+  require_below("a token", tokens, vocab_size());
+  require_below("a position", positions, block_size_);
   if (rows_ == 0) return {};
   if (bound_ != rows_) bind(rows_);
   std::ranges::copy(tokens, tokens_.begin());

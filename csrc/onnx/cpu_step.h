@@ -18,10 +18,12 @@ namespace makemore {
 /// and copying a row copies the slots in use and no more.
 class CpuStep : public OnnxStep {
  public:
-  /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. Throws
-  /// ArtifactError where there is no such axis.
+  /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. `block_size`:
+  /// positions that the model knows. Throws ArtifactError where there is no such axis, or where it
+  /// has other slots.
   CpuStep(std::shared_ptr<const OnnxModel> model,
-          std::span<const std::optional<std::int64_t>> time_axes);
+          std::span<const std::optional<std::int64_t>> time_axes,
+          std::optional<std::int64_t> block_size = std::nullopt);
 
   void reset(std::int64_t rows) override;
   std::span<const float> run(std::span<const std::int64_t> tokens,
@@ -50,7 +52,8 @@ class CpuStep : public OnnxStep {
   void swap();
 
   std::vector<Buffer> buffers_;
-  bool in_place_ = false;  // whether any buffer is
+  std::int64_t block_size_;  // positions that may be asked for
+  bool in_place_ = false;    // whether any buffer is
   std::shared_ptr<SnapshotPool> pool_;
   std::size_t rows_ = 0;
   std::size_t capacity_ = 0;

@@ -3,39 +3,20 @@
 #include <algorithm>
 #include <thread>
 
+#include "bounds.h"
+#include "file_check.h"
+#include "text.h"
+
 namespace makemore {
 namespace {
 
 std::string shown(const std::vector<std::int64_t>& shape) {
-  std::string text;
-  for (const std::int64_t size : shape) text += (text.empty() ? "" : ", ") + std::to_string(size);
-  return "(" + text + ")";
+  std::string text = "(";
+  for (const std::int64_t size : shape) text += (text == "(" ? "" : ", ") + std::to_string(size);
+  return one_line(text, 100) += ")";
 }
 
 constexpr std::size_t kAnyRank = 0;
-
-// What a tensor of the contract has to be: a type, a free batch axis, fixed sizes after it.
-void require(const std::string& path, const std::string& name, const ort::TensorType& type,
-             std::initializer_list<int> element_types, std::size_t rank) {
-  const bool known = std::ranges::count(element_types, type.element_type) > 0;
-  if (!known) {
-    throw ArtifactError(path + ": " + name + " has element type " +
-                        std::to_string(type.element_type) +
-                        " of ONNX; a step takes and gives float32 (1), float16 (10) and int64 (7) "
-                        "as its place demands");
-  }
-  const auto& shape = type.shape;
-  const bool fits = !shape.empty() && shape.front() == -1 &&
-                    std::all_of(shape.begin() + 1, shape.end(), [](auto size) { return size > 0; });
-  if (!fits) {
-    throw ArtifactError(path + ": " + name + " has shape " + shown(shape) +
-                        "; the batch axis must be free (-1), and the others fixed");
-  }
-  if (rank != kAnyRank && shape.size() != rank) {
-    throw ArtifactError(path + ": " + name + " has shape " + shown(shape) + "; it must have " +
-                        std::to_string(rank) + (rank == 1 ? " axis" : " axes"));
-  }
-}
 
 }  // namespace
 
@@ -54,33 +35,46 @@ std::size_t element_bytes(ort::ElementType type) {
   return 8;
 }
 
-OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, const std::filesystem::path& path,
-                     ort::Device device, const transformer::Kernel* kernel)
-    : library_(std::move(library)),
-      path_(path),
-      device_(device),
-      runs_(std::max(1U, std::thread::hardware_concurrency())) {
-  if (kernel != nullptr && device == ort::Device::kCpu) {
-    op_ = std::make_unique<transformer::TransformerOp>(library_, *kernel);
+std::optional<std::size_t> bytes_of(ort::ElementType type, std::span<const std::int64_t> shape) {
+  std::optional<std::size_t> bytes = element_bytes(type);
+  for (const std::int64_t size : shape) {
+    if (bytes) bytes = checked_product({*bytes, static_cast<std::size_t>(size)});
   }
-  try {
-    session_ = open(path);
-  } catch (const ArtifactError&) {
-    if (!op_ || !op_->declined()) throw;
-    op_.reset();
-    session_ = open(path);
-  }
-  read_names();
-  read_contract(path.string());
+  return bytes;
 }
 
-ort::Owned<ort::OrtSession> OnnxModel::open(const std::filesystem::path& path) const {
-  const auto options = library_->session_options(device_);
-  if (op_) op_->add_to(options.get());
-  ort::OrtSession* raw = nullptr;
-  library_->check<ArtifactError>("cannot load " + path.string(), ort::CreateSession,
-                                 library_->env(), path.c_str(), options.get(), &raw);
-  return library_->own(ort::ReleaseSession, raw);
+OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, ModelFile file,
+                     const ModelOptions& options, std::unique_ptr<FusedOp> op)
+    : library_(std::move(library)),
+      file_(std::move(file)),
+      options_(options),
+      op_(std::move(op)),
+      runs_(std::max(1U, std::thread::hardware_concurrency())) {
+  try {
+    check_file(file_.bytes, options_.trust);
+    session_ = open();
+    read_names();
+    read_contract();
+    if (op_) op_->check(*this);
+  } catch (const ArtifactError& error) {
+    throw ArtifactError("cannot load " + file_.name + ": " + error.what());
+  }
+  if (!options_.keep_file) file_.bytes = {};
+}
+
+ort::Owned<ort::OrtSession> OnnxModel::open() {
+  const auto open_with = [&](const FusedOp* op) {
+    const auto options = library_->session_options(options_.device);
+    if (op != nullptr) op->add_to(options.get());
+    return library_->bounded_session(file_.bytes, options.get(), options_.max_bytes);
+  };
+  try {
+    return open_with(op_.get());
+  } catch (const ArtifactError&) {
+    if (!op_ || !op_->declined()) throw;
+  }
+  op_.reset();
+  return open_with(nullptr);
 }
 
 void OnnxModel::read_names() {
@@ -101,35 +95,71 @@ void OnnxModel::read_names() {
   for (const std::string& output : outputs_) output_names_.push_back(output.c_str());
 }
 
-void OnnxModel::read_contract(const std::string& path) {
+void OnnxModel::read_contract() {
   if (inputs_.size() < 2 || outputs_.size() + 1 != inputs_.size()) {
-    throw ArtifactError(path + " has " + std::to_string(inputs_.size()) + " inputs and " +
+    throw ArtifactError("it has " + std::to_string(inputs_.size()) + " inputs and " +
                         std::to_string(outputs_.size()) +
                         " outputs; a step takes a token, a position and its states, and gives "
                         "logits and as many states");
   }
-  require(path, inputs_[0], type_of(ort::SessionGetInputTypeInfo, 0), {ort::kInt64}, 1);
-  require(path, inputs_[1], type_of(ort::SessionGetInputTypeInfo, 1), {ort::kInt64}, 1);
+  require(inputs_[0], type_of(ort::SessionGetInputTypeInfo, 0), {ort::kInt64}, 1);
+  require(inputs_[1], type_of(ort::SessionGetInputTypeInfo, 1), {ort::kInt64}, 1);
   const auto logits = type_of(ort::SessionGetOutputTypeInfo, 0);
-  require(path, outputs_[0], logits, {ort::kFloat}, 2);
+  require(outputs_[0], logits, {ort::kFloat}, 2);
   vocab_size_ = logits.shape[1];
-  for (std::size_t i = 2; i < inputs_.size(); ++i) {
-    const auto type = type_of(ort::SessionGetInputTypeInfo, i);
-    const auto next = type_of(ort::SessionGetOutputTypeInfo, i - 1);
-    require(path, inputs_[i], type, {ort::kFloat, ort::kHalf, ort::kInt64}, kAnyRank);
-    require(path, outputs_[i - 1], next, {type.element_type}, kAnyRank);
-    if (next.shape != type.shape) {
-      throw ArtifactError(path + ": " + outputs_[i - 1] + " has shape " + shown(next.shape) +
-                          ", but " + inputs_[i] + ", which it follows, has " + shown(type.shape));
-    }
-    const auto element_type = static_cast<ort::ElementType>(type.element_type);
-    StateTensor state{inputs_[i],
-                      element_type,
-                      {type.shape.begin() + 1, type.shape.end()},
-                      element_bytes(element_type)};
-    for (const std::int64_t size : state.shape) state.row_bytes *= static_cast<std::size_t>(size);
-    states_.push_back(std::move(state));
+  add_row(outputs_[0], logits);
+  for (std::size_t i = 2; i < inputs_.size(); ++i) read_state(i);
+}
+
+void OnnxModel::read_state(std::size_t input) {
+  const std::string &name = inputs_[input], &next_name = outputs_[input - 1];
+  const auto type = type_of(ort::SessionGetInputTypeInfo, input);
+  const auto next = type_of(ort::SessionGetOutputTypeInfo, input - 1);
+  require(name, type, {ort::kFloat, ort::kHalf, ort::kInt64}, kAnyRank);
+  require(next_name, next, {type.element_type}, kAnyRank);
+  if (next.shape != type.shape) {
+    throw ArtifactError(in_quotes(next_name) + " has shape " + shown(next.shape) + ", but " +
+                        in_quotes(name) + ", which it follows, has " + shown(type.shape));
   }
+  states_.push_back({name,
+                     static_cast<ort::ElementType>(type.element_type),
+                     {type.shape.begin() + 1, type.shape.end()},
+                     add_row(name, type)});
+}
+
+// What a tensor of the contract has to be: a type, a free batch axis, fixed sizes after it.
+void OnnxModel::require(const std::string& name, const ort::TensorType& type,
+                        std::initializer_list<int> element_types, std::size_t rank) const {
+  const std::string subject = in_quotes(name);
+  if (std::ranges::count(element_types, type.element_type) == 0) {
+    throw ArtifactError(subject + " has element type " + std::to_string(type.element_type) +
+                        " of ONNX; a step takes and gives float32 (1), float16 (10) and int64 (7) "
+                        "as its place demands");
+  }
+  const auto& shape = type.shape;
+  const bool fits = !shape.empty() && shape.front() == -1 &&
+                    std::all_of(shape.begin() + 1, shape.end(), [](auto size) { return size > 0; });
+  if (!fits) {
+    throw ArtifactError(subject + " has shape " + shown(shape) +
+                        "; the batch axis must be free (-1), and the others fixed");
+  }
+  if (rank != kAnyRank && shape.size() != rank) {
+    throw ArtifactError(subject + " has shape " + shown(shape) + "; it must have " +
+                        std::to_string(rank) + (rank == 1 ? " axis" : " axes"));
+  }
+}
+
+std::size_t OnnxModel::add_row(const std::string& name, const ort::TensorType& type) {
+  const auto bytes =
+      bytes_of(static_cast<ort::ElementType>(type.element_type), std::span(type.shape).subspan(1));
+  const std::size_t limit = options_.max_bytes / 8;  // there must be room for a few rows
+  if (!bytes || *bytes > limit - row_bytes_) {
+    throw ArtifactError("with " + in_quotes(name) + " of shape " + shown(type.shape) +
+                        " a row takes more than " + std::to_string(limit) +
+                        " bytes, an eighth of max_bytes");
+  }
+  row_bytes_ += *bytes;
+  return *bytes;
 }
 
 void OnnxModel::run(std::span<const ort::OrtValue* const> inputs,

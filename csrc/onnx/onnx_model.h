@@ -2,22 +2,26 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <semaphore>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "fused_op.h"
+#include "model_file.h"
 #include "ort_library.h"
 #include "snapshot_step.h"
-#include "transformer_op.h"
 
 namespace makemore {
 
 /// Bytes of a number of a state, or of what a sampler keeps.
 std::size_t element_bytes(ort::ElementType type);
+
+/// Bytes of a tensor; nothing where no memory holds it.
+std::optional<std::size_t> bytes_of(ort::ElementType type, std::span<const std::int64_t> shape);
 
 /// One state tensor of a step.
 struct StateTensor {
@@ -27,33 +31,40 @@ struct StateTensor {
   std::size_t row_bytes;
 };
 
+struct ModelOptions {
+  ort::Device device = ort::Device::kCpu;
+  bool trust = false;                 // any operator (see check_file)
+  bool keep_file = false;             // for a DeviceModel, which opens it again
+  std::size_t max_bytes = kMaxBytes;  // of weights and the values of a step, and of a batch
+};
+
 /// An ONNX file that keeps the step contract, opened: inputs (token, position, states), outputs
 /// (logits, next states), the batch axis first and free. Immutable, so steps on many threads share
 /// one.
 class OnnxModel {
  public:
-  /// Throws ArtifactError for a file that is no ONNX model or breaks the contract, OrtError where
-  /// the device cannot be had. `kernel`, if any, runs a transformer's step on the CPU.
-  OnnxModel(std::shared_ptr<const ort::Library> library, const std::filesystem::path& path,
-            ort::Device device, const transformer::Kernel* kernel = nullptr);
+  /// Throws ArtifactError for a file that may not be opened (see check_file), that is no ONNX model
+  /// or that breaks the contract, OrtError where the device cannot be had. `op` is left out where
+  /// it declines.
+  OnnxModel(std::shared_ptr<const ort::Library> library, ModelFile file,
+            const ModelOptions& options = {}, std::unique_ptr<FusedOp> op = nullptr);
 
   const ort::Library& library() const { return *library_; }
-  ort::Device device() const { return device_; }
+  ort::Device device() const { return options_.device; }
+  std::size_t max_bytes() const { return options_.max_bytes; }
   ort::OrtSession* session() const { return session_.get(); }
-  const std::filesystem::path& path() const { return path_; }
+  const std::string& file_bytes() const { return file_.bytes; }  // "" unless kept
   std::int64_t vocab_size() const { return vocab_size_; }
   const std::vector<StateTensor>& states() const { return states_; }
+
+  /// Rows that a step may have so that decoding stays below `max_bytes`: of each row it keeps the
+  /// state before and after a step, and about as much of saved ones.
+  std::size_t max_rows() const { return options_.max_bytes / 4 / row_bytes_; }
   const std::vector<const char*>& input_names() const { return input_names_; }
   const std::vector<const char*>& output_names() const { return output_names_; }
 
-  /// The name of the kernel that runs the step; "" where ONNX Runtime runs the nodes of the file.
-  std::string kernel() const { return op_ && op_->runs_kernel() ? op_->kernel().name : ""; }
-
-  /// The kernel's step, where it is the whole of the model: to be run without ONNX Runtime, whose
-  /// calls cost half as much as a step of one row. Null where it is not.
-  const transformer::TransformerStep* transformer_step() const {
-    return op_ ? op_->step(inputs_, outputs_) : nullptr;
-  }
+  /// Null where ONNX Runtime runs the nodes of the file.
+  const FusedOp* fused_op() const { return op_.get(); }
 
   /// The first step of every string, computed by `step` once for all steps of this model.
   std::shared_ptr<const FirstStep> first_step(SnapshotStep& step) const {
@@ -71,9 +82,13 @@ class OnnxModel {
   std::string metadata(const std::string& key) const;
 
  private:
-  ort::Owned<ort::OrtSession> open(const std::filesystem::path& path) const;
+  ort::Owned<ort::OrtSession> open();
   void read_names();
-  void read_contract(const std::string& path);
+  void read_contract();
+  void read_state(std::size_t input);
+  void require(const std::string& name, const ort::TensorType& type,
+               std::initializer_list<int> element_types, std::size_t rank) const;
+  std::size_t add_row(const std::string& name, const ort::TensorType& type);
   template <class TypeSlot>
   ort::TensorType type_of(TypeSlot slot, std::size_t index) const {
     ort::OrtTypeInfo* info = nullptr;
@@ -83,14 +98,15 @@ class OnnxModel {
   }
 
   std::shared_ptr<const ort::Library> library_;
-  std::filesystem::path path_;
-  ort::Device device_;
-  std::unique_ptr<transformer::TransformerOp> op_;  // null: no kernel
+  ModelFile file_;
+  ModelOptions options_;
+  std::unique_ptr<FusedOp> op_;
   ort::Owned<ort::OrtSession> session_{nullptr, nullptr};
   std::vector<std::string> inputs_, outputs_;
   std::vector<const char*> input_names_, output_names_;
   std::int64_t vocab_size_ = 0;
   std::vector<StateTensor> states_;
+  std::size_t row_bytes_ = 0;  // of a row's logits and states
   mutable std::counting_semaphore<> runs_;
   mutable std::once_flag first_step_made_;
   mutable std::shared_ptr<const FirstStep> first_step_;

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
+#include "errors.h"
 #include "onnx_model.h"
 #include "snapshot_step.h"
 
@@ -19,6 +22,14 @@ class OnnxStep : public SnapshotStep {
   explicit OnnxStep(std::shared_ptr<const OnnxModel> model) : model_(std::move(model)) {}
 
   const OnnxModel& onnx_model() const { return *model_; }
+
+  /// Throws OptionError for more rows than the model may have.
+  void require_memory(std::size_t rows) const {
+    if (rows <= model_->max_rows()) return;
+    throw OptionError(std::to_string(rows) +
+                      " rows take more than max_bytes = " + std::to_string(model_->max_bytes()) +
+                      "; up to " + std::to_string(model_->max_rows()) + " do not");
+  }
 
  private:
   std::shared_ptr<const OnnxModel> model_;

@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <string>
 
-#include "errors.h"
-
 namespace makemore {
 
-PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model)
+PagedStep::PagedStep(std::shared_ptr<const OnnxModel> model,
+                     const transformer::TransformerStep& fused)
     : OnnxStep(std::move(model)),
-      fused_(*onnx_model().transformer_step()),
+      fused_(fused),
       pool_(SnapshotPool::make(fused_.page_floats() * sizeof(float))) {}
 
 void PagedStep::reset(std::int64_t rows) {
   require_rows(rows);
+  require_memory(static_cast<std::size_t>(rows));
   states_.assign(static_cast<std::size_t>(rows), StateSnapshot());
 }
 
@@ -53,6 +53,7 @@ void PagedStep::select(std::span<const std::int64_t> parents) {
 
 void PagedStep::restore(std::span<const std::optional<StateSnapshot>> states) {
   const std::size_t block_size = fused_.model().block_size;
+  require_memory(states.size());
   states_.resize(states.size());
   pages_.resize(states.size() * block_size);
   for (std::size_t row = 0; row < states.size(); ++row) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "onnx_step.h"
+#include "transformer_step.h"
 
 namespace makemore {
 
@@ -14,8 +15,8 @@ namespace makemore {
 /// position is a page of its own, which rows that began alike share: no row is ever copied.
 class PagedStep : public OnnxStep {
  public:
-  /// The model must have a fused step.
-  explicit PagedStep(std::shared_ptr<const OnnxModel> model);
+  /// `fused` is the whole of the model, which owns it.
+  PagedStep(std::shared_ptr<const OnnxModel> model, const transformer::TransformerStep& fused);
 
   void reset(std::int64_t rows) override;
   /// A row steps to the position after its last, or again to one that it has been at.

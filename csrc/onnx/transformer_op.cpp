@@ -4,6 +4,10 @@
 #include <array>
 #include <optional>
 
+#include "bounds.h"
+#include "onnx_model.h"
+#include "paged_step.h"
+
 namespace makemore::transformer {
 namespace {
 
@@ -30,8 +34,7 @@ std::size_t size_of(const ort::Library& library, const ort::OrtValue* value) {
 template <class T>
 T* data_of(const ort::Library& library, const ort::OrtValue* value) {
   void* data = nullptr;
-  library.check("reading a tensor", ort::GetTensorMutableData, const_cast<ort::OrtValue*>(value),
-                &data);
+  library.check("reading a tensor", ort::GetTensorMutableData, value, &data);
   return static_cast<T*>(data);
 }
 
@@ -50,7 +53,7 @@ std::vector<Parameter> parameters_of(const ort::Library& library, const ort::Ort
     if (!is_constant || shape.size() != 2) break;
     const auto rows = static_cast<std::size_t>(shape[0]),
                columns = static_cast<std::size_t>(shape[1]);
-    if (rows * columns != size_of(library, value)) break;
+    if (checked_product({rows, columns}) != size_of(library, value)) break;
     parameters.push_back({data_of<float>(library, value), rows, columns});
   }
   return parameters;
@@ -75,12 +78,18 @@ std::vector<std::string> names_of(const ort::Library& library, const ort::OrtKer
 /// A node of a session that runs the kernel.
 class TransformerOp::Node {
  public:
-  Node(const ort::Library& library, const Kernel& kernel, const ort::OrtKernelInfo* info);
+  Node(const ort::Library& library, const Kernel& kernel, const ort::OrtKernelInfo* info,
+       Outcome& outcome);
+  ~Node() {
+    if (outcome_.node == this) outcome_.node = nullptr;
+  }
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
 
   const TransformerStep& step() const { return *step_; }
-  bool joins(const std::vector<std::string>& inputs,
-             const std::vector<std::string>& outputs) const {
-    return inputs == inputs_ && outputs == outputs_;
+  bool connects(const std::vector<const char*>& inputs,
+                const std::vector<const char*>& outputs) const {
+    return std::ranges::equal(inputs, inputs_) && std::ranges::equal(outputs, outputs_);
   }
 
   static ort::OrtStatus* compute(void* node, ort::OrtKernelContext* context) noexcept;
@@ -93,13 +102,14 @@ class TransformerOp::Node {
                 std::span<const std::int64_t> shape) const;
 
   const ort::Library& library_;
+  Outcome& outcome_;
   std::optional<TransformerStep> step_;
   std::vector<std::string> inputs_, outputs_;  // without the parameters
 };
 
 TransformerOp::Node::Node(const ort::Library& library, const Kernel& kernel,
-                          const ort::OrtKernelInfo* info)
-    : library_(library) {
+                          const ort::OrtKernelInfo* info, Outcome& outcome)
+    : library_(library), outcome_(outcome) {
   std::size_t inputs = 0, outputs = 0;
   library.check("counting inputs", ort::KernelInfo_GetInputCount, info, &inputs);
   library.check("counting outputs", ort::KernelInfo_GetOutputCount, info, &outputs);
@@ -112,13 +122,14 @@ TransformerOp::Node::Node(const ort::Library& library, const Kernel& kernel,
   const Model& model = step_->model();
   const std::vector<std::int64_t> cache{-1, static_cast<std::int64_t>(model.block_size),
                                         static_cast<std::int64_t>(model.width)};
-  for (std::size_t i = 0; i < states; ++i) {
-    if (states != 2 * model.layer_count || shape_of(library, info, kIntegers + i) != cache) {
-      throw ArtifactError("the states are not the caches of a GPT-2");
-    }
+  bool are_caches = states == 2 * model.layer_count;
+  for (std::size_t i = 0; are_caches && i < states; ++i) {
+    are_caches = shape_of(library, info, kIntegers + i) == cache;
   }
+  if (!are_caches) throw ArtifactError("the states are not the caches of a GPT-2");
   inputs_ = names_of(library, info, ort::KernelInfo_GetInputName, kIntegers + states);
   outputs_ = names_of(library, info, ort::KernelInfo_GetOutputName, outputs);
+  outcome_.node = this;
 }
 
 ort::OrtStatus* TransformerOp::Node::compute(void* node, ort::OrtKernelContext* context) noexcept {
@@ -234,19 +245,47 @@ void TransformerOp::add_to(ort::OrtSessionOptions* options) const {
   library_->check("adding a domain", ort::AddCustomOpDomain, options, domain_.get());
 }
 
-const TransformerStep* TransformerOp::step(const std::vector<std::string>& inputs,
-                                           const std::vector<std::string>& outputs) const {
-  return node_ != nullptr && node_->joins(inputs, outputs) ? &node_->step() : nullptr;
+const TransformerStep* TransformerOp::whole_of(const OnnxModel& model) const {
+  const Node* node = outcome_->node;
+  const bool is_whole =
+      node != nullptr && node->connects(model.input_names(), model.output_names());
+  return is_whole ? &node->step() : nullptr;
+}
+
+void TransformerOp::check_block(std::optional<std::int64_t> block_size) const {
+  if (outcome_->node == nullptr || !block_size) return;
+  const auto found = static_cast<std::int64_t>(outcome_->node->step().model().block_size);
+  if (block_size != found) {
+    throw ArtifactError("block_size is " + std::to_string(*block_size) +
+                        ", but the weights of the transformer know " + std::to_string(found) +
+                        " positions");
+  }
+}
+
+// The step writes as many logits a row as its weights have rows, into memory of the declared width.
+void TransformerOp::check(const OnnxModel& model) const {
+  const TransformerStep* step = whole_of(model);
+  if (step == nullptr) return;
+  const auto width = static_cast<std::int64_t>(step->model().vocab_size);
+  if (width != model.vocab_size()) {
+    throw ArtifactError("the logits are declared " + std::to_string(model.vocab_size()) +
+                        " wide, but the weights of the transformer give " + std::to_string(width) +
+                        " logits");
+  }
+}
+
+std::unique_ptr<SnapshotStep> TransformerOp::new_step(
+    std::shared_ptr<const OnnxModel> model) const {
+  const TransformerStep* step = whole_of(*model);
+  return step != nullptr ? std::make_unique<PagedStep>(std::move(model), *step) : nullptr;
 }
 
 ort::OrtStatus* TransformerOp::create(const ort::OrtKernelInfo* info, void** node) const noexcept {
   try {
-    auto made = std::make_unique<Node>(*library_, kernel_, info);
-    node_ = made.get();
-    *node = made.release();
+    *node = std::make_unique<Node>(*library_, kernel_, info, *outcome_).release();
     return nullptr;
   } catch (const std::exception& error) {
-    declined_ = true;
+    outcome_->declined = true;
     return library_->call(ort::CreateStatus, static_cast<int>(ort::kFail), error.what());
   }
 }

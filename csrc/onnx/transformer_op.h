@@ -4,43 +4,44 @@
 #include <string>
 #include <vector>
 
+#include "fused_op.h"
 #include "ort_library.h"
 #include "transformer_step.h"
 
 namespace makemore::transformer {
 
-/// An operator for one session: where its model calls the function TransformerStep of the domain
-/// makemore, ONNX Runtime runs `kernel` in place of the function's body. Must outlive the session.
-class TransformerOp : private ort::OrtCustomOp {
+/// The operator for the function TransformerStep of the domain makemore: `kernel` in place of its
+/// body. It declines where the inputs of the function are not those of a GPT-2.
+class TransformerOp : public FusedOp, private ort::OrtCustomOp {
  public:
   TransformerOp(std::shared_ptr<const ort::Library> library, const Kernel& kernel);
-  TransformerOp(const TransformerOp&) = delete;
-  TransformerOp& operator=(const TransformerOp&) = delete;
 
-  void add_to(ort::OrtSessionOptions* options) const;
+  void add_to(ort::OrtSessionOptions* options) const override;
+  bool declined() const override { return outcome_->declined; }
+  std::string kernel() const override { return outcome_->node != nullptr ? kernel_.name : ""; }
+  void check(const OnnxModel& model) const override;
+  void check_block(std::optional<std::int64_t> block_size) const override;
+  std::unique_ptr<SnapshotStep> new_step(std::shared_ptr<const OnnxModel> model) const override;
 
-  /// Whether a session could not be opened because the function's inputs are none of a GPT-2.
-  bool declined() const { return declined_; }
-
-  /// Whether the session runs the kernel.
-  bool runs_kernel() const { return node_ != nullptr; }
-  const Kernel& kernel() const { return kernel_; }
-
-  /// The step, where it is all that lies between these inputs and outputs of the session, so that
-  /// it can be run without the session; null where it is not.
-  const TransformerStep* step(const std::vector<std::string>& inputs,
-                              const std::vector<std::string>& outputs) const;
+  /// The step, where it is all that lies between the inputs and the outputs of the model; else
+  /// null.
+  const TransformerStep* whole_of(const OnnxModel& model) const;
 
  private:
   class Node;
+
+  /// Set while a session opens, through the pointer to const that ONNX Runtime holds.
+  struct Outcome {
+    const Node* node = nullptr;  // the last that was made
+    bool declined = false;
+  };
 
   ort::OrtStatus* create(const ort::OrtKernelInfo* info, void** node) const noexcept;
 
   std::shared_ptr<const ort::Library> library_;
   const Kernel& kernel_;
   ort::Owned<ort::OrtCustomOpDomain> domain_{nullptr, nullptr};
-  mutable const Node* node_ = nullptr;  // set through the pointer to const that ONNX Runtime holds
-  mutable bool declined_ = false;
+  std::unique_ptr<Outcome> outcome_ = std::make_unique<Outcome>();
 };
 
 }  // namespace makemore::transformer

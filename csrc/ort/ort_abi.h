@@ -13,6 +13,7 @@ inline constexpr std::uint32_t kApiVersion = 17;
 
 // Opaque handles.
 struct OrtAllocator;
+struct OrtArenaCfg;
 struct OrtCUDAProviderOptionsV2;
 struct OrtCustomOpDomain;
 struct OrtEnv;
@@ -39,8 +40,8 @@ using PathChar = std::filesystem::path::value_type;
 using LoggingFunction = void (*)(void* parameter, int severity, const char* category,
                                  const char* logger, const char* location, const char* message);
 
-/// What an operator of our own tells of itself; the table of version 16, which later releases only
-/// append to.
+/// The description of a custom operator: the table of version 16, to which later releases only
+/// append.
 struct OrtCustomOp {
   std::uint32_t version;
   void* (*CreateKernel)(const OrtCustomOp*, const void* api, const OrtKernelInfo*);
@@ -69,10 +70,10 @@ enum ErrorCode : int { kFail = 1 };                          // OrtErrorCode
 enum Characteristic : int { kRequired = 0, kVariadic = 2 };  // OrtCustomOpInputOutputCharacteristic
 // As in onnx.proto.
 enum ElementType : int { kFloat = 1, kInt64 = 7, kBool = 9, kHalf = 10, kDouble = 11 };
-enum LoggingLevel : int { kLogError = 3 };           // OrtLoggingLevel
-enum OptimizationLevel : int { kOptimizeAll = 99 };  // GraphOptimizationLevel
-enum AllocatorType : int { kDeviceAllocator = 0 };   // OrtAllocatorType
-enum MemoryType : int { kMemoryDefault = 0 };        // OrtMemType
+enum LoggingLevel : int { kLogError = 3 };                               // OrtLoggingLevel
+enum OptimizationLevel : int { kOptimizeAll = 99 };                      // GraphOptimizationLevel
+enum AllocatorType : int { kDeviceAllocator = 0, kArenaAllocator = 1 };  // OrtAllocatorType
+enum MemoryType : int { kMemoryDefault = 0 };                            // OrtMemType
 
 /// One slot of the table: its index and the C signature of the function there.
 template <std::size_t Index, class Signature>
@@ -114,7 +115,7 @@ inline constexpr Call<37, const OrtSession*, std::size_t, OrtAllocator*, char**>
 inline constexpr Call<49, const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*,
                       std::size_t, int, OrtValue**>
     CreateTensorWithDataAsOrtValue;
-inline constexpr Call<51, OrtValue*, void**> GetTensorMutableData;
+inline constexpr Call<51, const OrtValue*, void**> GetTensorMutableData;
 inline constexpr Call<55, const OrtTypeInfo*, const OrtTensorTypeAndShapeInfo**>
     CastTypeInfoToTensorInfo;
 inline constexpr Call<60, const OrtTensorTypeAndShapeInfo*, int*> GetTensorElementType;
@@ -150,6 +151,7 @@ inline constexpr Call<116, const OrtModelMetadata*, OrtAllocator*, const char*, 
 inline constexpr Release<118, OrtModelMetadata> ReleaseModelMetadata;
 inline constexpr Call<125, char***, int*> GetAvailableProviders;
 inline constexpr Call<126, char**, int> ReleaseAvailableProviders;
+inline constexpr Call<130, OrtSessionOptions*, const char*, const char*> AddSessionConfigEntry;
 inline constexpr Call<133, OrtSession*, const OrtRunOptions*, const OrtIoBinding*> RunWithBinding;
 inline constexpr Call<134, OrtSession*, OrtIoBinding**> CreateIoBinding;
 inline constexpr Release<135, OrtIoBinding> ReleaseIoBinding;
@@ -160,6 +162,12 @@ inline constexpr Call<140, const OrtIoBinding*, OrtAllocator*, OrtValue***, std:
     GetBoundOutputValues;
 inline constexpr Slot<141, void(OrtIoBinding*)> ClearBoundInputs;
 inline constexpr Slot<142, void(OrtIoBinding*)> ClearBoundOutputs;
+inline constexpr Call<144, OrtEnv*, const OrtMemoryInfo*, const OrtArenaCfg*>
+    CreateAndRegisterAllocator;
+inline constexpr Release<157, OrtArenaCfg> ReleaseArenaCfg;
+inline constexpr Call<164, const char* const*, const std::size_t*, std::size_t, OrtArenaCfg**>
+    CreateArenaCfgV2;
+inline constexpr Call<177, OrtEnv*, const OrtMemoryInfo*> UnregisterAllocator;
 inline constexpr Call<202, OrtIoBinding*> SynchronizeBoundInputs;
 inline constexpr Call<203, OrtIoBinding*> SynchronizeBoundOutputs;
 inline constexpr Call<204, OrtSessionOptions*, const OrtCUDAProviderOptionsV2*>

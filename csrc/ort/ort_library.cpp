@@ -71,13 +71,16 @@ Library::Library(const std::filesystem::path& path) {
   check("starting ONNX Runtime", CreateEnvWithCustomLogger, static_cast<LoggingFunction>(keep),
         log_.get(), static_cast<int>(kLogError), "makemore", &env);
   env_ = own(ReleaseEnv, env);
-  cpu_memory_ = memory(Device::kCpu);
+  cpu_memory_ = memory("Cpu", kDeviceAllocator);
+  arena_memory_ = memory("Cpu", kArenaAllocator);
   self_test(Device::kCpu);
 }
 
 std::string Library::take(OrtStatus* status) const {
   const auto owned = own(ReleaseStatus, status);
-  return without_line_end(call(GetErrorMessage, status));
+  const std::string text = without_line_end(call(GetErrorMessage, status));
+  const bool is_limit = text.find("smaller than requested bytes") != std::string::npos;
+  return is_limit ? "out of memory, which max_bytes limits: " + text : text;
 }
 
 OrtAllocator* Library::default_allocator() const {
@@ -137,18 +140,63 @@ void Library::append_cuda(OrtSessionOptions* options) const {
   }
 }
 
-Owned<OrtSession> Library::session(const std::string& model, Device device) const {
-  const auto options = session_options(device);
+Owned<OrtSession> Library::session(std::string_view model, Device device) const {
+  return session(model, session_options(device).get());
+}
+
+Owned<OrtSession> Library::session(std::string_view model, const OrtSessionOptions* options) const {
   OrtSession* raw = nullptr;
-  check("opening a model", CreateSessionFromArray, env(), model.data(), model.size(), options.get(),
-        &raw);
+  const auto* data = static_cast<const void*>(model.data());
+  check<ArtifactError>("ONNX Runtime does not open it", CreateSessionFromArray, env(), data,
+                       model.size(), options, &raw);
   return own(ReleaseSession, raw);
 }
 
+/// While it lives, sessions may take memory from an allocator of the environment that has a limit.
+class Library::BoundedMemory {
+ public:
+  BoundedMemory(const Library& library, std::size_t max_bytes) : library_(library) {
+    constexpr std::array<const char*, 1> kKeys{"max_mem"};
+    const std::array values{max_bytes};
+    OrtArenaCfg* config = nullptr;
+    library.check("limiting memory", CreateArenaCfgV2, kKeys.data(), values.data(), values.size(),
+                  &config);
+    const auto owned = library.own(ReleaseArenaCfg, config);
+    library.check("limiting memory", CreateAndRegisterAllocator, library.env(),
+                  library.arena_memory_.get(), config);
+  }
+  ~BoundedMemory() {
+    OrtStatus* status =
+        library_.call(UnregisterAllocator, library_.env(), library_.arena_memory_.get());
+    if (status != nullptr) library_.call(ReleaseStatus, status);
+  }
+  BoundedMemory(const BoundedMemory&) = delete;
+  BoundedMemory& operator=(const BoundedMemory&) = delete;
+
+ private:
+  const Library& library_;
+};
+
+Owned<OrtSession> Library::bounded_session(std::string_view model, OrtSessionOptions* options,
+                                           std::size_t max_memory) const {
+  // It would compute constants while the session is opened, in memory without a limit.
+  check("setting optimisation", AddSessionConfigEntry, options,
+        "optimization.disable_specified_optimizers", "ConstantFolding");
+  check("limiting memory", AddSessionConfigEntry, options, "session.use_env_allocators", "1");
+  // The session keeps the allocator that it finds, so each has one of its own.
+  const std::lock_guard lock(*opening_);
+  const BoundedMemory memory(*this, max_memory);
+  return session(model, options);
+}
+
 Owned<OrtMemoryInfo> Library::memory(Device device) const {
+  return memory(device == Device::kCuda ? "Cuda" : "Cpu", kDeviceAllocator);
+}
+
+Owned<OrtMemoryInfo> Library::memory(const char* device, AllocatorType type) const {
   OrtMemoryInfo* raw = nullptr;
-  check("describing memory", CreateMemoryInfo, device == Device::kCuda ? "Cuda" : "Cpu",
-        static_cast<int>(kDeviceAllocator), 0, static_cast<int>(kMemoryDefault), &raw);
+  check("describing memory", CreateMemoryInfo, device, static_cast<int>(type), 0,
+        static_cast<int>(kMemoryDefault), &raw);
   return own(ReleaseMemoryInfo, raw);
 }
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -60,8 +61,13 @@ class Library {
   /// be had, with what is missing.
   Owned<OrtSessionOptions> session_options(Device device) const;
 
-  /// A session over the bytes of a model.
-  Owned<OrtSession> session(const std::string& model, Device device) const;
+  /// A session over the bytes of a model. Throws ArtifactError where ONNX Runtime refuses it.
+  Owned<OrtSession> session(std::string_view model, Device device) const;
+
+  /// One that takes at most `max_memory` bytes of the CPU's memory for its weights and for what a
+  /// run computes, and that computes nothing before its first run.
+  Owned<OrtSession> bounded_session(std::string_view model, OrtSessionOptions* options,
+                                    std::size_t max_memory) const;
 
   /// Runs a one-node model. Throws OrtError where the device cannot be had, or computes nonsense.
   void self_test(Device device) const;
@@ -84,6 +90,10 @@ class Library {
   std::string take(char* text) const;
 
  private:
+  class BoundedMemory;
+
+  Owned<OrtSession> session(std::string_view model, const OrtSessionOptions* options) const;
+  Owned<OrtMemoryInfo> memory(const char* device, AllocatorType type) const;
   Owned<OrtValue> tensor(void* data, std::size_t bytes, std::span<const std::int64_t> shape,
                          int element_type) const;
   std::string take(OrtStatus* status) const;
@@ -99,7 +109,8 @@ class Library {
   std::string version_;
   std::unique_ptr<Log> log_ = std::make_unique<Log>();
   Owned<OrtEnv> env_{nullptr, nullptr};
-  Owned<OrtMemoryInfo> cpu_memory_{nullptr, nullptr};
+  Owned<OrtMemoryInfo> cpu_memory_{nullptr, nullptr}, arena_memory_{nullptr, nullptr};
+  std::unique_ptr<std::mutex> opening_ = std::make_unique<std::mutex>();
 };
 
 }  // namespace makemore::ort

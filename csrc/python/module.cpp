@@ -9,14 +9,14 @@
 
 #include "coin.h"
 #include "conversions.h"
-#include "cpu_step.h"
 #include "decode.h"
 #include "device_block_step.h"
 #include "device_decoder.h"
 #include "device_step.h"
-#include "paged_step.h"
 #include "python_step.h"
 #include "running_calls.h"
+#include "step_factory.h"
+#include "text.h"
 
 using namespace makemore;
 
@@ -73,9 +73,12 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       py::arg("strategy") = "auto", py::arg("cancellation") = py::none());
 }
 
+constexpr std::size_t kMaxMessage = 2000;  // bytes; ONNX Runtime quotes names of any length
+
 void translate(std::exception_ptr exception) {
   const auto raise = [](const char* name, const std::exception& error) {
-    py::set_error(py::module_::import("makemore.errors").attr(name), to_text(error.what()));
+    py::set_error(py::module_::import("makemore.errors").attr(name),
+                  to_text(one_line(error.what(), kMaxMessage)));
   };
   try {
     std::rethrow_exception(std::move(exception));
@@ -92,22 +95,21 @@ void translate(std::exception_ptr exception) {
   }
 }
 
-/// The step of a model on the CPU, by its kernel where that is the whole of the model.
-std::unique_ptr<SnapshotStep> cpu_step(std::shared_ptr<OnnxModel> model,
-                                       const std::vector<std::optional<std::int64_t>>& time_axes) {
-  const bool has_caches = std::ranges::count(time_axes, 0) == std::ssize(model->states());
-  if (has_caches && model->transformer_step() != nullptr) return std::make_unique<PagedStep>(model);
-  return std::make_unique<CpuStep>(std::move(model), time_axes);
-}
+using Bytes =
+    std::variant<py::bytes, std::filesystem::path>;  // in this order: a path takes bytes, too
 
-/// The kernel of a name; for none the fastest, for "" none.
-const transformer::Kernel* find_kernel(const std::optional<std::string>& name) {
-  const auto kernels = transformer::kernels();
-  const auto found = std::ranges::find_if(
-      kernels, [&](const transformer::Kernel* kernel) { return !name || kernel->name == *name; });
-  if (found != kernels.end()) return *found;
-  if (name && !name->empty()) throw OptionError("this machine has no kernel " + *name);
-  return nullptr;
+std::shared_ptr<OnnxModel> open(std::shared_ptr<ort::Library> library, const Bytes& file, bool cuda,
+                                const std::optional<std::string>& kernel, bool trust,
+                                bool keep_file, std::size_t max_bytes) {
+  const ModelOptions options{cuda ? ort::Device::kCuda : ort::Device::kCpu, trust,
+                             keep_file || cuda, max_bytes};
+  const auto* path = std::get_if<std::filesystem::path>(&file);
+  ModelFile read{"the bytes given", {}};
+  if (path == nullptr) read.bytes = std::get<py::bytes>(file);
+  return RunningCalls::without_gil([&] {
+    if (path != nullptr) read = read_model_file(*path, max_bytes);
+    return open_model(std::move(library), std::move(read), options, kernel);
+  });
 }
 
 }  // namespace
@@ -140,17 +142,16 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       });
 
   py::class_<OnnxModel, std::shared_ptr<OnnxModel>>(m, "OnnxModel")
-      .def(py::init([](std::shared_ptr<ort::Library> library, const std::filesystem::path& path,
-                       bool cuda, const std::optional<std::string>& kernel) {
-             const auto device = cuda ? ort::Device::kCuda : ort::Device::kCpu;
-             return RunningCalls::without_gil([&] {
-               return std::make_shared<OnnxModel>(library, path, device, find_kernel(kernel));
-             });
-           }),
-           py::arg("library"), py::arg("path"), py::kw_only(), py::arg("cuda") = false,
-           py::arg("kernel") = py::none())
+      .def(py::init(&open), py::arg("library"), py::arg("file"), py::kw_only(),
+           py::arg("cuda") = false, py::arg("kernel") = py::none(), py::arg("trust") = false,
+           py::arg("keep_file") = false, py::arg("max_bytes") = kMaxBytes)
       .def_property_readonly("vocab_size", &OnnxModel::vocab_size)
-      .def_property_readonly("kernel", &OnnxModel::kernel)
+      .def_property_readonly("max_rows", &OnnxModel::max_rows)
+      .def_property_readonly("kernel",
+                             [](const OnnxModel& model) {
+                               return model.fused_op() != nullptr ? model.fused_op()->kernel()
+                                                                  : std::string();
+                             })
       .def_property_readonly("states", &OnnxModel::states)
       .def(
           "metadata",
@@ -159,12 +160,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           },
           py::arg("key"));
 
-  m.def("kernels", [] {
-    std::vector<std::string> names;
-    for (const transformer::Kernel* kernel : transformer::kernels())
-      names.emplace_back(kernel->name);
-    return names;
-  });
+  m.def("kernels", &kernel_names);
 
   py::class_<Step>(m, "Step")
       .def_property_readonly("vocab_size", &Step::vocab_size)
@@ -180,8 +176,9 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           [](Step& step, const Ids& tokens, const Ids& positions) {
             const StepLock lock(step);
             const auto logits = run_checked(step, view(tokens), view(positions));
-            const py::ssize_t rows = tokens.size(), vocab_size = step.vocab_size();
-            return py::array_t<float>({rows, vocab_size}, logits.data());
+            py::array_t<float> copy({tokens.size(), static_cast<py::ssize_t>(step.vocab_size())});
+            std::ranges::copy(logits, copy.mutable_data());
+            return copy;
           },
           py::arg("tokens"), py::arg("positions"))
       .def(
@@ -192,13 +189,15 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
           },
           py::arg("parents"));
   py::class_<SnapshotStep, Step>(m, "SnapshotStep");
-  m.def("cpu_step", &cpu_step, py::arg("model"), py::arg("time_axes"));
+  m.def("cpu_step", &new_cpu_step, py::arg("model"), py::arg("time_axes"),
+        py::arg("block_size") = py::none());
   py::class_<DeviceModel, std::shared_ptr<DeviceModel>>(m, "DeviceModel")
       .def(py::init([](std::shared_ptr<OnnxModel> model,
-                       const std::vector<std::optional<std::int64_t>>& time_axes) {
-             return std::make_shared<DeviceModel>(std::move(model), time_axes);
+                       const std::vector<std::optional<std::int64_t>>& time_axes,
+                       std::optional<std::int64_t> block_size) {
+             return std::make_shared<DeviceModel>(std::move(model), time_axes, block_size);
            }),
-           py::arg("model"), py::arg("time_axes"))
+           py::arg("model"), py::arg("time_axes"), py::arg("block_size") = py::none())
       .def(
           "sampler_bytes",
           [](const DeviceModel& model, const SamplingOptions& options) {

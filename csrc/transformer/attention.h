@@ -1,6 +1,6 @@
 // Scaled dot-product attention over pages, in vector code.
 //
-// Of use to files that are compiled once for each kind of processor: all names are local to each.
+// For files that are compiled once for each kind of processor: all names are local to each.
 #pragma once
 
 #include "transformer_model.h"
@@ -9,14 +9,14 @@
 namespace makemore::transformer {
 namespace {
 
-constexpr std::size_t kAhead = 12;  // pages whose way to the cache begins before they are read
+constexpr std::size_t kPrefetch = 12;  // pages that are fetched ahead of the one in use
 constexpr float kLog2E = 1.44269504f;
 
-/// `Vectors` vectors of what the heads of a row read, from `column` on: the mean of the values, at
-/// `place` in each of `used` pages, weighed by `weights` (heads, used).
+/// `Vectors` vectors of the attention's output for a row, from `column` on: the mean of the values
+/// at `place` in each of `used` pages, weighted by `weights` (heads, used).
 template <std::size_t Lanes, std::size_t Vectors>
-INLINE void read(const Model& model, const float* weights, const float* const* pages,
-                 std::size_t place, std::size_t used, std::size_t column, float* out) {
+INLINE void weighted_mean(const Model& model, const float* weights, const float* const* pages,
+                          std::size_t place, std::size_t used, std::size_t column, float* out) {
   const std::size_t size = model.width / model.heads;
   const float* weight[Vectors];
   Floats<Lanes> sums[Vectors]{};
@@ -34,8 +34,8 @@ INLINE void read(const Model& model, const float* weights, const float* const* p
 }
 
 /// Scaled dot-product attention of one row: its query (C) against the key at `place` in each of its
-/// `used` pages, a value beside it. Heads are of whole vectors; `scores` has room for (heads, used)
-/// and a vector.
+/// `used` pages; the value follows the key. A head is a whole number of vectors. `scores` holds
+/// (heads, used) floats and a vector.
 template <std::size_t Lanes>
 void attend(const Model& model, const float* query, const float* const* pages, std::size_t place,
             std::size_t used, float* scores, float* out) {
@@ -44,8 +44,8 @@ void attend(const Model& model, const float* query, const float* const* pages, s
   for (std::size_t slot = 0; slot < used; ++slot) {
     const float* key = pages[slot] + place;
     float* score = scores + slot;
-    if (slot + kAhead < used) {
-      const float* ahead = pages[slot + kAhead] + place;
+    if (slot + kPrefetch < used) {
+      const float* ahead = pages[slot + kPrefetch] + place;
       for (std::size_t i = 0; i < 2 * width; i += 16) __builtin_prefetch(ahead + i, 0, 2);
     }
     for (std::size_t head = 0; head < width; head += size, score += used) {
@@ -68,16 +68,16 @@ void attend(const Model& model, const float* query, const float* const* pages, s
   }
   std::size_t column = 0;
   for (; column + 4 * Lanes <= width; column += 4 * Lanes) {
-    read<Lanes, 4>(model, scores, pages, place + width, used, column, out);
+    weighted_mean<Lanes, 4>(model, scores, pages, place + width, used, column, out);
   }
   for (; column < width; column += Lanes) {
-    read<Lanes, 1>(model, scores, pages, place + width, used, column, out);
+    weighted_mean<Lanes, 1>(model, scores, pages, place + width, used, column, out);
   }
 }
 
 using Attend = decltype(&attend<1>);
 
-/// With the widest vectors that a head is made of.
+/// `attend` with the widest vectors that divide a head.
 template <std::size_t Lanes = kLanes>
 Attend attend_for(std::size_t size) {
   if constexpr (Lanes == 1) {

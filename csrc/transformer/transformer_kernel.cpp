@@ -23,15 +23,18 @@ constexpr const char* kName = "neon";
 constexpr std::size_t kTileRows = kLanes == 8 ? 3 : 6;  // AVX2 has only 16 registers
 constexpr std::size_t kTileVectors = 4;
 constexpr std::size_t kPanel = kTileVectors * kLanes;
-constexpr std::size_t kChunkRows = 96;  // go through all layers together, their values in the cache
-constexpr std::size_t kWide = 1024;     // outputs that are not: fetched while their sums are made
+constexpr std::size_t kChunkRows = 96;  // rows that pass all layers together, to stay in the cache
+constexpr std::size_t kWide = 1024;     // from so many outputs on, their memory is prefetched
 
-enum class Then { kStore, kAdd, kGelu };
+/// What becomes of the sums of a matrix product: they are stored, added to what is there, or stored
+/// after a GELU.
+enum class Epilogue { kStore, kAdd, kGelu };
 
-/// `Rows` rows by `Vectors` vectors of outputs of a panel, of which `columns` are there.
+/// A block of a matrix product: `Rows` rows by `Vectors` vectors of a panel's outputs, of which the
+/// first `columns` exist.
 template <std::size_t Rows, std::size_t Vectors>
 void tile(const float* x, std::size_t inputs, const float* panel, const float* bias, float* out,
-          std::size_t stride, std::size_t columns, Then then) {
+          std::size_t stride, std::size_t columns, Epilogue epilogue) {
   Vector sums[Rows][Vectors];
   for (std::size_t row = 0; row < Rows; ++row) {
     for (std::size_t v = 0; v < Vectors; ++v) sums[row][v] = load(bias + v * kLanes);
@@ -44,8 +47,8 @@ void tile(const float* x, std::size_t inputs, const float* panel, const float* b
   }
   for (std::size_t row = 0; row < Rows; ++row, out += stride) {
     for (std::size_t v = 0; v < Vectors; ++v) {
-      if (then == Then::kAdd) sums[row][v] += load(out + v * kLanes);
-      if (then == Then::kGelu) sums[row][v] = gelu(sums[row][v]);
+      if (epilogue == Epilogue::kAdd) sums[row][v] += load(out + v * kLanes);
+      if (epilogue == Epilogue::kGelu) sums[row][v] = gelu(sums[row][v]);
     }
     if (columns == Vectors * kLanes) {
       for (std::size_t v = 0; v < Vectors; ++v) store(out + v * kLanes, sums[row][v]);
@@ -60,7 +63,7 @@ using Tile = decltype(&tile<1, 1>);
 constexpr Tile kTiles[][kTileVectors] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
 
 /// From x (rows, inputs) to out (rows, outputs).
-void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Then then) {
+void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Epilogue epilogue) {
   const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (std::size_t column = 0; column < weight.outputs; column += kPanel) {
     const std::size_t left = weight.outputs - column;
@@ -75,7 +78,7 @@ void linear(const Linear& weight, const float* x, std::size_t rows, float* out, 
       kTiles[end - first - 1][vectors - 1](
           x + first * weight.inputs, weight.inputs, weight.panels + column * weight.inputs,
           weight.bias + column, out + first * weight.outputs + column, weight.outputs, columns,
-          then);
+          epilogue);
     }
   }
 }
@@ -112,7 +115,7 @@ std::size_t scratch_floats(const Model& model, std::size_t rows) {
   return rows * 6 * model.width + model.heads * (model.block_size + kLanes) + kPanel;
 }
 
-/// What a token at a position begins as, (C).
+/// The sum of the embeddings of a token and of its position, (C).
 void embed(const Model& model, std::size_t token, std::size_t position, float* out) {
   const float* of_token = model.token_embedding + token * model.width;
   const float* of_position = model.position_embedding + position * model.width;
@@ -123,10 +126,10 @@ void embed(const Model& model, std::size_t token, std::size_t position, float* o
 void project(const Model& model, const Layer& layer, const float* x, std::size_t rows,
              float* normed, float* out) {
   normalise(layer.ln_1, model.epsilon, x, rows, model.width, normed);
-  linear(layer.attention, normed, rows, out, Then::kStore);
+  linear(layer.attention, normed, rows, out, Epilogue::kStore);
 }
 
-void first(const Model& model, float* scratch, float* out) {
+void first_qkv(const Model& model, float* scratch, float* out) {
   const std::size_t rows = model.vocab_size * model.block_size;
   for (std::size_t row = 0; row < rows; ++row) {
     embed(model, row / model.block_size, row % model.block_size, scratch + row * model.width);
@@ -147,23 +150,23 @@ void forward(const Model& model, const StepBatch& batch, std::size_t first, std:
     const auto token = static_cast<std::size_t>(batch.tokens[first + row]);
     const auto position = static_cast<std::size_t>(positions[row]);
     embed(model, token, position, x + row * width);
-    if (model.first == nullptr) continue;
+    if (model.first_qkv == nullptr) continue;
     __builtin_memcpy(wide + row * 3 * width,
-                     model.first + (token * model.block_size + position) * 3 * width,
+                     model.first_qkv + (token * model.block_size + position) * 3 * width,
                      3 * width * sizeof(float));
   }
   for (std::size_t i = 0; i < model.layer_count; ++i) {
     const Layer& layer = model.layers[i];
-    if (i > 0 || model.first == nullptr) project(model, layer, x, rows, normed, wide);
+    if (i > 0 || model.first_qkv == nullptr) project(model, layer, x, rows, normed, wide);
     attention(model, wide, positions, rows, batch.pages + first * model.block_size,
               batch.written + first, 2 * i * width, scores, normed);
-    linear(layer.projection, normed, rows, x, Then::kAdd);
+    linear(layer.projection, normed, rows, x, Epilogue::kAdd);
     normalise(layer.ln_2, model.epsilon, x, rows, width, normed);
-    linear(layer.mlp_up, normed, rows, wide, Then::kGelu);
-    linear(layer.mlp_down, wide, rows, x, Then::kAdd);
+    linear(layer.mlp_up, normed, rows, wide, Epilogue::kGelu);
+    linear(layer.mlp_down, wide, rows, x, Epilogue::kAdd);
   }
   normalise(model.ln, model.epsilon, x, rows, width, normed);
-  linear(model.head, normed, rows, batch.logits + first * model.vocab_size, Then::kStore);
+  linear(model.head, normed, rows, batch.logits + first * model.vocab_size, Epilogue::kStore);
 }
 
 void step(const Model& model, const StepBatch& batch, float* scratch) {
@@ -177,6 +180,6 @@ void step(const Model& model, const StepBatch& batch, float* scratch) {
 }  // namespace
 
 extern const Kernel KERNEL;
-constinit const Kernel KERNEL{kName, kLanes, kPanel, scratch_floats, step, first};
+constinit const Kernel KERNEL{kName, kLanes, kPanel, scratch_floats, step, first_qkv};
 
 }  // namespace makemore::transformer

@@ -3,12 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 
-// What the vector kernels take and give. They are compiled for processors that the rest of the
-// program may not run on, so nothing here may have code that the linker could share with them.
+// The data that the vector kernels read and write. They are compiled for processors that the rest
+// of the program may not run on, so nothing here may have code that the linker could share with
+// them.
 namespace makemore::transformer {
 
-/// x @ weight.T + bias. The weight lies in panels of a kernel's `panel` outputs, the last narrower
-/// and filled up with zeros to whole vectors: (outputs / panel, inputs, panel).
+/// x @ weight.T + bias. The weight is stored in panels of a kernel's `panel` outputs, (outputs /
+/// panel, inputs, panel); the last panel is narrower, padded with zeros to whole vectors.
 struct Linear {
   const float* panels;
   const float* bias;
@@ -34,7 +35,7 @@ struct Model {
   const float *token_embedding, *position_embedding;
   const Layer* layers;
   std::size_t layer_count;
-  const float* first;  // (V, T, 3 C): what `attention` of the first layer gives; null: not kept
+  const float* first_qkv;  // (V, T, 3 C): output of the first layer's `attention`, or null
   Norm ln;
   Linear head;
 };
@@ -58,8 +59,8 @@ struct Kernel {
   std::size_t panel;
   std::size_t (*scratch_floats)(const Model&, std::size_t rows);
   void (*step)(const Model&, const StepBatch&, float* scratch);
-  // What a `Model` keeps as `first`, of every token at every position; scratch is (V, T, 2 C).
-  void (*first)(const Model&, float* scratch, float* out);
+  // Computes `first_qkv` of every token at every position; scratch is (V, T, 2 C).
+  void (*first_qkv)(const Model&, float* scratch, float* out);
 };
 
 }  // namespace makemore::transformer

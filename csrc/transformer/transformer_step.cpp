@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "bounds.h"
 #include "errors.h"
 #ifdef MAKEMORE_X86_KERNELS
 #include "x86_level.h"
@@ -35,8 +36,8 @@ namespace {
 
 constexpr std::size_t kOfLayer = 12, kOfModel = 5;  // parameters
 
-/// A larger table would push weights out of the cache, and take long to fill.
-constexpr std::size_t kFirstBytes = std::size_t{1} << 20;
+/// Limit of Model::first_qkv: a larger table evicts weights from the cache, and takes long to fill.
+constexpr std::size_t kFirstQkvBytes = std::size_t{1} << 20;
 
 std::size_t rounded_up(std::size_t size, std::size_t multiple) {
   return (size + multiple - 1) / multiple * multiple;
@@ -44,15 +45,6 @@ std::size_t rounded_up(std::size_t size, std::size_t multiple) {
 
 std::string shown(std::size_t rows, std::size_t columns) {
   return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
-}
-
-void require_below(const char* name, std::span<const std::int64_t> values, std::size_t limit) {
-  for (const std::int64_t value : values) {
-    if (value < 0 || static_cast<std::size_t>(value) >= limit) {
-      throw OptionError(std::string(name) + " is " + std::to_string(value) +
-                        "; it must be >= 0 and below " + std::to_string(limit));
-    }
-  }
 }
 
 }  // namespace
@@ -82,11 +74,22 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
                                  std::int64_t heads, float epsilon)
     : kernel_(kernel) {
   const std::size_t count = parameters.size();
-  if (count < kOfModel || (count - kOfModel) % kOfLayer != 0) {
+  if (count < kOfModel + kOfLayer || (count - kOfModel) % kOfLayer != 0) {
     throw ArtifactError(std::to_string(count) + " parameters are not those of a GPT-2");
   }
+  // None is empty, so each size counts numbers that are in memory: a small multiple of it fits.
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto [values, rows, columns] = parameters[i];
+    if (rows == 0 || columns == 0) {
+      throw ArtifactError("parameter " + std::to_string(i) + " is " + shown(rows, columns) +
+                          "; it must not be empty");
+    }
+  }
   const std::size_t vocab_size = parameters[0].rows, width = parameters[0].columns;
-  if (width == 0 || heads < 1 || width % static_cast<std::size_t>(heads) != 0) {
+  if (!(epsilon >= 0 && epsilon < 1)) {
+    throw ArtifactError("epsilon is " + std::to_string(epsilon) + "; it must be >= 0 and below 1");
+  }
+  if (heads < 1 || width % static_cast<std::size_t>(heads) != 0) {
     throw ArtifactError("a width of " + std::to_string(width) + " is not for " +
                         std::to_string(heads) + " heads");
   }
@@ -110,22 +113,22 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
   model_.layer_count = layers_.size();
   model_.ln = norm(reader);
   model_.head = linear(reader, vocab_size, width, false);
-  const std::size_t first = vocab_size * model_.block_size * width;
-  if (model_.layer_count > 0 && 3 * first * sizeof(float) <= kFirstBytes) {
-    float* found = room(3 * first);
-    kernel.first(model_, aligned_buffer(2 * first * sizeof(float)).data()->values, found);
-    model_.first = found;
+  const auto bytes = checked_product({vocab_size, model_.block_size, 3 * width, sizeof(float)});
+  if (bytes && *bytes <= kFirstQkvBytes) {
+    float* qkv = allocate(*bytes / sizeof(float));
+    kernel.first_qkv(model_, aligned_buffer(*bytes / 3 * 2).data()->values, qkv);
+    model_.first_qkv = qkv;
   }
 }
 
-float* TransformerStep::room(std::size_t floats) {
+float* TransformerStep::allocate(std::size_t floats) {
   memory_.push_back(aligned_buffer(floats * sizeof(float)));
   return memory_.back().front().values;
 }
 
 const float* TransformerStep::table(Reader& reader, std::size_t rows, std::size_t columns) {
   const float* values = reader.next(rows, columns);
-  float* copy = room(rows * columns);
+  float* copy = allocate(rows * columns);
   std::copy_n(values, rows * columns, copy);
   return copy;
 }
@@ -139,28 +142,28 @@ Linear TransformerStep::linear(Reader& reader, std::size_t outputs, std::size_t 
                                bool has_bias) {
   const float* weight = reader.next(outputs, inputs);
   const std::size_t padded = rounded_up(outputs, kernel_.lanes);
-  float* panels = room(padded * inputs);
+  float* panels = allocate(padded * inputs);
   for (std::size_t output = 0; output < outputs; ++output) {
     const std::size_t first = output / kernel_.panel * kernel_.panel;
     const std::size_t columns = std::min(kernel_.panel, padded - first);
     float* column = panels + first * inputs + (output - first);
     for (std::size_t k = 0; k < inputs; ++k) column[k * columns] = weight[output * inputs + k];
   }
-  float* bias = room(padded);
+  float* bias = allocate(padded);
   if (has_bias) std::copy_n(reader.next(outputs, 1), outputs, bias);
   return {panels, bias, inputs, outputs};
 }
 
 void TransformerStep::require_known(std::span<const std::int64_t> tokens,
                                     std::span<const std::int64_t> positions) const {
-  require_below("a token", tokens, model_.vocab_size);
-  require_below("a position", positions, model_.block_size);
+  require_below("a token", tokens, static_cast<std::int64_t>(model_.vocab_size));
+  require_below("a position", positions, static_cast<std::int64_t>(model_.block_size));
 }
 
 void TransformerStep::run(std::span<const std::int64_t> tokens,
                           std::span<const std::int64_t> positions, const float* const* pages,
                           float* const* written, float* logits) const {
-  thread_local AlignedBuffer scratch;  // kept from step to step
+  thread_local AlignedBuffer scratch;  // reused by the next step
   const std::size_t bytes = kernel_.scratch_floats(model_, tokens.size()) * sizeof(float);
   if (scratch.size() * sizeof(AlignedBlock) < bytes) scratch = aligned_buffer(bytes);
   const StepBatch batch{tokens.size(), tokens.data(), positions.data(), pages, written, logits};

@@ -48,7 +48,7 @@ class TransformerStep {
  private:
   class Reader;
 
-  float* room(std::size_t floats);
+  float* allocate(std::size_t floats);
   const float* table(Reader& reader, std::size_t rows, std::size_t columns);
   Norm norm(Reader& reader);
   Linear linear(Reader& reader, std::size_t outputs, std::size_t inputs, bool has_bias = true);

@@ -1,6 +1,6 @@
-// Vectors as wide as the processor that this is compiled for has them.
+// Vectors of the widest kind that the processor has which this is compiled for.
 //
-// Of use to files that are compiled once for each kind of processor: all names are local to each.
+// For files that are compiled once for each kind of processor: all names are local to each.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +50,7 @@ INLINE To bits(From from) {
   return to;
 }
 
-/// Of all lanes, half onto half.
+/// The sum of all lanes: one half is added to the other, again and again.
 template <std::size_t Lanes>
 INLINE float sum(Floats<Lanes> vector) {
   if constexpr (Lanes == 1) {

@@ -8,6 +8,8 @@
 `load` opens what `mm-export` wrote; the `Sampler` it returns makes strings and scores them.
 """
 
+from importlib.metadata import version
+
 from makemore import _interpreter  # noqa: F401  # before the C++ core
 from makemore._core import CancellationToken
 from makemore.artifact import Artifact
@@ -16,12 +18,18 @@ from makemore.errors import (
     CancelledError,
     DataError,
     MakemoreError,
+    MissingDependencyError,
     OptionError,
+    OptionTypeError,
     OrtError,
     StepError,
 )
 from makemore.loading import load
-from makemore.sampler import Sample, Sampler
+from makemore.options import SampleOptions
+from makemore.sample import Sample
+from makemore.sampler import Sampler
+
+__version__ = version("makemore")
 
 __all__ = [
     "Artifact",
@@ -30,9 +38,12 @@ __all__ = [
     "CancelledError",
     "DataError",
     "MakemoreError",
+    "MissingDependencyError",
     "OptionError",
+    "OptionTypeError",
     "OrtError",
     "Sample",
+    "SampleOptions",
     "Sampler",
     "StepError",
     "load",

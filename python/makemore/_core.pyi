@@ -26,13 +26,18 @@ class OnnxModel:
     def __init__(
         self,
         library: Library,
-        path: str | PathLike[str],
+        file: str | PathLike[str] | bytes,
         *,
         cuda: bool = False,
         kernel: str | None = None,
+        trust: bool = False,
+        keep_file: bool = False,
+        max_bytes: int = 536870912,
     ) -> None: ...
     @property
     def vocab_size(self) -> int: ...
+    @property
+    def max_rows(self) -> int: ...
     @property
     def kernel(self) -> str: ...
     @property
@@ -50,10 +55,14 @@ class Step:
 
 class SnapshotStep(Step): ...
 
-def cpu_step(model: OnnxModel, time_axes: Sequence[int | None]) -> SnapshotStep: ...
+def cpu_step(
+    model: OnnxModel, time_axes: Sequence[int | None], block_size: int | None = None
+) -> SnapshotStep: ...
 
 class DeviceModel:
-    def __init__(self, model: OnnxModel, time_axes: Sequence[int | None]) -> None: ...
+    def __init__(
+        self, model: OnnxModel, time_axes: Sequence[int | None], block_size: int | None = None
+    ) -> None: ...
     def sampler_bytes(self, options: SamplingOptions) -> bytes: ...
 
 class DeviceStep(Step):

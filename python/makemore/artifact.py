@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import structs
 
-from makemore.errors import ArtifactError
+from makemore.errors import ArtifactError, OptionError
 from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
 
 SCHEMA = 2
@@ -21,6 +21,21 @@ METADATA_KEY = "makemore"
 """Key of the JSON in `metadata_props` of ONNX; with `.json` added, TorchScript's extra file."""
 
 
+LENGTH_LIMIT = 100_000
+"""Longest string in tokens that an artifact may ask for; a caller may ask for longer ones."""
+
+MAX_METADATA = 2**24
+"""Most bytes of the JSON."""
+
+_MAX_DEPTH = 32
+"""Of lists and objects in a model's config."""
+
+_MAX_BLOCK = 2**31 - 1
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Text = Annotated[str, msgspec.Meta(max_length=10_000)]
+
+
 class StateSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One state tensor of a step. `shape` leaves the batch axis out.
 
@@ -28,7 +43,7 @@ class StateSpec(msgspec.Struct, frozen=True, kw_only=True):
     writes slot p of that axis, reads slots 0 to p, and leaves the others as they are.
     """
 
-    name: str
+    name: Text
     dtype: Precision | Literal["int64"]
     shape: tuple[int, ...]
     time_axis: int | None = None
@@ -37,21 +52,21 @@ class StateSpec(msgspec.Struct, frozen=True, kw_only=True):
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Which model it is: a name for people, its sizes, its number of weights and their type."""
 
-    type: str
-    config: dict[str, Any]
-    parameters: int
+    type: Text
+    config: dict[Text, Any]
+    parameters: Count
     precision: Precision = "float32"
 
 
 class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The text it was trained on: `lines` are those kept, `split` the lines of train, dev, test."""
 
-    name: str
-    sha256: str
-    lines: int
-    blank: int
-    duplicates: int
-    split: dict[str, int]
+    name: Text
+    sha256: Text
+    lines: Count
+    blank: Count
+    duplicates: Count
+    split: dict[Text, Count]
 
 
 class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +76,8 @@ class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     data: DataInfo
-    losses: dict[str, float | None]
-    steps: int
+    losses: dict[Text, float | None]
+    steps: Count
     seed: int
 
 
@@ -72,7 +87,7 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True):
     None where all might hang on rounding, as long strings in float16 do.
     """
 
-    seed: int
+    seed: Annotated[int, msgspec.Meta(ge=0)]
     strings: tuple[str, ...]
 
 
@@ -89,12 +104,12 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     model: ModelInfo
     level: Level
-    tokens: tuple[str, ...]
+    tokens: tuple[Text, ...]
     block_size: int | None
     max_length: int
     states: tuple[StateSpec, ...]
     training: TrainingInfo
-    versions: dict[str, str]
+    versions: dict[Text, Text]
     golden: Golden
 
     @property
@@ -109,8 +124,12 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_json(cls, text: str | bytes, source: str) -> Artifact:
         """Parses the metadata of `source`; `ArtifactError` says what is wrong and where."""
+        if len(text) > MAX_METADATA:
+            raise ArtifactError(
+                f"{source}: {len(text)} bytes of metadata; the limit is {MAX_METADATA}"
+            )
         try:
-            schema = msgspec.json.decode(text, type=_SchemaOnly).schema
+            schema = _SCHEMA.decode(text).schema
             if schema > SCHEMA:
                 raise ArtifactError(
                     f"{source}: artifact schema {schema} is newer than {SCHEMA}, the newest that "
@@ -118,7 +137,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
                 )
             if schema < 1:
                 raise ArtifactError(f"{source}: schema is {schema}; the first is 1")
-            artifact = _from_schema_1(text) if schema == 1 else msgspec.json.decode(text, type=cls)
+            artifact = _from_schema_1(text) if schema == 1 else _NEWEST.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ArtifactError(f"{source}: bad makemore metadata: {error}") from None
         artifact._check(source)
@@ -126,15 +145,41 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check(self, source: str) -> None:
         self._check_tokens(source)
+        self._check_lengths(source)
+        for state in self.states:
+            self._check_time_axis(state, source)
+        self._check_golden(source)
+        _check_integer(self.training.seed, "training.seed", source)
+        _check_config(self.model.config, source)
+
+    def _check_lengths(self, source: str) -> None:
         if self.max_length < 1:
             raise ArtifactError(f"{source}: max_length is {self.max_length}; at least 1 is needed")
-        if self.block_size is not None and self.max_length > self.block_size - 1:
+        if self.max_length > LENGTH_LIMIT:
+            raise ArtifactError(f"{source}: max_length is above {LENGTH_LIMIT}, the limit")
+        if self.block_size is None:
+            return
+        if self.max_length > self.block_size - 1:
             raise ArtifactError(
                 f"{source}: max_length is {self.max_length}, "
                 f"but a block of {self.block_size} holds {self.block_size - 1} {self.level}s"
             )
-        for state in self.states:
-            self._check_time_axis(state, source)
+        if self.block_size > _MAX_BLOCK:
+            raise ArtifactError(f"{source}: block_size is above {_MAX_BLOCK}, the limit")
+
+    def _check_golden(self, source: str) -> None:
+        _check_integer(self.golden.seed, "golden.seed", source)
+        for i, string in enumerate(self.golden.strings):
+            try:
+                length = len(self.vocabulary.encode(string))
+            except OptionError as error:
+                raise ArtifactError(f"{source}: golden.strings[{i}]: {error}") from None
+            # Words that were made may be cut otherwise when they are read again.
+            if self.level == "character" and length > self.max_length:
+                raise ArtifactError(
+                    f"{source}: golden.strings[{i}] has {length} characters; "
+                    f"max_length is {self.max_length}"
+                )
 
     def _check_tokens(self, source: str) -> None:
         if not self.tokens:
@@ -166,6 +211,22 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
+def _check_config(value: Any, source: str, levels: int = _MAX_DEPTH) -> None:
+    """A config is any JSON, but people and other programs must be able to read it."""
+    if levels == 0:
+        raise ArtifactError(f"{source}: config is nested deeper than {_MAX_DEPTH} levels")
+    if isinstance(value, int):
+        _check_integer(value, "a number of config", source)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in inner:
+        _check_config(part, source, levels - 1)
+
+
+def _check_integer(value: int, name: str, source: str) -> None:
+    if not -(2**63) <= value < 2**64:
+        raise ArtifactError(f"{source}: {name} does not fit in 64 bits")
+
+
 class _SchemaOnly(msgspec.Struct):
     schema: int
 
@@ -174,9 +235,16 @@ class _Schema1(Artifact, frozen=True, kw_only=True):
     """Schema 1 knew no words, and called its tokens characters."""
 
     level: Level = "character"
-    tokens: tuple[str, ...] = msgspec.field(name="characters")
+    tokens: tuple[Text, ...] = msgspec.field(name="characters")
 
 
 def _from_schema_1(text: str | bytes) -> Artifact:
-    old = msgspec.json.decode(text, type=_Schema1)
+    old = _OLDEST.decode(text)
     return Artifact(**{**structs.asdict(old), "schema": SCHEMA})
+
+
+# Made when this module is imported, which one thread does while the others wait: at its first use
+# msgspec looks up the types of a struct without a lock, and two threads that do so at once crash.
+_SCHEMA = msgspec.json.Decoder(_SchemaOnly)
+_OLDEST = msgspec.json.Decoder(_Schema1)
+_NEWEST = msgspec.json.Decoder(Artifact)

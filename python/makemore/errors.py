@@ -1,12 +1,23 @@
 """What can go wrong, a type per culprit. A message names the thing, the value and the limit."""
 
+_MAX_MESSAGE = 2000
+"""Characters of a message; what a file says of itself may have any number."""
+
 
 class MakemoreError(Exception):
     """Base of every error that makemore raises on purpose."""
 
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE] + " ..."
+
 
 class OptionError(MakemoreError, ValueError):
     """The caller asked for something that cannot be: an option, a prefix, a string to score."""
+
+
+class OptionTypeError(OptionError, TypeError):
+    """An option, or a string to score, of a type that it cannot have."""
 
 
 class ArtifactError(MakemoreError, ValueError):
@@ -25,5 +36,21 @@ class CancelledError(MakemoreError):
     """The call was cancelled by its `CancellationToken`."""
 
 
+class MissingDependencyError(MakemoreError, ImportError):
+    """A package that this needs, and makemore itself does not, is not installed."""
+
+
 class OrtError(MakemoreError, RuntimeError):
     """ONNX Runtime is missing, unusable, or failed while it ran."""
+
+
+class CheckpointError(MakemoreError, ValueError):
+    """The file is not a checkpoint that this version can read, or one of another run."""
+
+
+class TrainingError(MakemoreError, RuntimeError):
+    """Training came to nothing: its loss is no number, or never falls."""
+
+
+class ExportError(MakemoreError, RuntimeError):
+    """An exported file does not do what the model does."""

@@ -3,116 +3,259 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal, NamedTuple
 
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
-from makemore.cuda_libraries import require_cuda
-from makemore.device_sampler import DeviceSampler
 from makemore.errors import ArtifactError, OptionError, OrtError
-from makemore.onnxruntime_library import open_library
-from makemore.sampler import Sampler
+from makemore.options import integer
+from makemore.runtime.cores import usable_cores
+from makemore.runtime.cuda_libraries import require_cuda
+from makemore.runtime.device_sampler import DeviceSampler
+from makemore.runtime.onnxruntime_library import open_library
+from makemore.sampler import CACHE_BYTES, Sampler
 from makemore.step import Step
 
 Device = Literal["cpu", "cuda", "auto"]
 
+MAX_BYTES = 2**29
+"""Most memory in bytes for a file, for its weights and one step, and for a batch, unless a caller
+allows more."""
+
+_ZIP = b"PK\3\4"
+"""How a TorchScript file begins."""
+
+
+class Source(NamedTuple):
+    """A file or the bytes of one, what messages call it, and whether it is TorchScript."""
+
+    file: Path | bytes
+    name: str
+    torchscript: bool
+
+
+class LoadedFrom:
+    """What was loaded, and how: a pickle of a sampler holds this, not the model."""
+
+    def __init__(self, source: Source, options: dict[str, Any]) -> None:
+        self._file = source.file if isinstance(source.file, bytes) else source.file.absolute()
+        self._options = options
+        self._version = None if isinstance(self._file, bytes) else _version(self._file)
+
+    def reduce(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
+        """A function that loads it again in another process, and its arguments.
+
+        Raises `ArtifactError` for a file that is another one than was loaded.
+        """
+        if isinstance(self._file, bytes):
+            return load_again, (self._file, None, self._options)
+        if not self._file.exists() or _version(self._file) != self._version:
+            raise ArtifactError(
+                f"{self._file}: it has changed since it was loaded; to pickle it, load it again"
+            )
+        return load_again, (self._file, _sha256(self._file), self._options)
+
+
+def load_again(file: Path | bytes, sha256: str | None, options: dict[str, Any]) -> Sampler:
+    """What `load` gave in another process; `ArtifactError` where the file has changed since."""
+    if isinstance(file, Path):
+        found = _sha256(model_file(file))
+        if found != sha256:
+            raise ArtifactError(
+                f"{file}: it has changed since the sampler was pickled: "
+                f"its SHA-256 is {found}, not {sha256}"
+            )
+    return load(file, **options)
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    """What tells a file from one that took its place, without reading it."""
+    stat = file.stat()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
 
 def load(
-    path: str | os.PathLike[str], *, device: Device = "cpu", threads: int | None = None
+    artifact: str | os.PathLike[str] | bytes | IO[bytes],
+    *,
+    device: Device = "cpu",
+    threads: int | None = None,
+    trust: bool = False,
+    max_bytes: int = MAX_BYTES,
+    cache_bytes: int = CACHE_BYTES,
 ) -> Sampler:
     """Opens an artifact: its folder, a `model.onnx`, or a `model.ts` (which needs PyTorch).
 
+    artifact: a path, where `~` is the home folder; or what a file holds, as bytes or as a file
+      opened in binary mode.
     device: "cpu", "cuda", or "auto", which takes CUDA where it can be had and says in
       `Sampler.device` what it took.
     threads: batches decoded at once; None takes every core that this process may use, and one for a
       `model.ts`, whose own operations PyTorch spreads over the cores. A GPU samples one batch.
+    trust: True for a file from a source that you trust. A `model.ts` is a program, which can do
+      whatever you can, and is opened on trust alone. Of a `model.onnx` operators that no step needs
+      are then allowed, such as loops, which may never end.
+    max_bytes: most memory that the file may take, that ONNX Runtime may take for its weights and
+      what a step computes, and that the states of a batch may take; batches are smaller where those
+      of `batch_size` would take more.
+    cache_bytes: most memory for what is kept of earlier calls, for all threads together; 0 keeps
+      nothing. Only steps on the CPU that save their states have such a cache.
 
-    Raises `ArtifactError` for a file that is no artifact or too new, `OrtError` where ONNX Runtime
-    or the device cannot be had, `OptionError` for an unknown device.
+    Raises `ArtifactError` for a file that is no artifact, too new, or asks for more than it may,
+    `OrtError` where ONNX Runtime or the device cannot be had, `MissingDependencyError` where
+    PyTorch cannot, `OptionError` for an option that cannot be.
     """
     if device not in ("cpu", "cuda", "auto"):
         raise OptionError(f"device is {device!r}; it must be 'cpu', 'cuda' or 'auto'")
-    file = model_file(Path(path))
-    if file.suffix == ".ts":
-        return _load_torchscript(file, device, 1 if threads is None else threads)
+    max_bytes = integer(1).parse("max_bytes", max_bytes)
+    cache_bytes = integer(0).parse("cache_bytes", cache_bytes)
+    if threads is not None:
+        threads = integer(1).parse("threads", threads)
+    source = _source(artifact, max_bytes)
+    loaded_from = LoadedFrom(
+        source,
+        {
+            "device": device,
+            "threads": threads,
+            "trust": trust,
+            "max_bytes": max_bytes,
+            "cache_bytes": cache_bytes,
+        },
+    )
+    sampler = _open(source, device, threads, trust, max_bytes, cache_bytes)
+    sampler._loaded_from = loaded_from
+    return sampler
+
+
+def _open(
+    source: Source,
+    device: Device,
+    threads: int | None,
+    trust: bool,
+    max_bytes: int,
+    cache_bytes: int,
+) -> Sampler:
+    if source.torchscript:
+        if not trust:
+            raise ArtifactError(
+                f"{source.name}: a TorchScript file is a program: load it with trust=True "
+                "(in a command: --trust) if you trust its source, or load model.onnx, which is data"
+            )
+        return _load_torchscript(source, device, 1 if threads is None else threads, max_bytes)
     if threads is None:
         threads = usable_cores()
     if device == "auto":
         with contextlib.suppress(OrtError):
-            return _load_onnx(file, "cuda", threads)
+            return _load_onnx(source, "cuda", threads, trust, max_bytes, cache_bytes)
         device = "cpu"
-    return _load_onnx(file, device, threads)
+    return _load_onnx(source, device, threads, trust, max_bytes, cache_bytes)
 
 
 def model_file(path: Path) -> Path:
     """The file to open for an artifact, or of its folder; `ArtifactError` where there is none."""
     file = path / "model.onnx" if path.is_dir() else path
     if not file.exists():
+        torchscript = path / "model.ts"
+        if torchscript.is_file():
+            raise ArtifactError(
+                f"{path} holds no model.onnx; its model.ts is a program: load {torchscript} with "
+                "trust=True (in a command: --trust) if you trust its source"
+            )
         raise ArtifactError(f"{file}: no such file")
     if not file.is_file() or file.suffix not in (".onnx", ".ts"):
         raise ArtifactError(f"{file}: an artifact is a folder, a .onnx or a .ts file")
     return file
 
 
-def _load_onnx(file: Path, device: Literal["cpu", "cuda"], threads: int) -> Sampler:
+def _source(artifact: str | os.PathLike[str] | bytes | IO[bytes], max_bytes: int) -> Source:
+    if isinstance(artifact, str | os.PathLike):
+        file = model_file(Path(artifact).expanduser())
+        return Source(file, str(file), file.suffix == ".ts")
+    data = artifact
+    if hasattr(artifact, "read"):
+        data = artifact.read(max_bytes + 1)
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise OptionError(
+            f"an artifact is a path, bytes, or a file opened in binary mode, not {artifact!r:.80}"
+        )
+    data = bytes(data)
+    if len(data) > max_bytes:
+        raise ArtifactError(f"the bytes given are more than max_bytes = {max_bytes}")
+    return Source(data, "the bytes given", data.startswith(_ZIP))
+
+
+def _load_onnx(
+    source: Source,
+    device: Literal["cpu", "cuda"],
+    threads: int,
+    trust: bool,
+    max_bytes: int,
+    cache_bytes: int,
+) -> Sampler:
     library = open_library()
     if device == "cuda":
         require_cuda(library)
-    model = _core.OnnxModel(library, file, cuda=device == "cuda")
+    model = _core.OnnxModel(
+        library, source.file, cuda=device == "cuda", trust=trust, max_bytes=max_bytes
+    )
     text = model.metadata(METADATA_KEY)
     if not text:
-        raise ArtifactError(f"{file}: an ONNX file, but not made by mm-export: no metadata")
-    artifact = Artifact.from_json(text, str(file))
-    _check_contract(file, artifact, model)
+        raise ArtifactError(f"{source.name}: an ONNX file, but not made by mm-export: no metadata")
+    artifact = Artifact.from_json(text, source.name)
+    _check_contract(source.name, artifact, model)
     time_axes = [state.time_axis for state in artifact.states]
 
     if device == "cuda":
-        return DeviceSampler(artifact, _core.DeviceModel(model, time_axes))
+        on_device = _core.DeviceModel(model, time_axes, artifact.block_size)
+        return DeviceSampler(artifact, on_device)
 
     def new_step() -> Step:
-        return _core.cpu_step(model, time_axes)
+        return _core.cpu_step(model, time_axes, artifact.block_size)
 
-    new_step()  # finds a bad time axis now
-    return Sampler(artifact, new_step, threads=threads)
+    new_step()  # finds what of the metadata contradicts the model
+    return Sampler(
+        artifact, new_step, threads=threads, max_rows=model.max_rows, cache_bytes=cache_bytes
+    )
 
 
-def _check_contract(file: Path, artifact: Artifact, model: _core.OnnxModel) -> None:
-    said = [(state.name, state.dtype, tuple(state.shape)) for state in artifact.states]
+def _check_contract(name: str, artifact: Artifact, model: _core.OnnxModel) -> None:
+    declared = [(state.name, state.dtype, tuple(state.shape)) for state in artifact.states]
     found = [(state.name, state.dtype, tuple(state.shape)) for state in model.states]
-    if said != found:
-        raise ArtifactError(f"{file}: the metadata names states {said}, the model has {found}")
+    if len(declared) != len(found):
+        raise ArtifactError(
+            f"{name}: the metadata names {len(declared)} states, the model has {len(found)}"
+        )
+    for one, other in zip(declared, found, strict=True):
+        if one != other:
+            raise ArtifactError(f"{name}: the metadata names state {one}, the model has {other}")
     if len(artifact.vocabulary) != model.vocab_size:
         raise ArtifactError(
-            f"{file}: the vocabulary has {len(artifact.vocabulary)} tokens, "
+            f"{name}: the vocabulary has {len(artifact.vocabulary)} tokens, "
             f"the model gives {model.vocab_size} logits"
         )
 
 
-def _load_torchscript(file: Path, device: Device, threads: int) -> Sampler:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            name = f"extra/{METADATA_KEY}.json"
-            entry = next(entry for entry in archive.namelist() if entry.endswith(name))
-            artifact = Artifact.from_json(archive.read(entry), str(file))
-    except (zipfile.BadZipFile, StopIteration):
-        raise ArtifactError(f"{file}: not a TorchScript file made by mm-export") from None
+def _load_torchscript(source: Source, device: Device, threads: int, max_bytes: int) -> Sampler:
     # torch comes in here, and only for a TorchScript file.
-    from makemore.torch_step import TorchStep, load_module
+    from makemore.runtime.torch_step import TorchStep, load_module
+    from makemore.runtime.torchscript_file import read_metadata
 
-    module, device = load_module(file, device)
+    artifact = Artifact.from_json(read_metadata(source.file, source.name, max_bytes), source.name)
+    module, device = load_module(source.file, source.name, device)
     size = len(artifact.vocabulary)
 
     def new_step() -> Step:
-        return TorchStep(module, artifact.states, size, device)
+        return TorchStep(module, artifact.states, size, device, artifact.block_size)
 
     return Sampler(artifact, new_step, device=device, threads=threads)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

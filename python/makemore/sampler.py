@@ -6,9 +6,9 @@ import contextlib
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from operator import sub
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from makemore import _core
 from makemore._core import CancellationToken
 from makemore.artifact import Artifact
-from makemore.errors import OptionError, StepError
+from makemore.errors import OptionError, OptionTypeError, StepError
+from makemore.options import BATCH_SIZE, Limit, SampleCall, integer, shown, takes
+from makemore.sample import Sample
 from makemore.step import Step
 from makemore.vocabulary import STOP
 
 if TYPE_CHECKING:
-    from typing_extensions import Self, Unpack
-
-BATCH_SIZE = 256
-"""Rows decoded together unless told otherwise."""
+    from typing_extensions import Self
 
 ROWS_PER_THREAD = 64
 """Fewer rows than this are not worth a thread of their own."""
@@ -35,42 +34,19 @@ CACHE_BYTES = 64 << 20
 IDLE_SECONDS = 10.0
 """A cache that was not used for so long, while others were, is freed."""
 
+_BATCH_SIZE = integer(1)
+_CACHE_BYTES = integer(0)
+_STRING = Limit(str, "a string")
+
 _ONE_PROMPT = np.empty(0, dtype=np.int64)
 """Offsets of prompts where all rows share one."""
 
 
-class Sample(NamedTuple):
-    """One string, and what is known of it; the same seed, row and options give it again.
+class LoadedFrom(Protocol):
+    """Where a sampler comes from."""
 
-    ids: (length,) int64, start and stop left out. log_prob: natural-log probability under the
-    model itself, whatever the options were: of the whole string where it came to its stop, of its
-    tokens alone where it was cut at `max_length` (finish_reason "length").
-    """
-
-    text: str
-    ids: NDArray[np.int64]
-    log_prob: float
-    finish_reason: Literal["stop", "length"]
-    seed: int
-    row: int
-
-
-class SampleOptions(TypedDict, total=False):
-    """Options of `sample` and `sample_ids`. With none given, strings follow the model exactly.
-
-    The filters work in this order: exclude, temperature, top_k, top_p, min_p.
-    """
-
-    temperature: float  # 1.0; lower is safer, 0 takes the likeliest token each time
-    top_k: int  # 0; keep the k likeliest tokens, 0 keeps all
-    top_p: float  # 1.0; keep the smallest set of tokens whose mass is at least p
-    min_p: float  # 0.0; keep tokens at least min_p times as likely as the likeliest
-    prefix: str  # ""; what every string begins with: characters, or whole words
-    exclude: str  # ""; characters or words that are never made
-    max_length: int | None  # None: the artifact's; most tokens of a string
-    seed: int | None  # None: fresh entropy
-    first_row: int  # 0; number of the first string: (seed, row) names a string for good
-    batch_size: int | None  # None: the sampler's; rows decoded together, which changes speed only
+    def reduce(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
+        """A function that loads the sampler again in another process, and its arguments."""
 
 
 class Sampler:
@@ -86,6 +62,9 @@ class Sampler:
     batch_size = BATCH_SIZE
     """Rows decoded together where `sample` is not told."""
 
+    _loaded_from: LoadedFrom | None = None
+    """What `makemore.load` opened, and how; None for a sampler over another step."""
+
     _strategy: Literal["auto", "tree", "cached"] = "auto"
     """How rows share work; changes speed only. Tests compare all of them."""
 
@@ -96,25 +75,25 @@ class Sampler:
         *,
         device: str = "cpu",
         threads: int = 1,
+        max_rows: int | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         """A sampler over any step.
 
         new_step: makes a step; a call uses up to `threads` of them at a time.
+        max_rows: rows that a step takes at most; larger batches are made smaller.
         cache_bytes: memory for the logits of common prefixes, for all calls together; 0: none is
           kept. Steps that are written in Python have no cache.
         """
         if threads < 1:
             raise OptionError(f"threads is {threads}; it must be >= 1")
-        if not 0 <= cache_bytes < 2**63:
-            raise OptionError(f"cache_bytes is {cache_bytes}; it must be >= 0 and < 2**63")
         self.artifact = artifact
         self.vocabulary = artifact.vocabulary
         self.new_step = new_step
         self.device = device
         self.threads = threads
-        self.cache_bytes = cache_bytes
-        self._closed = False
+        self.max_rows = max_rows
+        self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
         self._make_cache()
 
     def _make_cache(self) -> None:
@@ -122,12 +101,36 @@ class Sampler:
         # Workers with a cache, and when it was used last. A call takes the last one.
         self._idle: deque[tuple[float, _core.Worker]] = deque()
 
+    def __reduce__(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
+        """A pickle says where the artifact is and how it was loaded; it is loaded again from there.
+
+        `ArtifactError` where the file has changed since.
+        """
+        if self._loaded_from is None:
+            raise OptionTypeError(
+                "this sampler cannot be pickled: it was made with a new_step of its own, "
+                "not by makemore.load"
+            )
+        return self._loaded_from.reduce()
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        return self.__copy__()
+
     def __copy__(self) -> Self:
         """Another sampler over the same model, with an empty cache."""
         other = object.__new__(type(self))
         vars(other).update(vars(self))
         other._make_cache()
         return other
+
+    def __repr__(self) -> str:
+        losses = self.artifact.training.losses.items()
+        nats = ", ".join(f"{part} {'inf' if n is None else f'{n:.4f}'}" for part, n in losses)
+        return (
+            f"<{type(self).__name__}: {self.artifact.model.type}, {len(self.vocabulary):,} tokens "
+            f"({self.artifact.level}s), on {self.device}, nats per {self.artifact.level}: "
+            f"{nats or 'unknown'}>"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -143,19 +146,13 @@ class Sampler:
         """Frees the cache and the model. Calls that are running end as usual; later ones raise
         `OptionError`.
         """
-        self._closed = True
         self.new_step = _no_step
         self.clear_cache()
 
-    def sample(
-        self,
-        n: int,
-        *,
-        cancellation: CancellationToken | None = None,
-        **options: Unpack[SampleOptions],
-    ) -> list[str]:
-        """Makes n strings; see `SampleOptions`. A string depends on artifact, options, seed and
-        row alone: neither batch size nor threads change it.
+    @takes(SampleCall)
+    def sample(self, call: SampleCall) -> list[str]:
+        """Makes n strings. A string depends on artifact, options, seed and row alone: neither batch
+        size nor threads change it.
 
         cancellation: ends the call from another thread, before its next step. Threads cannot be
           interrupted, so that a program with asyncio needs it to stop waiting:
@@ -172,23 +169,15 @@ class Sampler:
         Raises `OptionError` for an option outside its range, or a character or word of `prefix` or
         `exclude` that the model does not know; `CancelledError`.
         """
-        ids, offsets, *_ = self._sample(n, **options, cancellation=cancellation)
+        ids, offsets, *_ = self._sample(call)
         return self.vocabulary.decode(ids, offsets)
 
-    def sample_ids(
-        self,
-        n: int,
-        *,
-        cancellation: CancellationToken | None = None,
-        **options: Unpack[SampleOptions],
-    ) -> list[Sample]:
+    @takes(SampleCall)
+    def sample_ids(self, call: SampleCall) -> list[Sample]:
         """Makes the strings that `sample` makes, each with its ids, log-probability, finish reason,
         seed and row.
         """
-        ids, offsets, log_probs, stopped, seed = self._sample(
-            n, **options, cancellation=cancellation, log_probs=True
-        )
-        first_row = options.get("first_row", 0)
+        ids, offsets, log_probs, stopped, seed = self._sample(call, log_probs=True)
         wide = ids.astype(np.int64)
         return [
             Sample(
@@ -197,98 +186,98 @@ class Sampler:
                 log_prob=float(log_probs[i]),
                 finish_reason="stop" if stopped[i] else "length",
                 seed=seed,
-                row=first_row + i,
+                row=call.first_row + i,
             )
             for i, text in enumerate(self.vocabulary.decode(ids, offsets))
         ]
 
     def score(
         self,
-        strings: Sequence[str],
+        strings: Iterable[str],
         *,
+        on_unknown: Literal["error", "-inf"] = "error",
         batch_size: int | None = None,
         cancellation: CancellationToken | None = None,
     ) -> NDArray[np.float64]:
         """Natural-log probability of each whole string, its stop included: (n,) float64.
 
-        A word that the model does not know counts with the probability of an unknown one. Raises
-        `OptionError` for a character the model never saw or a string longer than its block.
+        A word that the model does not know counts with the probability of an unknown one.
+
+        on_unknown: "error" raises `OptionError` for a string that holds a character the model never
+          saw or is longer than its block; with "-inf" minus infinity is the score of that string.
+        batch_size: strings scored together, which changes the speed only.
         """
-        if isinstance(strings, str):
-            raise TypeError("score takes a list of strings, not one string")
-        if batch_size is None:
-            batch_size = BATCH_SIZE
-        _require_int64(batch_size=batch_size)
+        if on_unknown not in ("error", "-inf"):
+            raise OptionError(f"on_unknown is {shown(on_unknown)}; it must be 'error' or '-inf'")
+        batch_size = _BATCH_SIZE.parse(
+            "batch_size", BATCH_SIZE if batch_size is None else batch_size
+        )
+        listed = list_strings(strings)
+        known: list[int] = []
         tokens: list[int] = []
         offsets = [0]
-        for string in strings:
-            ids = self.vocabulary.encode(string)
-            self._check_length(len(ids), f"{string!r} has")
+        for i, string in enumerate(listed):
+            try:
+                ids = self.encode(string)
+            except OptionError as error:
+                if on_unknown == "error":
+                    raise OptionError(f"string number {i + 1}: {error}") from None
+                continue
+            known.append(i)
             tokens += [*ids, STOP]
             offsets.append(len(tokens))
         *_, log_probs, _ = self._decode(
-            len(strings),
+            len(known),
             prompts=np.array(tokens, dtype=np.int64),
             offsets=np.array(offsets, dtype=np.int64),
             max_length=max(map(sub, offsets[1:], offsets), default=1),
             batch_size=batch_size,
             cancellation=cancellation,
         )
-        return log_probs
+        scores = np.full(len(listed), -np.inf)
+        scores[known] = log_probs
+        return scores
+
+    def encode(self, string: str) -> list[int]:
+        """Ids of a string as `score` takes it, start and stop left out.
+
+        Raises `OptionError` for a character the model never saw or a string longer than its block.
+        """
+        ids = self.vocabulary.encode(string)
+        self._check_length(len(ids), f"{shown(string)} has")
+        return ids
 
     def _sample(
-        self,
-        n: int,
-        *,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        prefix: str = "",
-        exclude: str = "",
-        max_length: int | None = None,
-        seed: int | None = None,
-        first_row: int = 0,
-        batch_size: int | None = None,
-        cancellation: CancellationToken | None = None,
-        log_probs: bool = False,
+        self, call: SampleCall, *, log_probs: bool = False
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8], int]:
         """Token ids (total,), offsets (n + 1,), log-probabilities (n,), stopped (n,), seed."""
-        if max_length is None:
-            max_length = self.artifact.max_length
-        if batch_size is None:
-            batch_size = self.batch_size
-        _require_int64(n=n, top_k=top_k, max_length=max_length, batch_size=batch_size)
+        max_length = self.artifact.max_length if call.max_length is None else call.max_length
         self._check_length(max_length, "max_length is")
-        prompt = self.vocabulary.prompt(prefix)
+        prompt = self.vocabulary.prompt(call.prefix)
         if len(prompt) > max_length:
             raise OptionError(
-                f"prefix {prefix!r} has {len(prompt)} {self.artifact.level}s; "
+                f"prefix {call.prefix!r} has {len(prompt)} {self.artifact.level}s; "
                 f"max_length is {max_length}"
             )
-        if seed is None:
-            seed = secrets.randbits(63)
-        for name, value in (("seed", seed), ("first_row", first_row)):
-            if not 0 <= value < 2**64:
-                raise OptionError(f"{name} is {value}; it must be >= 0 and < 2**64")
-        if first_row + n > 2**64:
-            raise OptionError(f"first_row is {first_row}; with {n} rows it passes 2**64")
+        if call.first_row + call.n > 2**64:
+            raise OptionError(f"first_row is {call.first_row}; with {call.n} rows it passes 2**64")
+        seed = secrets.randbits(63) if call.seed is None else call.seed
         ids, offsets, nats, stopped = self._decode(
-            n,
+            call.n,
             prompts=np.array(prompt, dtype=np.int64),
             offsets=_ONE_PROMPT,
-            first_row=first_row,
+            first_row=call.first_row,
             max_length=max_length,
             options=_core.SamplingOptions(
-                temperature=temperature,
-                top_k=top_k,
-                top_p=top_p,
-                min_p=min_p,
-                mask=self.vocabulary.mask(exclude),
+                temperature=call.temperature,
+                top_k=call.top_k,
+                top_p=call.top_p,
+                min_p=call.min_p,
+                mask=self.vocabulary.mask(call.exclude),
             ),
             seed=seed,
-            batch_size=batch_size,
-            cancellation=cancellation,
+            batch_size=self.batch_size if call.batch_size is None else call.batch_size,
+            cancellation=call.cancellation,
             log_probs=log_probs,
         )
         return ids, offsets, nats, stopped, seed
@@ -305,6 +294,8 @@ class Sampler:
         self, rows: int, **request: Any
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
         """`_core.decode` on as many threads as are worth having for so many rows."""
+        if self.max_rows is not None:
+            request["batch_size"] = min(request["batch_size"], self.max_rows)
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
         idle = self._idle  # clear_cache replaces it, and so drops the workers of this call
         workers = [self._worker(idle) for _ in range(count)]
@@ -343,8 +334,12 @@ def _no_step() -> Step:
     raise OptionError("this sampler is closed")
 
 
-def _require_int64(**options: int) -> None:
-    """Refuses what the C++ core cannot count."""
-    for name, value in options.items():
-        if not -(2**63) <= value < 2**63:
-            raise OptionError(f"{name} is {value}; it must fit in 64 bits")
+def list_strings(strings: Iterable[str]) -> list[str]:
+    """What `score` is given as a list; `OptionTypeError` where it is not all strings."""
+    if isinstance(strings, str | bytes):
+        raise OptionTypeError(f"score takes a list of strings, not one: {shown(strings)}")
+    try:
+        listed = list(strings)
+    except TypeError:
+        raise OptionTypeError(f"score takes a list of strings, not {shown(strings)}") from None
+    return [_STRING.parse(f"string number {i}", each) for i, each in enumerate(listed, 1)]

@@ -17,7 +17,9 @@ std::shared_ptr<const DeviceModel> open(const Tiny& tiny) {
   static const auto library = std::make_shared<const ort::Library>(ORT_LIBRARY);
   const std::string path = std::string(ARTIFACTS "/") + tiny.name + "/model.onnx";
   return std::make_shared<const DeviceModel>(
-      std::make_shared<const OnnxModel>(library, path, ort::Device::kCpu), tiny.time_axes);
+      std::make_shared<const OnnxModel>(library, read_model_file(path),
+                                        ModelOptions{.keep_file = true}),
+      tiny.time_axes);
 }
 
 /// The model's logits by its definition: all tokens fed one after the other to a fresh row.

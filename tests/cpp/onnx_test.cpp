@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <deque>
 #include <fstream>
+#include <limits>
 #include <memory>
 
 #include "cpu_step.h"
@@ -26,7 +27,7 @@ std::shared_ptr<const ort::Library> library() {
 
 std::shared_ptr<const OnnxModel> open(const std::string& name) {
   const std::string path = std::string(ARTIFACTS "/") + name + "/model.onnx";
-  return std::make_shared<const OnnxModel>(library(), path, ort::Device::kCpu);
+  return std::make_shared<const OnnxModel>(library(), read_model_file(path));
 }
 
 template <class AnyStep>
@@ -154,13 +155,23 @@ TEST_CASE("rows, tokens and parents that do not fit are refused") {
   CHECK_THROWS_AS(cpu.select(crossed), OptionError);
 }
 
-TEST_CASE("a step that fails says so and can be used again") {
-  CpuStep step(open("bigram"), Axes{});
-  const std::array<std::int64_t, 1> zero{0}, beyond{99};
-  step.reset(1);
-  CHECK_THROWS_AS(step.run(beyond, zero), OrtError);
-  step.reset(1);
-  CHECK(step.run(zero, zero).size() == 4);
+TEST_CASE("tokens and positions that a model does not know are refused, and the step goes on") {
+  const auto model = open("cache");  // of 4 tokens and 8 positions
+  CpuStep in_place(model, Axes{1}), copied(model, Axes{std::nullopt}, 8);
+  DeviceStep device(std::make_shared<const DeviceModel>(model, Axes{1}, 8));
+  constexpr auto kLowest = std::numeric_limits<std::int64_t>::min();
+  constexpr auto kHighest = std::numeric_limits<std::int64_t>::max();
+  for (Step* step : std::initializer_list<Step*>{&in_place, &copied, &device}) {
+    step->reset(1);
+    const std::array<std::int64_t, 1> zero{0};
+    for (const std::int64_t beyond : {kLowest, std::int64_t{-1}, std::int64_t{4}, kHighest}) {
+      CHECK_THROWS_AS(step->run(std::array{beyond}, zero), OptionError);
+    }
+    for (const std::int64_t beyond : {kLowest, std::int64_t{-1}, std::int64_t{8}, kHighest}) {
+      CHECK_THROWS_AS(step->run(zero, std::array{beyond}), OptionError);
+    }
+    CHECK(step->run(zero, zero).size() == 4);
+  }
 }
 
 TEST_CASE("time axes that the model does not have are refused") {
@@ -169,23 +180,27 @@ TEST_CASE("time axes that the model does not have are refused") {
   CHECK_THROWS_AS(CpuStep(model, Axes{3}), ArtifactError);
   CHECK_THROWS_AS(CpuStep(model, Axes{-1}), ArtifactError);
   CHECK_THROWS_AS(CpuStep(model, Axes{1, 1}), ArtifactError);
+  CHECK_THROWS_AS(CpuStep(model, Axes{1}, 9), ArtifactError);
 }
 
 TEST_CASE("a file that is no step is refused") {
   const std::string path = "not_a_step.onnx";
   const auto refuse = [&](const std::string& bytes) {
     std::ofstream(path, std::ios::binary) << bytes;
-    CHECK_THROWS_AS(OnnxModel(library(), path, ort::Device::kCpu), ArtifactError);
+    CHECK_THROWS_AS(OnnxModel(library(), read_model_file(path)), ArtifactError);
     std::remove(path.c_str());
   };
   refuse("");
   refuse("hello");
   refuse(ort::gather_model(ort::kFloat));
-  CHECK_THROWS_AS(OnnxModel(library(), "nowhere.onnx", ort::Device::kCpu), ArtifactError);
+  CHECK_THROWS_AS(read_model_file("nowhere.onnx"), ArtifactError);
+  CHECK_THROWS_AS(read_model_file(ARTIFACTS), ArtifactError);
+  CHECK_THROWS_AS(read_model_file(ARTIFACTS "/bigram/model.onnx", 100), ArtifactError);
 }
 
 TEST_CASE("cuda is refused by a library that has no CUDA provider") {
   if (std::ranges::count(library()->providers(), "CUDAExecutionProvider") > 0) return;
-  CHECK_THROWS_AS(OnnxModel(library(), ARTIFACTS "/bigram/model.onnx", ort::Device::kCuda),
+  CHECK_THROWS_AS(OnnxModel(library(), read_model_file(ARTIFACTS "/bigram/model.onnx"),
+                            {.device = ort::Device::kCuda}),
                   OrtError);
 }

@@ -9,7 +9,7 @@
 #include <random>
 
 #include "cpu_step.h"
-#include "paged_step.h"
+#include "step_factory.h"
 #include "tiny_models.h"
 
 using namespace makemore;
@@ -22,23 +22,26 @@ using NewStep = std::function<std::unique_ptr<SnapshotStep>()>;
 constexpr float kTolerance = 1e-3F;  // float16 sums of one row and of many
 constexpr std::size_t kLongest = 6;  // tokens, fewer than every block holds
 
-std::shared_ptr<const OnnxModel> open(const std::string& name, const transformer::Kernel* kernel) {
+/// `kernel`: "" for none.
+std::shared_ptr<const OnnxModel> open(const std::string& name, const std::string& kernel) {
   static const auto library = std::make_shared<const ort::Library>(ORT_LIBRARY);
-  return std::make_shared<const OnnxModel>(library, ARTIFACTS "/" + name + "/model.onnx",
-                                           ort::Device::kCpu, kernel);
+  return open_model(library, read_model_file(ARTIFACTS "/" + name + "/model.onnx"), {}, kernel);
+}
+
+/// Makes steps of the kernel, without ONNX Runtime.
+NewStep paged_steps(const std::string& kernel) {
+  return [model = open("fused", kernel)] { return model->fused_op()->new_step(model); };
 }
 
 /// Every kind of step that can save: ONNX Runtime's over each tiny model, and each kernel's.
 std::vector<NewStep> kinds() {
   std::vector<NewStep> kinds;
   for (const Tiny& tiny : kTinyModels) {
-    kinds.push_back([model = open(tiny.name, nullptr), axes = tiny.time_axes] {
+    kinds.push_back([model = open(tiny.name, ""), axes = tiny.time_axes] {
       return std::make_unique<CpuStep>(model, axes);
     });
   }
-  for (const transformer::Kernel* kernel : transformer::kernels()) {
-    kinds.push_back([model = open("fused", kernel)] { return std::make_unique<PagedStep>(model); });
-  }
+  for (const std::string& kernel : kernel_names()) kinds.push_back(paged_steps(kernel));
   return kinds;
 }
 
@@ -114,32 +117,31 @@ TEST_CASE("the first step is fed token 0, and is computed once for a model") {
 }
 
 TEST_CASE("rows that began alike share pages") {
-  for (const transformer::Kernel* kernel : transformer::kernels()) {
-    PagedStep step(open("fused", kernel));
-    step.reset(1);
-    step.run(Ids{0}, Ids{0});
-    const StateSnapshot begun = step.save(0);
-    step.select(Ids{0, 0, 0});
-    step.run(Ids{1, 2, 3}, Ids{1, 1, 1});
-    for (const std::int64_t row : {0, 1, 2}) CHECK(step.save(row)->before == begun);
+  for (const std::string& kernel : kernel_names()) {
+    const auto step = paged_steps(kernel)();
+    step->reset(1);
+    step->run(Ids{0}, Ids{0});
+    const StateSnapshot begun = step->save(0);
+    step->select(Ids{0, 0, 0});
+    step->run(Ids{1, 2, 3}, Ids{1, 1, 1});
+    for (const std::int64_t row : {0, 1, 2}) CHECK(step->save(row)->before == begun);
   }
 }
 
 TEST_CASE("a paged row may step again where it has been, but leaves no position out") {
-  for (const transformer::Kernel* kernel : transformer::kernels()) {
-    const auto model = open("fused", kernel);
-    PagedStep step(model);
-    const NewStep fresh = [&] { return std::make_unique<PagedStep>(model); };
-    step.reset(1);
-    for (const std::int64_t position : {0, 1, 2}) step.run(Ids{position}, Ids{position});
-    const auto again = step.run(Ids{4}, Ids{1});
+  for (const std::string& kernel : kernel_names()) {
+    const NewStep fresh = paged_steps(kernel);
+    const auto step = fresh();
+    step->reset(1);
+    for (const std::int64_t position : {0, 1, 2}) step->run(Ids{position}, Ids{position});
+    const auto again = step->run(Ids{4}, Ids{1});
     CHECK(std::ranges::equal(again, logits_after(fresh, {0, 4})));
-    CHECK_THROWS_WITH_AS(step.run(Ids{1}, Ids{4}), "a row of 2 steps was given position 4",
+    CHECK_THROWS_WITH_AS(step->run(Ids{1}, Ids{4}), "a row of 2 steps was given position 4",
                          OptionError);
-    step.reset(2);
-    CHECK_THROWS_AS(step.run(Ids{0}, Ids{0}), OptionError);
-    CHECK_THROWS_AS(step.run(Ids{0, 5}, Ids{0, 0}), OptionError);  // the vocabulary has 5
-    CHECK_THROWS_AS(step.select(Ids{2}), OptionError);
-    CHECK_THROWS_AS(step.reset(-1), OptionError);
+    step->reset(2);
+    CHECK_THROWS_AS(step->run(Ids{0}, Ids{0}), OptionError);
+    CHECK_THROWS_AS(step->run(Ids{0, 5}, Ids{0, 0}), OptionError);  // the vocabulary has 5
+    CHECK_THROWS_AS(step->select(Ids{2}), OptionError);
+    CHECK_THROWS_AS(step->reset(-1), OptionError);
   }
 }

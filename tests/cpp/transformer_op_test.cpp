@@ -1,6 +1,4 @@
 // The kernels inside ONNX Runtime, over the artifact of tests/fused_artifact.py.
-#include "transformer_op.h"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -8,6 +6,8 @@
 #include <future>
 
 #include "cpu_step.h"
+#include "paged_step.h"
+#include "step_factory.h"
 
 using namespace makemore;
 
@@ -16,11 +16,15 @@ namespace {
 constexpr std::int64_t kBlock = 8, kVocab = 5;
 constexpr float kTolerance = 1e-4F;
 
-std::shared_ptr<const OnnxModel> open(const transformer::Kernel* kernel,
+/// `kernel`: "" for none.
+std::shared_ptr<const OnnxModel> open(const std::string& kernel,
                                       const std::string& name = "fused") {
   static const auto library = std::make_shared<const ort::Library>(ORT_LIBRARY);
-  return std::make_shared<const OnnxModel>(library, ARTIFACTS "/" + name + "/model.onnx",
-                                           ort::Device::kCpu, kernel);
+  return open_model(library, read_model_file(ARTIFACTS "/" + name + "/model.onnx"), {}, kernel);
+}
+
+std::string kernel_of(const OnnxModel& model) {
+  return model.fused_op() != nullptr ? model.fused_op()->kernel() : "";
 }
 
 using Axes = std::vector<std::optional<std::int64_t>>;
@@ -46,11 +50,11 @@ std::vector<float> logits_of(std::shared_ptr<const OnnxModel> model, const Axes&
 }  // namespace
 
 TEST_CASE("a kernel runs in place of the function, and gives what its body gives") {
-  CHECK(open(nullptr)->kernel().empty());
-  const auto body = logits_of(open(nullptr), kInPlace, 13);
-  for (const transformer::Kernel* kernel : transformer::kernels()) {
+  CHECK(kernel_of(*open("")).empty());
+  const auto body = logits_of(open(""), kInPlace, 13);
+  for (const std::string& kernel : kernel_names()) {
     const auto model = open(kernel);
-    CHECK(model->kernel() == kernel->name);
+    CHECK(kernel_of(*model) == kernel);
     for (const Axes& time_axes : {kInPlace, kCopied}) {
       const auto fused = logits_of(model, time_axes, 13);
       REQUIRE(fused.size() == body.size());
@@ -62,25 +66,26 @@ TEST_CASE("a kernel runs in place of the function, and gives what its body gives
 }
 
 TEST_CASE("a model without the function runs as it is") {
-  for (const transformer::Kernel* kernel : transformer::kernels()) {
+  for (const std::string& kernel : kernel_names()) {
     const auto model = open(kernel, "cache");
-    CHECK(model->kernel().empty());
-    CHECK(model->transformer_step() == nullptr);
+    CHECK(kernel_of(*model).empty());
+    CHECK(model->fused_op()->new_step(model) == nullptr);
   }
 }
 
 TEST_CASE("a kernel that is the whole of a model can be run without ONNX Runtime") {
-  for (const transformer::Kernel* kernel : transformer::kernels()) {
+  for (const std::string& kernel : kernel_names()) {
     const auto model = open(kernel);
-    const transformer::TransformerStep* step = model->transformer_step();
-    REQUIRE(step != nullptr);
-    CHECK(step->model().block_size == kBlock);
-    CHECK(step->model().vocab_size == kVocab);
+    const auto is_paged = [&](const Axes& time_axes) {
+      return dynamic_cast<PagedStep*>(new_cpu_step(model, time_axes, kBlock).get()) != nullptr;
+    };
+    CHECK(is_paged(kInPlace));
+    CHECK(!is_paged(kCopied));
   }
 }
 
 TEST_CASE("threads run one session at the same time") {
-  for (const transformer::Kernel* kernel : transformer::kernels()) {
+  for (const std::string& kernel : kernel_names()) {
     const auto model = open(kernel);
     const auto expected = logits_of(model, kCopied, 100);
     std::vector<std::future<std::vector<float>>> threads;

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from makemore_export.checkpoint import Checkpoint, Run, RunFolder
-from makemore_export.data import Strings, Text
-from makemore_export.plan import options_of, plan
-from makemore_export.training import initial_model, train
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.text import Text
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
+from makemore_export.runs.run import Run
+from makemore_export.training.loop import initial_model, train
+from makemore_export.training.plan import options_of, plan
 
 LINES = tuple(a + b + c for a in "abcd" for b in "eiou" for c in ("", "n", "ra", "lle"))
 SIZES = {
@@ -55,7 +57,7 @@ def records(folder: Path, model: str = "transformer", **options: object):
     """The model, and the generator that trains it in `folder`, from its latest checkpoint on."""
     run, parts = planned(model, **options)
     vocabulary = run.vocabulary
-    strings = {part: Strings(lines, vocabulary) for part, lines in parts.items()}
+    strings = {part: EncodedStrings(lines, vocabulary) for part, lines in parts.items()}
     network = initial_model(run)
     run_folder = RunFolder(folder)
     return network, train(network, run, strings, run_folder, run_folder.latest())

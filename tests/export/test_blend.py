@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 from makemore.errors import OptionError
-from makemore_export import training
-from makemore_export.checkpoint import RunFolder
-from makemore_export.evaluation import log_likelihoods
+from makemore_export.commands.run_options import parse_part
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.evaluation.likelihood import log_likelihoods
 from makemore_export.models import Blend
 from makemore_export.models.blend import mixture_weights
-from makemore_export.plan import options_of
-from makemore_export.presets import PRESETS
-from makemore_export.run_options import parse_part
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.training.plan import options_of
+from makemore_export.training.presets import PRESETS
 from small_runs import planned, records, same, trained
 
 PARTS = (("gru", {"n_hidden": 8, "n_embd": 8, "max_steps": 12}), ("ngram", {"order": 3}))
@@ -121,7 +121,7 @@ def test_log_likelihoods_of_parts_are_of_the_same_tokens_in_the_same_order(tmp_p
     model, steps = records(tmp_path, "blend", parts=(("bigram", {}), ("bigram", {})))
     list(steps)
     run, parts = planned("blend", parts=(("bigram", {}), ("bigram", {})))
-    strings = training.Strings(parts["dev"], run.vocabulary)
+    strings = EncodedStrings(parts["dev"], run.vocabulary)
     one, other = (log_likelihoods(part, strings) for part in model.models())
     assert torch.equal(one, other)
     assert len(one) == sum(len(line) + 1 for line in parts["dev"])

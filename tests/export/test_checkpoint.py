@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from makemore_export import checkpoint, training
-from makemore_export.atomic import beside, replace_folder, write_file
-from makemore_export.checkpoint import CheckpointError, RunFolder
+from makemore.errors import CheckpointError
+from makemore_export.runs import checkpoint
+from makemore_export.runs.atomic_files import prepared_folder, replace_folder, write_file
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.training import loop
 from small_runs import records, same, trained
 
 
@@ -83,9 +85,9 @@ STEPS = 150
 TRAIN_WITH_A_CHECKPOINT_A_STEP = """
 import sys, torch
 from pathlib import Path
-from makemore_export import training
+from makemore_export.training import loop
 from small_runs import records
-training.EVALUATE_EVERY = 1
+loop.EVALUATE_EVERY = 1
 torch.set_num_threads(1)
 _, steps = records(Path(sys.argv[1]), max_steps=int(sys.argv[2]))
 next(steps)
@@ -97,7 +99,7 @@ for _ in steps:
 
 
 def test_a_run_killed_while_it_writes_resumes_and_ends_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "EVALUATE_EVERY", 1)
+    monkeypatch.setattr(loop, "EVALUATE_EVERY", 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     whole = trained(tmp_path / "whole", max_steps=STEPS)
@@ -107,7 +109,7 @@ def test_a_run_killed_while_it_writes_resumes_and_ends_the_same(tmp_path, monkey
         killed_after(seconds, "-c", TRAIN_WITH_A_CHECKPOINT_A_STEP, str(folder.path), str(STEPS))
         progress.append(folder.latest().progress.step)
     assert 0 < progress[0] < progress[1] < progress[2] < STEPS
-    beside(folder.last).write_bytes(b"half a check")
+    (folder.path / ".last.safetensors.makemore-0123").write_bytes(b"half a check")
     assert same(whole, trained(folder.path, max_steps=STEPS))
     names = {"last.safetensors", "best.safetensors", "log.jsonl"}
     assert {path.name for path in folder.path.iterdir()} == names
@@ -118,16 +120,15 @@ REPLACE_FOR_EVER = """
 import sys
 from itertools import cycle
 from pathlib import Path
-from makemore_export.atomic import beside, replace_folder, write_file
+from makemore_export.runs.atomic_files import prepared_folder, replace_folder, write_file
 target = Path(sys.argv[1])
 for letter in cycle("ab"):
     write_file(target.with_suffix(".txt"), letter.encode() * 9999)
     print("ready", flush=True)
-    prepared = beside(target)
-    prepared.mkdir()
-    for name in "xyz":
-        (prepared / name).write_text(letter * 9999)
-    replace_folder(prepared, target)
+    with prepared_folder(target) as prepared:
+        for name in "xyz":
+            (prepared / name).write_text(letter * 9999)
+        replace_folder(prepared, target)
 """
 
 
@@ -136,10 +137,6 @@ def test_a_kill_leaves_a_whole_file_and_a_whole_folder(tmp_path):
     random.seed(1)
     for _ in range(12):
         killed_after(random.uniform(0, 0.05), "-c", REPLACE_FOR_EVER, str(target))
-        for path in beside(target).glob("*"):
-            path.unlink()
-        if beside(target).exists():
-            beside(target).rmdir()
         if target.exists():
             assert {(path.name, path.read_text()) for path in target.iterdir()} in [
                 {(name, letter * 9999) for name in "xyz"} for letter in "ab"
@@ -148,13 +145,12 @@ def test_a_kill_leaves_a_whole_file_and_a_whole_folder(tmp_path):
 
 
 def test_a_folder_is_replaced_where_names_cannot_be_exchanged(tmp_path, monkeypatch):
-    monkeypatch.setattr("makemore_export.atomic._exchange", lambda *_: False)
+    monkeypatch.setattr("makemore_export.runs.atomic_files._exchange", lambda *_: False)
     target = tmp_path / "folder"
     for content in ("old", "new"):
-        prepared = beside(target)
-        prepared.mkdir()
-        (prepared / "file").write_text(content)
-        replace_folder(prepared, target)
+        with prepared_folder(target) as prepared:
+            (prepared / "file").write_text(content)
+            replace_folder(prepared, target)
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     assert (target / "file").read_text() == "new"
 
@@ -170,3 +166,4 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]

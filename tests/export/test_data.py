@@ -10,9 +10,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from makemore.errors import DataError
+from makemore.commands.score import read_lines
+from makemore.errors import DataError, OptionError
 from makemore.vocabulary import Vocabulary
-from makemore_export.data import BUILTIN, PADDING, Strings, parse_split, read_text, split
+from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.splits import parse_split, split
+from makemore_export.data.text import BUILTIN, read_text
 
 
 def written(folder: Path, data: bytes) -> Path:
@@ -33,6 +36,19 @@ def test_text_is_stripped_and_what_was_met_is_counted(tmp_path):
 def test_only_line_ends_of_files_end_a_line(tmp_path):
     text = read_text(written(tmp_path, "a\u2028b\x0cc\x85d\ne".encode()))
     assert text.lines == ("a\u2028b\x0cc\x85d", "e")
+
+
+@given(st.text(alphabet="ab \t\n\r\u2028\x85\x0c\ufeff", max_size=20))
+def test_the_runtime_scores_the_lines_that_a_model_is_trained_on(tmp_path_factory, text):
+    path = written(tmp_path_factory.mktemp("text"), text.encode())
+    try:
+        trained_on = read_text(path)
+    except DataError:
+        with pytest.raises(OptionError, match="holds no line to score"):
+            read_lines(path, "utf-8")
+    else:
+        scored = read_lines(path, "utf-8")
+        assert scored == [*zip(trained_on.numbers, trained_on.lines, strict=True)]
 
 
 def test_text_is_decoded_as_told(tmp_path):
@@ -56,6 +72,7 @@ def test_the_shipped_text_is_names_without_repeats():
         (b"", "utf-8", "no line holds anything, of 0"),
         (b" \n\r\n\t\n", "utf-8", "no line holds anything, of 3"),
         (b"emma\n\x00\x01", "utf-8", "character 5 is NUL"),
+        (b"emma\n", "undefined", "cannot be read as undefined"),
         (b"emma\nzo\xeb\n", "utf-8", "byte 7 is not utf-8.*--encoding"),
         (b"emma", "klingon", "'klingon' is not an encoding of text"),
         (b"emma", "hex", "'hex' is not an encoding of text"),
@@ -119,7 +136,7 @@ def test_a_part_without_lines_is_refused():
 def test_a_batch_is_the_padded_strings(lines, data):
     vocabulary = Vocabulary.of(lines)
     rows = data.draw(st.lists(st.integers(0, len(lines) - 1), min_size=1, max_size=5))
-    inputs, targets = Strings(lines, vocabulary).batch(torch.tensor(rows))
+    inputs, targets = EncodedStrings(lines, vocabulary).batch(torch.tensor(rows))
     time = max(len(lines[row]) for row in rows) + 1
     for i, row in enumerate(rows):
         ids, padding = vocabulary.encode(lines[row]), time - len(lines[row]) - 1
@@ -128,11 +145,11 @@ def test_a_batch_is_the_padded_strings(lines, data):
 
 
 def test_batches_hold_every_string_once(monkeypatch):
-    monkeypatch.setattr("makemore_export.data._TOKENS_PER_BATCH", 12)
+    monkeypatch.setattr("makemore_export.data.encoded_strings._TOKENS_PER_BATCH", 12)
     lines = ["abc", "a", "bb", "ccc", "a", "cab"]
     vocabulary = Vocabulary.of(lines)
     found = []
-    for _, targets in Strings(lines, vocabulary).batches():
+    for _, targets in EncodedStrings(lines, vocabulary).batches():
         assert targets.numel() <= 12
         found += [row[row > 0].tolist() for row in targets]
     assert sorted(found) == sorted(vocabulary.encode(line) for line in lines)

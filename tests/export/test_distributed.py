@@ -10,12 +10,12 @@ import msgspec
 import pytest
 import torch
 from makemore.errors import OptionError
-from makemore_export import distributed
-from makemore_export.checkpoint import RunFolder
-from makemore_export.data import Strings
-from makemore_export.descent import Descent
-from makemore_export.records import Evaluation, Record
-from makemore_export.training import initial_model
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.runs.records import Evaluation, Record
+from makemore_export.training import distributed
+from makemore_export.training.loop import initial_model
+from makemore_export.training.optimizer_step import OptimizerStep
 from small_runs import LINES, planned
 
 WORDS = [
@@ -31,7 +31,7 @@ def mm_train(folder, *words, processes=1):
     done = subprocess.run(
         [
             *(sys.executable, *(launcher if processes > 1 else [])),
-            *("-m", "makemore_export.train_command", *WORDS, "-o", folder.name, *words),
+            *("-m", "makemore_export.commands.train", *WORDS, "-o", folder.name, *words),
         ],
         cwd=folder.parent,
         env=environment | {"OMP_NUM_THREADS": "1"},
@@ -93,6 +93,6 @@ def test_a_device_that_cannot_be_shared_out_is_refused(monkeypatch):
 def test_a_batch_of_fewer_strings_than_processes_is_refused(monkeypatch):
     monkeypatch.setattr(distributed, "size", lambda: 9)
     run, parts = planned(batch_size=8)
-    strings = Strings(parts["train"], run.vocabulary)
+    strings = EncodedStrings(parts["train"], run.vocabulary)
     with pytest.raises(OptionError, match="batch of 8 strings cannot be shared by 9 processes"):
-        Descent(initial_model(run), run, strings)
+        OptimizerStep(initial_model(run), run, strings)

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from makemore.vocabulary import Vocabulary
-from makemore_export.data import Strings
-from makemore_export.evaluation import bits, mean_nll, perplexity
-from makemore_export.export import export
-from makemore_export.model_card import quality
-from makemore_export.novelty import Novelty, compare
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.evaluation.likelihood import bits, mean_nll, perplexity
+from makemore_export.evaluation.novelty import Novelty, compare
+from makemore_export.packing.artifact_folder import export
+from makemore_export.packing.model_card import quality
 from msgspec.structs import replace
 from small_runs import trained
 from torch import nn
@@ -29,7 +29,7 @@ class Uniform(nn.Module):
 
 def test_knowing_nothing_is_as_good_as_a_fair_die():
     vocabulary = Vocabulary("abcdefg")
-    nll = mean_nll(Uniform(), Strings(["abc", "g"], vocabulary))
+    nll = mean_nll(Uniform(), EncodedStrings(["abc", "g"], vocabulary))
     assert nll == pytest.approx(math.log(8))
     assert perplexity(nll) == pytest.approx(8)
     assert bits(nll) == pytest.approx(3)

@@ -13,21 +13,22 @@ import onnx
 import pytest
 import torch
 from makemore.artifact import Golden
-from makemore.errors import OptionError
-from makemore_export import export as exporting
-from makemore_export.checkpoint import CheckpointError, RunFolder
-from makemore_export.data import Strings
-from makemore_export.eager import describe, eager_sampler
-from makemore_export.evaluation import mean_nll
-from makemore_export.export import check_target, export, read_source
+from makemore.errors import CheckpointError, ExportError, OptionError
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import MODELS
-from makemore_export.onnx_export import to_onnx
-from makemore_export.step_module import StepModule
-from makemore_export.verification import ExportError, verify
+from makemore_export.packing import artifact_folder, golden_samples
+from makemore_export.packing.artifact_folder import check_target, export
+from makemore_export.packing.eager import describe, eager_sampler
+from makemore_export.packing.onnx_export import to_onnx
+from makemore_export.packing.step_module import StepModule
+from makemore_export.packing.verification import verify
+from makemore_export.runs.checkpoint import RunFolder, read_source
 from msgspec.structs import replace
 from small_runs import LINES, trained
 from test_checkpoint import killed_after
 from test_device_decode import check_same, on_device, on_host
+from test_examples import SEEDS, check_decoder
 
 FILES = {"model.onnx", "model.ts", "README.md", "report.json"}
 
@@ -63,7 +64,14 @@ def test_both_files_and_pytorch_give_the_same_samples(exported):
     model = restored(source)
     wanted = eager_sampler(model, describe(source.run, source.progress, model)).sample(1000, seed=7)
     for file in ("model.onnx", "model.ts"):
-        assert makemore.load(folder / file, threads=1).sample(1000, seed=7) == wanted
+        for artifact in (folder / file, (folder / file).read_bytes()):
+            sampler = makemore.load(artifact, threads=1, trust=True)
+            assert sampler.sample(1000, seed=7) == wanted
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_decoder_in_numpy_makes_the_samples_of_any_model(exported, seed):
+    check_decoder(exported[0], seed)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +88,7 @@ def test_a_decode_on_a_device_makes_the_samples_of_the_host(exported, n, options
 def test_the_score_of_the_artifact_is_the_loss_of_the_model(exported):
     folder, source = exported
     sampler = makemore.load(folder, threads=1)
-    strings = Strings(LINES, sampler.vocabulary)
+    strings = EncodedStrings(LINES, sampler.vocabulary)
     characters = sum(len(line) + 1 for line in LINES)
     expected = mean_nll(restored(source), strings)
     assert -sampler.score(LINES).sum() / characters == pytest.approx(expected, abs=1e-6)
@@ -88,7 +96,9 @@ def test_the_score_of_the_artifact_is_the_loss_of_the_model(exported):
 
 def test_the_metadata_tells_the_run(exported):
     folder, source = exported
-    artifacts = [makemore.load(folder / file).artifact for file in ("model.onnx", "model.ts")]
+    artifacts = [
+        makemore.load(folder / file, trust=True).artifact for file in ("model.onnx", "model.ts")
+    ]
     assert artifacts[0] == artifacts[1]
     artifact = artifacts[0]
     assert artifact.model.type == source.run.model
@@ -127,7 +137,9 @@ def test_a_mismatch_leaves_the_old_artifact_and_nothing_else(tmp_path, monkeypat
     source = trained(tmp_path / "run", "bigram")
     export(source, tmp_path / "artifact")
     old = {path.name: path.read_bytes() for path in (tmp_path / "artifact").iterdir()}
-    monkeypatch.setitem(exporting.MODEL_FILES, "model.onnx", lambda s, a: other_weights(copy(s), a))
+    monkeypatch.setitem(
+        artifact_folder.MODEL_FILES, "model.onnx", lambda s, a: other_weights(copy(s), a)
+    )
     with pytest.raises(ExportError, match=r"model\.onnx: logit .* is off by .* limit is 0\.0001"):
         export(source, tmp_path / "artifact")
     with pytest.raises(ExportError):
@@ -167,7 +179,7 @@ def test_no_golden_sample_hangs_on_the_last_bits_of_a_logit(exported):
 
 
 def test_golden_samples_are_few_where_they_are_long(tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "_GOLDEN_TOKENS", 40)
+    monkeypatch.setattr(golden_samples, "_GOLDEN_TOKENS", 40)
     export(trained(tmp_path / "run", "bigram"), tmp_path / "artifact")
     sampler = makemore.load(tmp_path / "artifact")
     golden = sampler.artifact.golden
@@ -208,7 +220,8 @@ EXPORT_FOR_EVER = """
 import sys
 from itertools import cycle
 from pathlib import Path
-from makemore_export.export import export, read_source
+from makemore_export.packing.artifact_folder import export
+from makemore_export.runs.checkpoint import read_source
 folder = Path(sys.argv[1])
 sources = [read_source(folder / name) for name in ("one", "two")]
 print("ready", flush=True)
@@ -233,4 +246,4 @@ def test_an_export_killed_at_any_moment_leaves_the_old_artifact_or_the_new(tmp_p
             assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
         assert makemore.load(folder).artifact.to_json() in wanted
     export(read_source(RunFolder(tmp_path / "one").path), tmp_path / "artifact")
-    assert not (tmp_path / ".artifact.partial").exists()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

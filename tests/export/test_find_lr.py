@@ -8,12 +8,12 @@ import shlex
 
 import pytest
 from click.testing import CliRunner
-from makemore.errors import OptionError
-from makemore_export import find_lr
-from makemore_export.data import Strings
-from makemore_export.find_lr import Trial, suggestion, sweep
-from makemore_export.train_command import main as mm_train
-from makemore_export.training import initial_model
+from makemore.errors import TrainingError
+from makemore_export.commands.train import main as mm_train
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.training import find_lr
+from makemore_export.training.find_lr import Trial, suggestion, sweep
+from makemore_export.training.loop import initial_model
 from small_runs import LINES, planned
 
 SMALL = "text.txt -o run --model transformer --n-layer 1 --n-embd 8 --n-head 2 --device cpu"
@@ -25,7 +25,7 @@ def trials(*losses):
 
 def swept(**options):
     run, parts = planned(**options)
-    return list(sweep(initial_model(run), run, Strings(parts["train"], run.vocabulary)))
+    return list(sweep(initial_model(run), run, EncodedStrings(parts["train"], run.vocabulary)))
 
 
 def test_the_rate_grows_by_one_factor_until_the_loss_has_diverged():
@@ -65,7 +65,7 @@ def test_the_suggestion_is_a_tenth_of_the_best_rate():
 
 def test_a_loss_that_never_falls_suggests_nothing():
     for never in (trials(), trials(3.0), trials(3.0, 3.1)):
-        with pytest.raises(OptionError, match="no learning rate from 1e-06 to 10 makes the loss"):
+        with pytest.raises(TrainingError, match="no learning rate from 1e-06 to 10 makes the loss"):
             suggestion(never)
 
 

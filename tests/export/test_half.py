@@ -10,14 +10,15 @@ import onnx
 import pytest
 import torch
 from makemore import _core
-from makemore.onnxruntime_library import open_library
-from makemore_export import export as exporting
-from makemore_export.data import Strings, split
-from makemore_export.evaluation import mean_nll
-from makemore_export.export import export
+from makemore.errors import ExportError
+from makemore.runtime.onnxruntime_library import open_library
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.splits import split
+from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import MODELS
-from makemore_export.onnx_export import to_onnx
-from makemore_export.verification import ExportError
+from makemore_export.packing import artifact_folder, golden_samples
+from makemore_export.packing.artifact_folder import export
+from makemore_export.packing.onnx_export import to_onnx
 from small_runs import LINES, trained
 from test_device_decode import on_device, on_host, told
 
@@ -37,8 +38,8 @@ def halved(request, tmp_path_factory):
 @pytest.mark.parametrize("file", ["model.onnx", "model.ts"])
 def test_both_files_give_the_losses_of_float32_but_for_rounding(halved, file):
     folder, report, model, held_out = halved
-    sampler = makemore.load(folder / file, threads=1)
-    expected = mean_nll(model, Strings(held_out, sampler.vocabulary))
+    sampler = makemore.load(folder / file, threads=1, trust=True)
+    expected = mean_nll(model, EncodedStrings(held_out, sampler.vocabulary))
     characters = sum(len(line) + 1 for line in held_out)
     loss = -sampler.score(held_out).sum() / characters
     assert loss == pytest.approx(expected, abs=2e-3)
@@ -100,7 +101,7 @@ def test_golden_samples_hang_on_no_bit_that_float16_rounds(halved):
 
 def test_where_all_samples_hang_on_rounding_there_are_none(tmp_path, monkeypatch):
     source = trained(tmp_path / "run", "bigram")
-    monkeypatch.setitem(exporting._MARGIN, "float16", 0.5)
+    monkeypatch.setitem(golden_samples._MARGIN, "float16", 0.5)
     report = export(source, tmp_path / "artifact", half=True)
     assert [check.golden for check in report.verification] == [0, 0]
     assert makemore.load(tmp_path / "artifact").artifact.golden.strings == ()
@@ -115,7 +116,7 @@ def other_weights(step, artifact):
 
 def test_a_wrong_file_in_float16_is_a_mismatch(tmp_path, monkeypatch):
     source = trained(tmp_path / "run", "bigram")
-    monkeypatch.setitem(exporting.MODEL_FILES, "model.onnx", other_weights)
+    monkeypatch.setitem(artifact_folder.MODEL_FILES, "model.onnx", other_weights)
     with pytest.raises(ExportError, match=r"model\.onnx: logit .* is off by .* limit is 0\.1"):
         export(source, tmp_path / "artifact", half=True)
     assert not (tmp_path / "artifact").exists()
@@ -137,7 +138,7 @@ def test_what_a_blend_hardly_expects_stays_possible(tmp_path):
             table[:, 1] = -torch.inf
     export(source, tmp_path / "artifact", half=True)
     for file in ("model.onnx", "model.ts"):
-        sampler = makemore.load(tmp_path / "artifact" / file)
+        sampler = makemore.load(tmp_path / "artifact" / file, trust=True)
         scores = sampler.score(sampler.artifact.tokens[1:3])
         assert scores == pytest.approx(-20, abs=0.01)
         assert sampler.score(sampler.artifact.tokens[:1]) == -np.inf

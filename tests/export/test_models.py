@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import torch
 from makemore.vocabulary import Vocabulary
-from makemore_export.data import PADDING, Strings, read_text
-from makemore_export.evaluation import mean_nll
+from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.text import read_text
+from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import MODELS, CountingModel, new_model
 from makemore_export.models.bigram import Bigram, BigramConfig
 from makemore_export.models.cnn import GatedConvolution
 from makemore_export.models.neural_bigram import NeuralBigram, NeuralBigramConfig
 from makemore_export.models.transformer import Transformer, TransformerConfig
-from makemore_export.plan import options_of
+from makemore_export.training.plan import options_of
 from torch import nn
 from torch.nn import functional as F
 
@@ -59,7 +60,7 @@ def random_model(name):
 
 def random_strings(n):
     lines = ["".join(VOCABULARY.tokens[i] for i in torch.randint(10, (5,))) for _ in range(n)]
-    return Strings(lines, VOCABULARY)
+    return EncodedStrings(lines, VOCABULARY)
 
 
 def zeros(model, rows):
@@ -136,7 +137,7 @@ def test_a_state_with_a_time_axis_is_a_cache_that_is_only_added_to(name):
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_first_loss_is_that_of_guessing(name):
     lines = read_text().lines[:300]
-    strings = Strings(lines, Vocabulary.of(read_text().lines))
+    strings = EncodedStrings(lines, Vocabulary.of(read_text().lines))
     config = {"block_size": 16} if "block_size" in options_of(name) else {}
     for seed in range(5):
         torch.manual_seed(seed)
@@ -147,7 +148,7 @@ def test_the_first_loss_is_that_of_guessing(name):
 
 def test_bigram_without_smoothing_has_the_loss_of_the_counts():
     lines = read_text().lines
-    strings = Strings(lines, Vocabulary.of(lines))
+    strings = EncodedStrings(lines, Vocabulary.of(lines))
     model = Bigram(BigramConfig(smoothing=0), 27)
     model.fit(strings, None)
     pairs = Counter(pair for line in lines for pair in pairwise(f".{line}."))
@@ -160,7 +161,7 @@ def test_bigram_without_smoothing_has_the_loss_of_the_counts():
 
 def test_bigram_smooths_and_is_uniform_after_a_character_never_seen():
     vocabulary = Vocabulary("abc")
-    strings = Strings(["ab", "a"], vocabulary)
+    strings = EncodedStrings(["ab", "a"], vocabulary)
     smooth = Bigram(BigramConfig(smoothing=1), 4)
     smooth.fit(strings, None)
     expected = np.array([[1, 3, 1, 1], [2, 1, 2, 1], [2, 1, 1, 1], [1, 1, 1, 1]], dtype=float)
@@ -170,7 +171,7 @@ def test_bigram_smooths_and_is_uniform_after_a_character_never_seen():
     sharp.fit(strings, None)
     assert sharp.logits[0].tolist() == [-math.inf, 0, -math.inf, -math.inf]
     np.testing.assert_allclose(sharp.logits[3].exp(), [0.25] * 4)
-    assert mean_nll(sharp, Strings(["b"], vocabulary)) == math.inf
+    assert mean_nll(sharp, EncodedStrings(["b"], vocabulary)) == math.inf
 
 
 def test_transformer_has_the_sizes_and_the_start_of_gpt2():
@@ -198,7 +199,9 @@ def test_dropout_works_in_training_only(name):
 
 
 def test_neural_bigram_without_penalty_comes_to_the_probabilities_of_the_counts():
-    strings = Strings(["", "ab", "aab", "bba", "ba"], Vocabulary("ab"))  # every pair is there
+    strings = EncodedStrings(
+        ["", "ab", "aab", "bba", "ba"], Vocabulary("ab")
+    )  # every pair is there
     counted = Bigram(BigramConfig(smoothing=0), 3)
     counted.fit(strings, None)
     model = NeuralBigram(NeuralBigramConfig(l2=0), 3)

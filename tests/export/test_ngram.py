@@ -11,13 +11,15 @@ import pytest
 import torch
 from makemore.errors import OptionError
 from makemore.vocabulary import Vocabulary
-from makemore_export.data import Strings, read_text, split
-from makemore_export.eager import describe, eager_sampler
-from makemore_export.evaluation import mean_nll
-from makemore_export.export import export
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.splits import split
+from makemore_export.data.text import read_text
+from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import ngram as ngrams
 from makemore_export.models.bigram import Bigram, BigramConfig
 from makemore_export.models.ngram import Ngram, NgramConfig
+from makemore_export.packing.artifact_folder import export
+from makemore_export.packing.eager import describe, eager_sampler
 from small_runs import planned, trained
 
 LETTERS = Vocabulary("abcdef")
@@ -41,7 +43,7 @@ def random_tokens(rows, time, seed=1):
 
 def fitted(lines, dev=None, vocabulary=LETTERS, **options):
     model = Ngram(NgramConfig(**options), len(vocabulary))
-    model.fit(Strings(lines, vocabulary), Strings(dev, vocabulary) if dev else None)
+    model.fit(EncodedStrings(lines, vocabulary), EncodedStrings(dev, vocabulary) if dev else None)
     return model
 
 
@@ -154,7 +156,7 @@ def test_additive_counts_the_whole_context_or_is_uniform(order, k):
 
 def test_an_additive_bigram_is_the_bigram():
     lines, dev = random_lines(60), random_lines(20, seed=2)
-    train, held_out = Strings(lines, LETTERS), Strings(dev, LETTERS)
+    train, held_out = EncodedStrings(lines, LETTERS), EncodedStrings(dev, LETTERS)
     ngram = Ngram(NgramConfig(order=2, method="additive"), VOCAB_SIZE)
     bigram = Bigram(BigramConfig(), VOCAB_SIZE)
     assert ngram.fit(train, held_out) == bigram.fit(train, held_out)
@@ -166,8 +168,8 @@ def test_an_additive_bigram_is_the_bigram():
 def test_the_smoothing_is_the_best_on_dev(order):
     lines, dev = random_lines(300), random_lines(100, seed=2)
     model = Ngram(NgramConfig(order=order, method="additive"), VOCAB_SIZE)
-    held_out = Strings(dev, LETTERS)
-    chosen = model.fit(Strings(lines, LETTERS), held_out)["smoothing"]
+    held_out = EncodedStrings(dev, LETTERS)
+    chosen = model.fit(EncodedStrings(lines, LETTERS), held_out)["smoothing"]
     nearby = [min(max(chosen * factor, 1e-3), 1e2) for factor in (0.5, 0.8, 1.25, 2)]
     others = [*nearby, 1e-3, 1e-2, 1e-1, 1, 10, 1e2]
     losses = [
@@ -178,7 +180,7 @@ def test_the_smoothing_is_the_best_on_dev(order):
 
 
 def test_without_dev_the_smoothing_is_1():
-    train = Strings(random_lines(10), LETTERS)
+    train = EncodedStrings(random_lines(10), LETTERS)
     assert Bigram(BigramConfig(), VOCAB_SIZE).fit(train, None) == {"smoothing": 1}
     config = NgramConfig(method="additive")
     assert Ngram(config, VOCAB_SIZE).fit(train, None) == {"smoothing": 1}
@@ -200,7 +202,7 @@ def test_smoothing_is_no_option_of_kneser_ney():
 def test_one_line_of_one_character_is_enough(method):
     vocabulary = Vocabulary("語")
     model = fitted(["語"], ["語"], vocabulary, method=method)
-    assert math.isfinite(mean_nll(model, Strings(["語語語", "語"], vocabulary)))
+    assert math.isfinite(mean_nll(model, EncodedStrings(["語語語", "語"], vocabulary)))
 
 
 def test_only_contexts_that_were_seen_are_stored():
@@ -240,7 +242,7 @@ def test_an_artifact_samples_what_the_model_does(tmp_path, options):
     eager = eager_sampler(model, describe(source.run, source.progress, model))
     strings = eager.sample(200, seed=3)
     for name in ("model.onnx", "model.ts"):
-        sampler = makemore.load(tmp_path / "artifact" / name, threads=1)
+        sampler = makemore.load(tmp_path / "artifact" / name, threads=1, trust=True)
         assert sampler.sample(200, seed=3) == strings
         assert sampler.artifact.model.config == source.run.config | source.progress.fitted
     tables = sum(table.nbytes for table in source.weights.values())
@@ -252,7 +254,7 @@ def test_the_methods_rank_on_names_as_they_should_and_a_6_gram_of_them_is_small(
     lines = read_text().lines
     vocabulary = Vocabulary.of(lines)
     parts = split(lines, (80, 10, 10), seed=1)
-    train, dev, test = (Strings(part, vocabulary) for part in parts.values())
+    train, dev, test = (EncodedStrings(part, vocabulary) for part in parts.values())
 
     def loss(**options):
         model = Ngram(NgramConfig(**options), len(vocabulary))

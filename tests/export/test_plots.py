@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from makemore.inspect_command import inspect
 from makemore.vocabulary import Vocabulary, WordVocabulary
-from makemore_export import checkpoint
-from makemore_export.checkpoint import RunFolder
-from makemore_export.data import Strings
-from makemore_export.eager import describe, eager_sampler
-from makemore_export.export import export
-from makemore_export.find_lr import Trial, keep
+from makemore_export.commands.find_lr import keep
+from makemore_export.commands.inspect import main as inspect
+from makemore_export.commands.train import main as mm_train
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.packing.artifact_folder import export
+from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.plots import (
     activation_plot,
     attention_plot,
@@ -32,13 +31,15 @@ from makemore_export.plots import (
     save_png,
     surprise_plot,
 )
+from makemore_export.plots.activations import activations, attention
 from makemore_export.plots.counts import bigram_counts, most_frequent
 from makemore_export.plots.embedding import plane, token_vectors
-from makemore_export.plots.inside import activations, attention
-from makemore_export.plots.lettering import drawable, token_labels
+from makemore_export.plots.labels import drawable, token_labels
 from makemore_export.plots.surprise import surprise
-from makemore_export.train_command import main as mm_train
-from makemore_export.training import Evaluation
+from makemore_export.runs import checkpoint
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.runs.records import Evaluation
+from makemore_export.training.find_lr import Trial
 from matplotlib.font_manager import findfont, get_font
 from PIL import Image
 from small_runs import LINES, trained
@@ -85,7 +86,7 @@ def runs(tmp_path_factory):
 
 def test_counts_are_those_of_a_count_by_hand():
     lines = ["abba", "ab", "b"]
-    strings = Strings(lines, Vocabulary("ab"))
+    strings = EncodedStrings(lines, Vocabulary("ab"))
     pairs = Counter(chain.from_iterable(pairwise(f".{line}.") for line in lines))
     chosen = most_frequent(strings, 3)
     assert chosen.tolist() == [0, 1, 2]
@@ -95,7 +96,7 @@ def test_counts_are_those_of_a_count_by_hand():
 
 
 def test_of_many_tokens_the_most_frequent_are_counted():
-    strings = Strings(["cab", "cc", "ac"], Vocabulary("abcd"))
+    strings = EncodedStrings(["cab", "cc", "ac"], Vocabulary("abcd"))
     chosen = most_frequent(strings, 5, limit=2)
     assert chosen.tolist() == [0, 3]
     assert bigram_counts(strings, chosen, 5).tolist() == [[0, 2], [2, 1]]
@@ -266,7 +267,7 @@ def test_activations_are_what_the_head_reads(runs, tmp_path):
 def test_text_in_any_script_is_drawn_without_a_warning(script, tmp_path):
     lines = TEXTS[script]
     vocabulary = Vocabulary.of(lines)
-    strings = Strings(lines, vocabulary)
+    strings = EncodedStrings(lines, vocabulary)
     labels = token_labels(vocabulary)
     chosen = most_frequent(strings, len(vocabulary))
     counts = bigram_counts(strings, chosen, len(vocabulary))
@@ -283,15 +284,15 @@ def test_a_character_without_a_font_is_named_by_its_number():
 
 
 def test_an_installed_font_that_has_the_character_draws_it(monkeypatch):
-    from makemore_export.plots import lettering
+    from makemore_export.plots import labels
 
     other = findfont("STIXGeneral")
     there, first = (set(get_font(path).get_charmap()) for path in (other, findfont("DejaVu Sans")))
     character = chr(max(c for c in there - first if unicodedata.category(chr(c)) == "Sm"))
-    monkeypatch.setattr(lettering, "_installed", lambda: {"STIXGeneral": other})
-    lettering._fonts.cache_clear()
+    monkeypatch.setattr(labels, "_installed", lambda: {"STIXGeneral": other})
+    labels._fonts.cache_clear()
     texts, style = drawable([character, "a"])
-    lettering._fonts.cache_clear()
+    labels._fonts.cache_clear()
     assert texts == [character, "a"]
     assert style["fontfamily"] == ["DejaVu Sans", "STIXGeneral"]
 
@@ -421,7 +422,7 @@ def test_a_torn_log_is_one_line_on_stderr(tmp_path):
 WITHOUT = """
 import sys
 sys.modules[sys.argv[1]] = None
-from makemore.inspect_command import inspect
+from makemore_export.commands.inspect import main as inspect
 inspect(sys.argv[2:])
 """
 
@@ -443,7 +444,7 @@ def test_pictures_need_no_pyplot_and_so_no_display(run, tmp_path):
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from makemore_export.plots.pictures import draw\n"
+        "from makemore_export.plots.run_plots import draw\n"
         "draw(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )

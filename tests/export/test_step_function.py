@@ -9,11 +9,11 @@ import pytest
 import torch
 from fused_artifact import random_transformer
 from makemore import _core
-from makemore.onnxruntime_library import open_library
-from makemore_export.export import export
+from makemore.runtime.onnxruntime_library import open_library
 from makemore_export.models.transformer import Transformer, TransformerConfig
-from makemore_export.onnx_export import to_onnx
-from makemore_export.step_module import StepModule
+from makemore_export.packing.artifact_folder import export
+from makemore_export.packing.onnx_export import to_onnx
+from makemore_export.packing.step_module import StepModule
 from small_runs import trained
 from tiny_artifacts import metadata
 

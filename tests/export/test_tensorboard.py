@@ -6,8 +6,8 @@ import sys
 
 import pytest
 from makemore.errors import OptionError
-from makemore_export.records import Evaluation, Start
-from makemore_export.tensorboard import Scalars
+from makemore_export.runs.records import Evaluation, Start
+from makemore_export.training.tensorboard import Scalars
 
 START = Start(model="mlp", loss=3.25, vocab_size=27)
 EVALUATION = Evaluation(

@@ -11,11 +11,12 @@ import sys
 import makemore
 import pytest
 from click.testing import CliRunner
-from makemore_export import export as exporting
-from makemore_export.checkpoint import RunFolder
-from makemore_export.export_command import main as mm_export
-from makemore_export.train_command import main as mm_train
-from makemore_export.verification import ExportError
+from makemore.errors import ExportError
+from makemore_export.commands.export import main as mm_export
+from makemore_export.commands.train import main as mm_train
+from makemore_export.packing import artifact_folder
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.runs.target_lock import locked
 from small_runs import LINES
 
 TRANSFORMER = ("--model", "transformer")
@@ -115,6 +116,7 @@ def test_a_blend_goes_on_as_it_began():
             ["text.txt", *TRANSFORMER, "--smoothing", "0"],
             "--smoothing does not apply to model transformer",
         ),
+        (["text.txt", "--threads", "100000"], "100000 is not in the range 1<=x<=1024"),
         (["text.txt", "--max-steps", "0"], "--max-steps is 0: Expected `int` >= 1"),
         (["text.txt", "--learning-rate", "nan"], "--learning-rate is nan: Expected"),
         (["text.txt", "--optimizer", "adam"], "--optimizer is adam: Invalid enum value"),
@@ -186,6 +188,30 @@ def test_export_uses_a_finished_run_of_the_same_options_again(tmp_path):
     assert "smoothing None, now 2.0" in refusal(mm_export, *words, "--smoothing", "2")
 
 
+def test_a_command_refuses_a_folder_that_another_process_writes(tmp_path):
+    with locked(tmp_path / "names"):
+        for command in (mm_train, mm_export):
+            message = refusal(command, "text.txt", "-o", "names", "--model", "bigram")
+            assert "names: another process is writing it now" in message
+    with locked(tmp_path / "names.run"):
+        message = refusal(mm_export, "text.txt", "-o", "names", "--model", "bigram")
+        assert "names.run: another process is writing it now" in message
+    assert not (tmp_path / "names").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are UTF-8 elsewhere")
+def test_a_name_that_is_not_utf8_is_read_but_not_written(tmp_path):
+    name = os.fsdecode(b"t\xffxt.txt")
+    (tmp_path / name).write_text("\n".join(LINES))
+    result = run(mm_train, name, "-o", "run", "--model", "bigram")
+    assert result.exit_code == 0
+    assert RunFolder(tmp_path / "run").latest().run.data.name == "t\\udcffxt.txt"
+    for command in (mm_train, mm_export):
+        message = refusal(command, "text.txt", "-o", os.fsdecode(b"r\xffn"), "--model", "bigram")
+        assert "r\\udcffn: a path that is not UTF-8 cannot be used" in message
+    assert {path.name for path in tmp_path.iterdir()} == {name, "text.txt", "run"}
+
+
 def test_export_refuses_a_target_before_it_trains(tmp_path):
     (tmp_path / "names").mkdir()
     (tmp_path / "names" / "thesis.txt").touch()
@@ -207,7 +233,7 @@ def test_a_mismatch_is_exit_code_1(tmp_path, monkeypatch):
     def wrong(*_):
         raise ExportError("model.onnx: logit 1 is off")
 
-    monkeypatch.setattr(exporting, "verify", wrong)
+    monkeypatch.setattr(artifact_folder, "verify", wrong)
     result = run(mm_export, "text.txt", "-o", "names", "--model", "bigram")
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (
         1,
@@ -219,7 +245,7 @@ def test_a_mismatch_is_exit_code_1(tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    code = "from makemore_export.train_command import main; main()"
+    code = "from makemore_export.commands.train import main; main()"
     words = ["text.txt", "-o", "run", *SMALL[:-4], "--max-steps", "100000", "--device", "cpu"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, env=environment, text=True

@@ -9,12 +9,12 @@ from itertools import islice, pairwise
 import msgspec
 import pytest
 import torch
-from makemore.errors import DataError, OptionError
-from makemore_export import training
-from makemore_export.checkpoint import RunFolder, load
-from makemore_export.data import Strings
-from makemore_export.evaluation import mean_nll
-from makemore_export.records import Evaluation, Record, Start, Step
+from makemore.errors import DataError, OptionError, TrainingError
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.runs.checkpoint import RunFolder, load
+from makemore_export.runs.records import Evaluation, Record, Start, Step
+from makemore_export.training import loop
 from small_runs import LINES, planned, records, same, trained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,7 +34,7 @@ def test_loss_is_the_mean_over_all_characters_and_stops():
         logits = model(torch.tensor([[0, *ids]]))[0].double()  # (L + 1, V)
         total -= sum(logits.log_softmax(1)[range(len(ids) + 1), [*ids, 0]].tolist())
     expected = total / sum(len(line) + 1 for line in LINES)
-    assert mean_nll(model, Strings(LINES, vocabulary)) == pytest.approx(expected, rel=1e-6)
+    assert mean_nll(model, EncodedStrings(LINES, vocabulary)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_training_learns(tmp_path):
@@ -92,7 +92,7 @@ def test_the_model_ends_with_the_best_weights_and_their_losses(tmp_path):
     evaluations = [record for record in steps if isinstance(record, Evaluation)]
     *on_the_way, last = evaluations
     run, parts = planned()
-    dev = Strings(parts["dev"], run.vocabulary)
+    dev = EncodedStrings(parts["dev"], run.vocabulary)
     assert last.finished
     assert last.losses["dev"] == mean_nll(model, dev) == min(e.losses["dev"] for e in on_the_way)
     assert last.losses["dev"] < on_the_way[-1].losses["dev"]
@@ -141,7 +141,7 @@ def test_the_log_is_the_records(tmp_path):
 def test_the_first_record_is_the_loss_of_the_untrained_model(tmp_path):
     model, steps = records(tmp_path)
     run, parts = planned()
-    untrained = mean_nll(model, Strings(parts["train"], run.vocabulary))
+    untrained = mean_nll(model, EncodedStrings(parts["train"], run.vocabulary))
     assert next(steps) == Start(model="transformer", loss=untrained, vocab_size=12)
     assert untrained == pytest.approx(math.log(12), abs=0.05)
 
@@ -157,15 +157,15 @@ def test_the_running_loss_is_the_mean_over_the_tokens_since_the_last_evaluation(
 
 def test_without_dev_the_train_loss_judges(tmp_path):
     run, _ = planned()
-    strings = Strings(LINES, run.vocabulary)
-    model = training.initial_model(run)
-    records = training.train(model, run, {"train": strings}, RunFolder(tmp_path))
+    strings = EncodedStrings(LINES, run.vocabulary)
+    model = loop.initial_model(run)
+    records = loop.train(model, run, {"train": strings}, RunFolder(tmp_path))
     *_, last = records
     assert set(last.losses) == {"train"}
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
-    with pytest.raises(OptionError, match=r"diverged.*lower --learning-rate 1e\+30"):
+    with pytest.raises(TrainingError, match=r"diverged.*lower --learning-rate 1e\+30"):
         trained(tmp_path, learning_rate=1e30)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from makemore.errors import OptionError
 
 from makemore_export.models.bigram import Bigram
 from makemore_export.models.blend import Blend
@@ -32,9 +33,15 @@ MODELS: dict[str, type[Model]] = {
     "blend": Blend,
 }
 
+for _model in MODELS.values():
+    # At import: msgspec looks up the types of a struct at their first use, without a lock.
+    msgspec.json.Decoder(_model.Config)
+
 
 def new_model(name: str, config: Mapping[str, Any], vocab_size: int) -> Model:
-    """A model of the table, not yet trained, over `vocab_size` tokens."""
+    """A model of the table, untrained, over `vocab_size` tokens; `OptionError` without one."""
+    if name not in MODELS:
+        raise OptionError(f"model {name!r} is unknown here; known: {', '.join(MODELS)}")
     cls = MODELS[name]
     return cls(msgspec.convert(config, cls.Config), vocab_size)
 

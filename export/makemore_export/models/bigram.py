@@ -11,7 +11,7 @@ from makemore.artifact import StateSpec
 from numpy.typing import NDArray
 from torch import Tensor
 
-from makemore_export.data import Strings
+from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.model import CountingModel
 from makemore_export.models.smoothing import Smoothing, additive
 
@@ -34,14 +34,14 @@ class Bigram(CountingModel):
         self.config = config
         self.register_buffer("logits", torch.zeros(vocab_size, vocab_size))
 
-    def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
+    def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:
         pairs, held_out = self._pairs(train), self._pairs(dev) if dev else None
         size = len(self.logits)
         table, smoothing = additive(pairs, held_out, (size, size), self.config.smoothing)
         self.logits.copy_(torch.from_numpy(table))
         return {"smoothing": smoothing}
 
-    def _pairs(self, strings: Strings) -> NDArray[np.int64]:
+    def _pairs(self, strings: EncodedStrings) -> NDArray[np.int64]:
         """Each token of `strings`, stops included, as the one before times V plus itself."""
         pairs = []
         for inputs, targets in strings.batches():

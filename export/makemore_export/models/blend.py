@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from makemore_export import models
 from makemore_export.models.model import Model
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model of a blend; `recipe` is None for one that counts."""
 
     model: str
@@ -26,9 +26,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class BlendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`parts` are trained one after the other, each as it would be alone, from its own seed."""
+    """The components, called `parts` in options and files, are trained one after the other, each as
+    it would be alone, from its own seed.
+    """
 
-    parts: Annotated[tuple[Part, ...], Meta(min_length=2)]
+    parts: Annotated[tuple[Component, ...], Meta(min_length=2)]
 
 
 class Blend(Model):
@@ -39,6 +41,7 @@ class Blend(Model):
     """
 
     Config = BlendConfig
+    recipe = None
     weights: Tensor
 
     def __init__(self, config: BlendConfig, vocab_size: int) -> None:
@@ -60,6 +63,10 @@ class Blend(Model):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self._mixed([part(tokens) for part in self.parts])
+
+    def fault(self) -> str | None:
+        faults = ((i, part.fault()) for i, part in enumerate(self.models()))
+        return next((f"parts.{i}.{fault}" for i, fault in faults if fault), None)
 
     def states(self) -> tuple[StateSpec, ...]:
         return tuple(

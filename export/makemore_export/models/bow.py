@@ -7,16 +7,16 @@ import torch
 from makemore.artifact import StateSpec
 from torch import Tensor, nn
 
-from makemore_export.models.model import Model, Size, uniform_head
-from makemore_export.recipe import Recipe
+from makemore_export.models.model import BlockSize, EmbeddingWidth, HiddenWidth, Model, uniform_head
+from makemore_export.models.recipe import Recipe
 
 
 class BoWConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`block_size` is the number of positions: the longest string, and the start token."""
 
-    block_size: Size
-    n_embd: Size = 64
-    n_hidden: Size = 256
+    block_size: BlockSize
+    n_embd: EmbeddingWidth = 64
+    n_hidden: HiddenWidth = 256
 
 
 class BoW(Model):

@@ -11,8 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makemore_export.models.dropout import Dropout
-from makemore_export.models.model import DropoutRate, Model, Size, uniform_head
-from makemore_export.recipe import Recipe
+from makemore_export.models.model import (
+    DropoutRate,
+    EmbeddingWidth,
+    HiddenWidth,
+    Layers,
+    Model,
+    uniform_head,
+)
+from makemore_export.models.recipe import Recipe
 
 _CYCLE = 10  # layers until the dilations, 1 to 512, begin again
 
@@ -22,9 +29,9 @@ class CNNConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     to 10 a prediction sees the last 2 ** n_layer tokens.
     """
 
-    n_layer: Size = 4
-    n_embd: Size = 64
-    n_hidden: Size = 128
+    n_layer: Layers = 4
+    n_embd: EmbeddingWidth = 64
+    n_hidden: HiddenWidth = 128
     dropout: DropoutRate = 0.15
 
 

@@ -15,11 +15,12 @@ from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import (
     FEW_TOKENS,
     DropoutRate,
+    EmbeddingWidth,
+    HiddenWidth,
     Model,
-    Size,
     uniform_head,
 )
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 
 class MLPConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,10 +28,10 @@ class MLPConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     embeddings to the logits that pass the hidden layer by.
     """
 
-    context: Annotated[int, Meta(ge=2)] = 8
-    n_embd: Size = 32
-    n_hidden: Size = 400
-    direct: bool = False
+    context: Annotated[int, Meta(ge=2, le=1 << 16, description="Characters that the MLP sees.")] = 8
+    n_embd: EmbeddingWidth = 32
+    n_hidden: HiddenWidth = 400
+    direct: Annotated[bool, Meta(description="Connect the MLP's embeddings to its output.")] = False
     dropout: DropoutRate = 0.1
 
 

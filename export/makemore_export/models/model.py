@@ -11,14 +11,22 @@ from makemore.artifact import Precision, StateSpec
 from msgspec import Meta
 from torch import Tensor, nn
 
-from makemore_export.data import Strings
-from makemore_export.recipe import Recipe
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.models.recipe import Recipe
 
-Size = Annotated[int, Meta(ge=1)]
-"""A number of layers, units or positions."""
+# The description of a field is what `mm-train --help` shows of its option.
+_SIZE = Meta(ge=1, le=1 << 20)
 
-DropoutRate = Annotated[float, Meta(ge=0, lt=1)]
-"""The share of values that training sets to 0, at random."""
+Layers = Annotated[int, Meta(ge=1, le=1000, description="Layers.")]
+EmbeddingWidth = Annotated[int, _SIZE, Meta(description="Width of the embedding.")]
+HiddenWidth = Annotated[int, _SIZE, Meta(description="Width of the hidden layer.")]
+BlockSize = Annotated[
+    int, _SIZE, Meta(description="Positions that the model knows.  [default: longest line + 1]")
+]
+DropoutRate = Annotated[
+    float, Meta(ge=0, lt=1, description="Share of activations dropped in training.")
+]
+"""Of values that training sets to 0, at random."""
 
 
 class StepFunction(NamedTuple):
@@ -41,8 +49,8 @@ class Model(nn.Module, ABC):
     Config: ClassVar[type[msgspec.Struct]]
     """Sizes and options of the model: frozen, its fields are the options of `mm-train`."""
 
-    recipe: ClassVar[Recipe] = Recipe()
-    """How it is trained unless told otherwise."""
+    recipe: ClassVar[Recipe | None] = Recipe()
+    """How it is trained where the options leave it open; None for a model without gradients."""
 
     config: Any
     block_size: int | None
@@ -75,6 +83,10 @@ class Model(nn.Module, ABC):
     def fold(self) -> None:
         """Computes beforehand, from the weights of now, what `step` would compute in each step."""
 
+    def fault(self) -> str | None:
+        """What is wrong with loaded weights that have the right shapes: `name: reason`."""
+        return None
+
     def penalty(self) -> Tensor | float:
         """What training adds to the mean loss, a scalar."""
         return 0.0
@@ -83,8 +95,10 @@ class Model(nn.Module, ABC):
 class CountingModel(Model):
     """A model that is fitted in one pass over the data, without gradients."""
 
+    recipe = None
+
     @abstractmethod
-    def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
+    def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:
         """Counts `train`; returns the options that it chose for itself on `dev`, by name."""
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from makemore_export.models.model import Model
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 
 class NeuralBigramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,7 +19,9 @@ class NeuralBigramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     the probabilities to uniform, as smoothing does with counts.
     """
 
-    l2: Annotated[float, Meta(ge=0)] = 1e-3
+    l2: Annotated[
+        float, Meta(ge=0, description="Weight of the mean squared weight in the loss.")
+    ] = 1e-3
 
 
 class NeuralBigram(Model):

@@ -13,7 +13,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Tensor
 
-from makemore_export.data import Strings
+from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.model import CountingModel
 from makemore_export.models.smoothing import Smoothing, additive
 
@@ -26,8 +26,10 @@ _DISCOUNTS = np.array([0.5, 1, 1.5])  # as of KenLM --discount_fallback, where t
 class NgramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`order` n: n - 1 tokens are what the next depends on. `smoothing` is the k of `additive`."""
 
-    order: Annotated[int, Meta(ge=2, le=6)] = 6
-    method: Literal["kneser-ney", "additive"] = "kneser-ney"
+    order: Annotated[int, Meta(ge=2, le=6, description="Characters that the n-gram spans.")] = 6
+    method: Annotated[
+        Literal["kneser-ney", "additive"], Meta(description="How the n-gram smooths its counts.")
+    ] = "kneser-ney"
     smoothing: Smoothing | None = None
 
     def __post_init__(self) -> None:
@@ -45,7 +47,7 @@ class Ngram(CountingModel):
 
     A context is known if a training string has it; `logits` (S, V) are the log-probabilities after
     each, the empty one first. The state is the longest known suffix, of at most n - 2 tokens, of
-    what was said: one of R contexts. `next` (R * V,) is the longest known one, of up to n - 1
+    the tokens so far: one of R contexts. `next` (R * V,) is the longest known one, of up to n - 1
     tokens, after each of those and each token; `state` (S,) the state that a context leaves.
     """
 
@@ -58,12 +60,13 @@ class Ngram(CountingModel):
     def __init__(self, config: NgramConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
+        self.vocab_size = vocab_size
         self.register_buffer("logits", torch.zeros(1, vocab_size))
         self.register_buffer("next", torch.zeros(vocab_size, dtype=torch.int32))
         self.register_buffer("state", torch.zeros(1, dtype=torch.int32))
         self.register_load_state_dict_pre_hook(_resize)  # type: ignore[no-untyped-call]
 
-    def fit(self, train: Strings, dev: Strings | None) -> dict[str, Any]:
+    def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:
         """`OptionError` where more contexts are known than fit in 1 GiB."""
         vocab_size, device = self.logits.shape[1], self.logits.device
         events = _Events.of(train)
@@ -80,15 +83,29 @@ class Ngram(CountingModel):
         self.state = torch.from_numpy(states).to(device)
         fitted = {}
         if self.config.method == "additive":
-            said, held_out = self._ngrams(train), self._ngrams(dev) if dev else None
+            counted, held_out = self._ngrams(train), self._ngrams(dev) if dev else None
             shape = (contexts, vocab_size)
-            table, fitted["smoothing"] = additive(said, held_out, shape, self.config.smoothing)
+            table, fitted["smoothing"] = additive(counted, held_out, shape, self.config.smoothing)
         else:
             table = _kneser_ney(levels, events, vocab_size)
         self.logits = torch.from_numpy(table).to(device)
         return fitted
 
-    def _ngrams(self, strings: Strings) -> Ints:
+    def fault(self) -> str | None:
+        vocab_size = self.vocab_size
+        shapes = [table.dim() for table in (self.logits, self.next, self.state)]
+        if shapes != [2, 1, 1] or self.logits.shape[1] != vocab_size:
+            return f"logits: {list(self.logits.shape)}, not (contexts, {vocab_size})"
+        contexts, edges, states = len(self.logits), len(self.next), len(self.state)
+        if states != contexts or edges % vocab_size or not 0 < edges <= contexts * vocab_size:
+            return f"next: {edges} edges and {states} states for {contexts} contexts"
+        if not 0 <= int(self.next.min()) <= int(self.next.max()) < contexts:
+            return f"next: leads to a context beyond the {contexts}"
+        if not 0 <= int(self.state.min()) <= int(self.state.max()) < edges // vocab_size:
+            return f"state: one that is none of the {edges // vocab_size}"
+        return None
+
+    def _ngrams(self, strings: EncodedStrings) -> Ints:
         """Each token of `strings`, stops included, as its context times V plus itself."""
         ngrams = []
         for inputs, targets in strings.batches():
@@ -131,21 +148,21 @@ def _resize(model: Ngram, weights: dict[str, Tensor], prefix: str, *_: object) -
 
 
 class _Events(NamedTuple):
-    """Each time that a training string says a token or stops: int64 (E,), string after string."""
+    """Each token of the training strings, stops included: int64 (E,), string after string."""
 
     last: Ints  # the token before
-    said: Ints
+    token: Ints
     age: Ints  # tokens since the start token, 0 where that is the one before
 
     @classmethod
-    def of(cls, strings: Strings) -> _Events:
+    def of(cls, strings: EncodedStrings) -> _Events:
         pairs = [
             torch.stack([inputs, targets])[:, targets >= 0].cpu().numpy()
             for inputs, targets in strings.batches()
         ]
-        last, said = np.concatenate(pairs, axis=1)
+        last, token = np.concatenate(pairs, axis=1)
         number = np.arange(len(last))
-        return cls(last, said, number - np.maximum.accumulate(np.where(last == 0, number, 0)))
+        return cls(last, token, number - np.maximum.accumulate(np.where(last == 0, number, 0)))
 
 
 class _Level(NamedTuple):
@@ -154,7 +171,7 @@ class _Level(NamedTuple):
     first: int  # number of the first
     suffixes: Ints  # (contexts,) each without its oldest token
     edges: Ints  # (contexts,) each without its newest token, times V, plus that token
-    at: Ints  # (E,) the one before each event; -1 where the string has said too little
+    at: Ints  # (E,) the one before each event; -1 where the string is too short for one
 
     @property
     def rows(self) -> slice:
@@ -219,7 +236,7 @@ def _adjusted_counts(
     longer = np.zeros(0, np.int64)
     counted = []
     for length, level in reversed([*enumerate(levels)]):
-        raw = level.at[whole] * vocab_size + events.said[whole]
+        raw = level.at[whole] * vocab_size + events.token[whole]
         continued = suffixes[longer // vocab_size] * vocab_size + longer % vocab_size
         longer, counts = np.unique(np.concatenate([raw, continued]), return_counts=True)
         counted.append((longer, counts))

@@ -16,11 +16,13 @@ from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import (
     FEW_TOKENS,
     DropoutRate,
+    EmbeddingWidth,
+    HiddenWidth,
+    Layers,
     Model,
-    Size,
     uniform_head,
 )
-from makemore_export.recipe import Recipe
+from makemore_export.models.recipe import Recipe
 
 
 class RecurrentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,9 +30,9 @@ class RecurrentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     "Recurrent Neural Network Regularization").
     """
 
-    n_layer: Size = 1
-    n_embd: Size = 64
-    n_hidden: Size = 256
+    n_layer: Layers = 1
+    n_embd: EmbeddingWidth = 64
+    n_hidden: HiddenWidth = 256
     dropout: DropoutRate = 0.3
 
 

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Annotated, cast
 
 import msgspec
 import torch
 from makemore.artifact import StateSpec
 from makemore.errors import OptionError
+from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makemore_export.models.dropout import Dropout
-from makemore_export.models.model import DropoutRate, Model, Size, StepFunction
-from makemore_export.recipe import Recipe
+from makemore_export.models.model import (
+    BlockSize,
+    DropoutRate,
+    EmbeddingWidth,
+    Layers,
+    Model,
+    StepFunction,
+)
+from makemore_export.models.recipe import Recipe
 
 
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`block_size` is the number of positions: the longest string, and the start token."""
 
-    block_size: Size
-    n_layer: Size = 4
-    n_embd: Size = 64
-    n_head: Size = 4
+    block_size: BlockSize
+    n_layer: Layers = 4
+    n_embd: EmbeddingWidth = 64
+    n_head: Annotated[int, Meta(ge=1, le=1 << 20, description="Heads of the attention.")] = 4
     dropout: DropoutRate = 0.1
 
     def __post_init__(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from makemore_export.plots.activations import activation_plot, attention_plot
 from makemore_export.plots.counts import bigram_plot
 from makemore_export.plots.curves import learning_rate_plot, loss_plot
 from makemore_export.plots.embedding import embedding_plot
 from makemore_export.plots.figure import save_png
-from makemore_export.plots.inside import activation_plot, attention_plot
 from makemore_export.plots.surprise import surprise_plot
 
 __all__ = [

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from makemore_export.data import Strings
+from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.plots.figure import new_axes, set_ticks
-from makemore_export.plots.lettering import STOP_LABEL, drawable
+from makemore_export.plots.labels import STOP_LABEL, drawable
 
 LARGEST_WITH_NUMBERS, LARGEST = 60, 100
 """Tokens in a picture that has counts in its cells, and in one that has colours only."""
@@ -19,14 +19,14 @@ LARGEST_WITH_NUMBERS, LARGEST = 60, 100
 _CELL = 0.45  # inches
 
 
-def most_frequent(strings: Strings, vocab_size: int, limit: int = LARGEST) -> Tensor:
+def most_frequent(strings: EncodedStrings, vocab_size: int, limit: int = LARGEST) -> Tensor:
     """The up to `limit` tokens that `strings` has most often, in the order of their ids."""
     frequency = torch.bincount(strings.tokens.cpu(), minlength=vocab_size)
     most = frequency.argsort(descending=True, stable=True)[:limit]
     return most[frequency[most] > 0].sort().values
 
 
-def bigram_counts(strings: Strings, chosen: Tensor, vocab_size: int) -> Tensor:
+def bigram_counts(strings: EncodedStrings, chosen: Tensor, vocab_size: int) -> Tensor:
     """How often token `chosen[j]` follows token `chosen[i]`: int64 (K, K), row i, column j.
 
     Token 0 is the start and the stop.

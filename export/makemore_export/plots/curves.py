@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from makemore_export.plots.figure import BLUE, COLOURS, ORANGE, new_axes
-from makemore_export.plots.lettering import drawable
-from makemore_export.records import Evaluation
+from makemore_export.plots.labels import drawable
+from makemore_export.runs.records import Evaluation
 
 _STYLES = {"train": "--", "dev": "-"}
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from makemore_export.models import Model
 from makemore_export.plots.figure import BLUE, new_axes
-from makemore_export.plots.lettering import drawable
+from makemore_export.plots.labels import drawable
 
 MARKS = 150
 """Most tokens in a picture."""

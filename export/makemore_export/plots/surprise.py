@@ -11,7 +11,7 @@ from makemore.vocabulary import STOP
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from makemore_export.evaluation import bits
+from makemore_export.evaluation.likelihood import bits
 from makemore_export.models import Model
 from makemore_export.plots.figure import BLUE, ORANGE, new_axes, set_ticks
 

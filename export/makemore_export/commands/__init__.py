@@ -1,0 +1,1 @@
+"""`mm-train`, `mm-export` and `mm-inspect`."""

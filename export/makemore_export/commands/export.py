@@ -1,0 +1,136 @@
+"""`mm-export`: an artifact from a run, a checkpoint, or straight from a text file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import click
+import makemore
+import msgspec
+from makemore.commands.command import Command
+from makemore.commands.terminal import to_show
+from makemore.errors import ExportError, OptionError
+
+from makemore_export.commands.output_option import output_option
+from makemore_export.commands.run_options import run_options
+from makemore_export.commands.run_training import run_training
+from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
+from makemore_export.packing.model_card import Report, quality
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
+from makemore_export.runs.run_text import lines_of
+from makemore_export.runs.target_lock import locked
+from makemore_export.training import distributed
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """The `--json` result: the artifact's folder, its report, strings sampled from it."""
+
+    artifact: str
+    report: Report
+    samples: list[str]
+
+
+@click.command(cls=Command)
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@output_option("Artifact folder.")
+@click.option(
+    "--samples", default=20, show_default=True, type=click.IntRange(min=0), help="To print."
+)
+@click.option("--half", is_flag=True, help="Weights, states and arithmetic in float16.")
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    help="What a run was trained on, to tell the loss of --half.  [default: the names of 2018]",
+)
+@run_options
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
+def main(
+    source: Path | None,
+    out: Path,
+    *,
+    samples: int,
+    half: bool,
+    text: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Writes an artifact: ONNX and TorchScript files, verified, with a model card and a report.
+
+    SOURCE is a run folder, a checkpoint (.safetensors) or a text file; without it, the US names of
+    2018. A text is trained on first, into OUT.run, with the options below; the same command goes on
+    with a run that was stopped, and uses a finished one again.
+
+    Exit codes: 0 done, 1 an exported file does not do what the model does (OUT is left as it was),
+    2 a bad input, 130 Ctrl-C while it trained.
+    """
+    distributed.refuse("mm-export")
+    check_target(out)
+    if text and not (half and _is_trained(source)):
+        raise OptionError("--text is for --half and a SOURCE that is trained already")
+    if not _is_trained(source):
+        text = source
+    with locked(out):
+        trained = _trained(source, out, options, text)
+        lines = lines_of(trained.run, text, options["encoding"]) if half else None
+        click.echo("exporting and verifying ...", err=True)
+        try:
+            report = replace_artifact(trained, out, half=half, lines=lines)
+        except ExportError as error:
+            raise click.ClickException(str(error)) from None
+        strings = makemore.load(out).sample(samples, seed=trained.run.seed)
+    if as_json:
+        result = Exported(artifact=str(out), report=report, samples=strings)
+        click.echo(msgspec.json.encode(result))
+    else:
+        _show(out, trained, report, strings)
+
+
+def _show(out: Path, trained: Checkpoint, report: Report, strings: list[str]) -> None:
+    for verification in report.verification:
+        click.echo(
+            f"{verification.file}: {verification.logits:,} logits within "
+            f"{verification.largest_difference:.1e} of PyTorch, "
+            f"{verification.golden} samples replayed"
+        )
+    per = f"per {trained.run.level}"
+    for part, loss in report.losses.items():
+        nats, perplexity, bits = quality(loss)
+        click.echo(f"{part}: {nats} nats {per}, {bits} bits {per}, perplexity {perplexity}")
+    for part, loss in (report.float16_losses or {}).items():
+        click.echo(f"{part} in float16: {quality(loss)[0]} nats {per}")
+    if report.novelty:
+        click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
+    click.echo(f"{out}: {', '.join(sorted(FILES))}")
+    click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
+    click.echo("".join(f"\n{to_show(string)}" for string in strings))
+
+
+def _is_trained(source: Path | None) -> TypeGuard[Path]:
+    return source is not None and (source.is_dir() or source.suffix == ".safetensors")
+
+
+def _trained(
+    source: Path | None, out: Path, options: Mapping[str, Any], text: Path | None
+) -> Checkpoint:
+    """The checkpoint at `source`, or the one that training on it gives.
+
+    text: what is read beside `source`, in the encoding among the `options`.
+    """
+    if _is_trained(source):
+        given = click.get_current_context().get_parameter_source
+        for name in options:
+            of_text = name == "encoding" and text is not None
+            if given(name) is click.core.ParameterSource.COMMANDLINE and not of_text:
+                raise OptionError(
+                    f"--{name.replace('_', '-')} is for training; {source} is trained already"
+                )
+        return read_source(source)
+    target = out.resolve()
+    folder = RunFolder(target.with_name(f"{target.name}.run"))
+    with locked(folder.path):
+        return run_training(
+            source, folder, folder.latest(), options, old=None, again="the same command"
+        )

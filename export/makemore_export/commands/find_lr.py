@@ -1,0 +1,59 @@
+"""What `mm-train --find-lr` does: a sweep, its file and its plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from makemore.errors import OptionError
+
+from makemore_export.commands.run_training import plan_job
+from makemore_export.runs.atomic_files import write_file
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.training import distributed
+from makemore_export.training.find_lr import Trial, suggestion, sweep
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The `--json` result of `--find-lr`: its suggestion, and where the sweep and its plot are."""
+
+    learning_rate: float
+    files: list[str]
+
+
+def find_learning_rate(
+    text: Path | None, out: Path, options: Mapping[str, Any], *, as_json: bool
+) -> None:
+    """Sweeps the learning rate on new weights; nothing of the run is kept but the sweep."""
+    distributed.refuse("--find-lr")
+    job = plan_job(text, RunFolder(out), None, options, None)
+    if job.run.recipe is None:
+        raise OptionError(f"--find-lr does not apply to model {job.run.model}: it has no one rate")
+    trials = list(sweep(job.model, job.run, job.parts["train"]))
+    best = suggestion(trials)
+    files = keep(out, trials, best)
+    if len(files) == 1:
+        click.echo("for a plot of the sweep: pip install matplotlib", err=True)
+    highest = trials[-1].learning_rate
+    click.echo(
+        f"rates up to {highest:.2g} in {len(trials)} steps: {', '.join(map(str, files))}", err=True
+    )
+    found = Found(learning_rate=best, files=[str(file) for file in files])
+    click.echo(msgspec.json.encode(found) if as_json else f"--learning-rate {best:.2g}")
+
+
+def keep(folder: Path, trials: Sequence[Trial], best: float) -> list[Path]:
+    """Writes the sweep, a line of JSON a trial, and a plot of it if there is matplotlib."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines, plot = folder / "find_lr.jsonl", folder / "find_lr.png"
+    write_file(lines, b"".join(msgspec.json.encode(trial) + b"\n" for trial in trials))
+    try:
+        from makemore_export.plots import learning_rate_plot, save_png  # noqa: PLC0415
+    except ImportError:
+        return [lines]
+    points = [(trial.learning_rate, trial.smoothed) for trial in trials]
+    save_png(learning_rate_plot(points, best), plot)
+    return [lines, plot]

@@ -1,0 +1,99 @@
+"""What a command shows of a training on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from makemore_export.data.text import Text
+from makemore_export.models import Model
+from makemore_export.runs.records import Evaluation, Start
+from makemore_export.runs.run import Run
+
+_FIRST_LOSS_OFF = 0.05  # nats from ln V that an initialisation may be
+
+
+class ProgressDisplay:
+    """A context in which to show lines and how many of `total` steps are done, if at all."""
+
+    def __init__(self, total: int, done: int = 0, *, silent: bool = False) -> None:
+        console = Console(stderr=True)
+        self._silent = silent
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=silent or not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("training", total=total, completed=done)
+
+    def __enter__(self) -> ProgressDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def advance(self) -> None:
+        """One step more is done."""
+        self._bar.advance(self._task)
+
+    def show(self, line: str) -> None:
+        if self._silent:
+            return
+        if self._bar.disable:
+            click.echo(line, err=True)
+        else:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def summary(text: Text, run: Run, model: Model, device: str) -> str:
+    """What is trained on what, in two lines."""
+    dropped = [
+        f"{count:,} {what}"
+        for count, what in (
+            (text.blank, "blank lines dropped"),
+            (text.duplicates, "duplicates kept" if run.keep_duplicates else "duplicates dropped"),
+            (text.crlf, "Windows line ends"),
+            (int(text.bom), "byte order mark dropped"),
+        )
+        if count
+    ]
+    parts = ", ".join(f"{part} {lines:,}" for part, lines in run.data.split.items())
+    weights = sum(weight.numel() for weight in model.parameters())  # counted ones have none yet
+    size = f": {weights:,} weights, on {device}" if weights else ""
+    return (
+        f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {parts}; "
+        f"{len(run.tokens):,} {run.level}s\n{run.model}{size}"
+    )
+
+
+def start_line(record: Start) -> str:
+    """The check of the initialisation: all tokens should be expected alike at first."""
+    uniform = math.log(record.vocab_size)
+    line = f"first loss {record.loss:.4f}, ln {record.vocab_size:,} = {uniform:.4f}"
+    if abs(record.loss - uniform) > _FIRST_LOSS_OFF:
+        line += f"; warning: more than {_FIRST_LOSS_OFF} apart, a poor initialisation"
+    return line
+
+
+def evaluation_line(record: Evaluation) -> str:
+    """The losses by part."""
+    losses = "  ".join(
+        f"{part} {'infinite' if loss is None else f'{loss:.4f}'}"
+        for part, loss in record.losses.items()
+    )
+    mark = "best weights, all lines" if record.finished else "best so far" if record.best else ""
+    return f"step {record.step:6,}  {losses}  {record.seconds:6.1f} s  {mark}".rstrip()

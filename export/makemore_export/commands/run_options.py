@@ -1,0 +1,197 @@
+"""The options that say what to train: `mm-train` and `mm-export` share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import chain
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from makemore.errors import DataError, OptionError
+from makemore.vocabulary import VOCABULARIES, WORDS, Level
+from msgspec import inspect
+
+from makemore_export.data.splits import parse_split
+from makemore_export.data.text import Text
+from makemore_export.models import MODELS
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs.run import Run
+from makemore_export.training.plan import flag, options_of, plan
+from makemore_export.training.presets import PRESETS
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_PRESET, _SPLIT, _SEED = "fast", "80/10/10", 1
+_MANY_TOKENS = 1000
+_THREADS = 1024
+"""Most threads; OpenMP ends the process where it cannot start as many as it was asked for."""
+_POSITIVE = click.IntRange(min=1)
+
+
+def _percents(_: click.Context, __: click.Parameter, value: str | None) -> Any:
+    try:
+        return None if value is None else parse_split(value)
+    except DataError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Any:
+    return tuple(map(parse_part, values)) or None
+
+
+def parse_part(text: str) -> tuple[str, dict[str, str]]:
+    """A model and its own options from `lstm:n_hidden=256,dropout=0.4`."""
+    model, _, rest = text.partition(":")
+    if model not in MODELS or model == "blend":
+        known = ", ".join(name for name in MODELS if name != "blend")
+        raise click.BadParameter(f"part {text!r} must begin with a model: {known}")
+    pairs = [pair.partition("=") for pair in rest.split(",") if pair]
+    options = {name.strip().replace("-", "_"): value.strip() for name, _, value in pairs}
+    for name in options:
+        if name not in options_of(model):
+            takes = ", ".join(options_of(model))
+            raise click.BadParameter(f"part {text!r}: {name!r} is no option of {model}: {takes}")
+    return model, options
+
+
+def _option(name: str, field: inspect.Type) -> Callable[[Command], Command]:
+    """The option of a field of `Recipe` or of a `Config`, with its description as the help."""
+    about = None
+    while isinstance(field, (inspect.Metadata, inspect.UnionType)):
+        if isinstance(field, inspect.Metadata):
+            about = (field.extra_json_schema or {}).get("description", about)
+            field = field.type
+        else:
+            field = next(t for t in field.types if not isinstance(t, inspect.NoneType))
+    if isinstance(field, inspect.LiteralType):
+        metavar = f"[{'|'.join(map(str, field.values))}]"
+    else:
+        metavar = type(field).__name__.removesuffix("Type").upper()
+    return click.option(flag(name), metavar=metavar, help=about)
+
+
+def _fields() -> dict[str, inspect.Type]:
+    """The fields of `Recipe` and of every model's `Config`, less the parts of a blend."""
+    structs: list[type[msgspec.Struct]] = [Recipe, *(cls.Config for cls in MODELS.values())]
+    types = [inspect.type_info(struct) for struct in structs]
+    found = {
+        field.name: field.type
+        for info in types
+        if isinstance(info, inspect.StructType)
+        for field in info.fields
+    }
+    del found["parts"]
+    return found
+
+
+# An option left out is None, so that a given one is not mistaken for its default.
+_OPTIONS = (
+    click.option(
+        "--preset",
+        type=click.Choice([*PRESETS]),
+        help=f"A model and its options, well tried.  [default: {_PRESET}, without --model]",
+    ),
+    click.option("--model", type=click.Choice([*MODELS]), help="Instead of a preset."),
+    click.option(
+        "--part",
+        "parts",
+        multiple=True,
+        callback=_parts,
+        metavar="MODEL[:OPTION=VALUE,...]",
+        help="One model of a blend, once for each.",
+    ),
+    click.option(
+        "--split", callback=_percents, help=f"Percent of train/dev/test.  [default: {_SPLIT}]"
+    ),
+    click.option(
+        "--keep-duplicates",
+        is_flag=True,
+        default=None,
+        help="Keep lines that repeat another one; otherwise they are dropped before the split.",
+    ),
+    click.option("--seed", type=click.IntRange(0, 2**63 - 1), help=f"[default: {_SEED}]"),
+    click.option("--encoding", default="utf-8", show_default=True, help="Of the text."),
+    click.option(
+        "--level",
+        type=click.Choice([*VOCABULARIES]),
+        help="What a token is.  [default: character]",
+    ),
+    click.option(
+        "--vocab-size",
+        type=_POSITIVE,
+        help=f"Most frequent words that the model knows, at level word.  [default: {WORDS}]",
+    ),
+    *(_option(name, field) for name, field in _fields().items()),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        default="auto",
+        show_default=True,
+        help="Where to train.",
+    ),
+    click.option(
+        "--threads", type=click.IntRange(1, _THREADS), help="Of PyTorch.  [default: all cores]"
+    ),
+)
+
+
+def run_options(command: Command) -> Command:
+    """Adds the options to a click command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def planned(
+    text: Text, given: Mapping[str, Any], old: Run | None
+) -> tuple[Run, dict[str, list[str]]]:
+    """The run with the options given, else those of `old` if it has this model, else defaults."""
+    options = dict(given)
+    level = options.pop("level", old.level if old else "character")
+    preset = options.pop("preset", None)
+    if preset and "model" in options:
+        raise OptionError(f"--preset {preset} brings its own model; --model is for another one")
+    if preset:
+        options = _based_on(PRESETS[preset], options)
+    elif "model" not in options:
+        options = _based_on(_options(old) if old else _default(text, level), options)
+    elif old and old.model == options["model"]:
+        options = _based_on(_options(old), options)
+    known = len(old.tokens) if old and old.level == level == "word" else None
+    return plan(
+        text,
+        model=options.pop("model"),
+        percents=options.pop("split", old.split if old else parse_split(_SPLIT)),
+        keep_duplicates=options.pop("keep_duplicates", old.keep_duplicates if old else False),
+        seed=options.pop("seed", old.seed if old else _SEED),
+        level=level,
+        vocab_size=options.pop("vocab_size", known),
+        options=options,
+    )
+
+
+def _default(text: Text, level: Level) -> Mapping[str, Any]:
+    """The preset, but for its n-gram where there are too many tokens for the n-gram's tables."""
+    if level == "word" or len(set(chain.from_iterable(text.lines))) > _MANY_TOKENS:
+        return {"model": "lstm"}
+    return PRESETS[_PRESET]
+
+
+def _options(run: Run) -> Mapping[str, Any]:
+    """The options that a run was planned with."""
+    recipe = msgspec.to_builtins(run.recipe) if run.recipe else {}
+    if run.model != "blend":
+        return {"model": run.model, **run.config, **recipe}
+    parts = [
+        (part["model"], part["config"] | (part["recipe"] or {})) for part in run.config["parts"]
+    ]
+    return {"model": run.model, "parts": parts}
+
+
+def _based_on(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with those of `base` where none is given, in each part of a blend too."""
+    parts = [
+        (model, {**own, **{name: given[name] for name in options_of(model) if name in given}})
+        for model, own in base.get("parts", ())
+    ]
+    return {**base, **({"parts": parts} if parts else {}), **given}

@@ -1,0 +1,182 @@
+"""A run of training as the commands do it: planned from options, shown on stderr, interruptible."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import click
+import torch
+from makemore.commands.command import INTERRUPTED
+from makemore.errors import OptionError
+from msgspec.structs import replace
+
+from makemore_export.commands.progress_display import (
+    ProgressDisplay,
+    evaluation_line,
+    start_line,
+    summary,
+)
+from makemore_export.commands.run_options import planned
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.text import Text, read_text
+from makemore_export.evaluation.novelty import measure
+from makemore_export.models import Model
+from makemore_export.packing.eager import describe, eager_sampler
+from makemore_export.runs import checkpoint
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
+from makemore_export.runs.records import Evaluation, Record, Start, Step
+from makemore_export.runs.run import Progress, Run
+from makemore_export.training import distributed
+from makemore_export.training.loop import initial_model, train
+from makemore_export.training.plan import differences
+from makemore_export.training.tensorboard import Scalars
+
+_SAMPLES = 8  # shown at each evaluation
+
+
+class Job(NamedTuple):
+    """What the options come to."""
+
+    text: Text
+    run: Run
+    lines: dict[str, list[str]]
+    parts: dict[str, EncodedStrings]
+    model: Model
+    device: str
+
+
+def plan_job(
+    text: Path | None,
+    folder: RunFolder,
+    start: Checkpoint | None,
+    options: Mapping[str, Any],
+    old: Run | None,
+) -> Job:
+    """What `run_training` would train, with the weights of before the first step."""
+    given = {name: value for name, value in options.items() if value is not None}
+    device = find_device(given.pop("device"))
+    if threads := given.pop("threads", None):
+        torch.set_num_threads(threads)
+    contents = read_text(text, given.pop("encoding"))
+    if start and contents.sha256 != start.run.data.sha256:
+        raise OptionError(
+            f"{folder.path}: holds the run of another text: {start.run.data.name}, SHA-256 "
+            f"{start.run.data.sha256}; that of {contents.name} is {contents.sha256}"
+        )
+    run, lines = planned(contents, given, old)
+    if start and (other := differences(start.run, run)):
+        raise OptionError(f"{folder.path}: holds another run: {'; '.join(other)}")
+    vocabulary = run.vocabulary
+    strings = {part: EncodedStrings(of_part, vocabulary, device) for part, of_part in lines.items()}
+    return Job(contents, run, lines, strings, initial_model(run, device), device)
+
+
+def find_device(name: str) -> str:
+    """The device to train on for an option `--device`; `OptionError` where there is none."""
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(device for device in ("cuda", "mps", "cpu") if has[device])
+    if not has[name]:
+        raise OptionError(f"device {name!r} cannot be had: PyTorch {torch.__version__} finds none")
+    return name
+
+
+def run_training(
+    text: Path | None,
+    folder: RunFolder,
+    start: Checkpoint | None,
+    options: Mapping[str, Any],
+    *,
+    old: Run | None,
+    again: str,
+    tensorboard: bool = False,
+) -> Checkpoint:
+    """Trains to the end, from `start` or afresh, with progress on stderr; returns the best.
+
+    options: values of `run_options`; None stands for the option of `old`, else for the default.
+    again: the command that goes on after Ctrl-C, to show.
+    `OptionError` where the text or an option is not that of `start`.
+    """
+    job = plan_job(text, folder, start, options, old)
+    run, first = job.run, distributed.rank() == 0
+    records = train(job.model, run, job.parts, folder, start)
+    scalars = Scalars(folder.path / "tensorboard") if tensorboard and first else None
+    with (
+        ProgressDisplay(
+            _steps(run), start.progress.step if start else 0, silent=not first
+        ) as display,
+        _interrupts() as interrupted,
+        scalars or nullcontext(),
+    ):
+        display.show(summary(job.text, run, job.model, job.device))
+        for record in records:
+            if scalars and not isinstance(record, Step):
+                scalars.add(record)
+            if first:
+                _show(display, record, job)
+            if distributed.anywhere(interrupted()):
+                records.close()
+                display.show(f"interrupted; to go on: {again}")
+                raise click.exceptions.Exit(INTERRUPTED)
+    best = checkpoint.load(folder.best)
+    return best if best.progress.novelty or not first else _with_novelty(best, job, folder)
+
+
+def _steps(run: Run) -> int:
+    """All steps of a run, those of the parts of a blend as well."""
+    if run.recipe:
+        return run.recipe.max_steps
+    recipes = [part["recipe"] for part in run.config.get("parts", ())]
+    return sum(recipe["max_steps"] for recipe in recipes if recipe)
+
+
+def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
+    name = "" if record.model == job.run.model else f"{record.model}: "  # of a part of a blend
+    if isinstance(record, Start):
+        display.show(name + start_line(record))
+        return
+    finished = isinstance(record, Evaluation) and record.finished
+    if not finished:
+        display.advance()
+    if isinstance(record, Evaluation):
+        display.show(name + evaluation_line(record))
+        if not name:
+            between = "\n  " if job.run.level == "word" else ", "
+            display.show("  " + between.join(_samples(record, job)))
+
+
+def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:
+    """Adds what the text alone can tell: how much of what the model makes is in it."""
+    sampler = eager_sampler(job.model, describe(job.run, best.progress, job.model), job.device)
+    progress = replace(best.progress, novelty=measure(sampler, job.lines, job.run.seed))
+    best = replace(best, progress=progress)
+    checkpoint.save(folder.best, best)
+    return best
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Inside, the first Ctrl-C is only noted, so that a step is never torn; a second one raises."""
+    noted = False
+
+    def note(_: int, __: FrameType | None) -> None:
+        nonlocal noted
+        noted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _samples(record: Evaluation, job: Job) -> list[str]:
+    progress = Progress(step=record.step, losses=record.losses)
+    artifact = describe(job.run, progress, job.model)
+    return eager_sampler(job.model, artifact, job.device).sample(_SAMPLES, seed=job.run.seed)

@@ -1,0 +1,102 @@
+"""`mm-train`: a model from a text file, into a run folder."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from makemore.commands.command import Command
+from makemore.errors import OptionError
+
+from makemore_export.commands.find_lr import find_learning_rate
+from makemore_export.commands.output_option import output_option
+from makemore_export.commands.run_options import run_options
+from makemore_export.commands.run_training import find_device, run_training
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
+from makemore_export.runs.target_lock import locked
+from makemore_export.training import distributed
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """The `--json` result: where the best weights are, and their losses by part of the split."""
+
+    checkpoint: str
+    model: str
+    steps: int
+    losses: dict[str, float | None]
+
+
+@click.command(cls=Command)
+@click.argument("text", required=False, type=click.Path(path_type=Path))
+@output_option("Run folder.")
+@run_options
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder, with its options.")
+@click.option(
+    "--find-lr", is_flag=True, help="Try all learning rates in a short sweep, and suggest one."
+)
+@click.option("--tensorboard", is_flag=True, help="Write the losses for TensorBoard, too.")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
+def main(
+    text: Path | None,
+    out: Path,
+    *,
+    resume: bool,
+    find_lr: bool,
+    tensorboard: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Trains a model on TEXT, one thing per line; without TEXT, on the US names of 2018.
+
+    The run folder holds last.safetensors (to resume), best.safetensors (for mm-export) and
+    log.jsonl. Ctrl-C saves the last checkpoint and exits with 130; a bad input exits with 2.
+
+    On several CPUs or GPUs: torchrun --nproc-per-node 2 -m makemore_export.commands.train ...
+    """
+    options["device"] = find_device(options["device"])
+    if find_lr:
+        if resume:
+            raise OptionError("--find-lr is for new weights: it does not go with --resume")
+        find_learning_rate(text, out, options, as_json=as_json)
+        return
+    with distributed.joined(options["device"]):
+        first = distributed.rank() == 0
+        with locked(out) if first else nullcontext():
+            best = _trained(text, RunFolder(out), options, resume=resume, tensorboard=tensorboard)
+        if first:
+            result = Trained(
+                checkpoint=str(out / "best.safetensors"),
+                model=best.run.model,
+                steps=best.progress.step,
+                losses=best.progress.losses,
+            )
+            click.echo(msgspec.json.encode(result) if as_json else f"mm-export {out} -o ARTIFACT")
+
+
+def _trained(
+    text: Path | None,
+    folder: RunFolder,
+    options: Mapping[str, Any],
+    *,
+    resume: bool,
+    tensorboard: bool,
+) -> Checkpoint:
+    """The best checkpoint of a new run, or of the one in the folder; the caller has locked it."""
+    out = folder.path
+    start = distributed.shared(folder.latest)
+    if start and not resume:
+        raise OptionError(f"{out}: holds a run already; go on with --resume, or name a new folder")
+    if resume and not start:
+        raise OptionError(f"{out}: holds no run to resume")
+    again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out), "--resume"])
+    old = start.run if start else None
+    return run_training(text, folder, start, options, old=old, again=again, tensorboard=tensorboard)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A text: its lines, their split, their tokens, and batches of them."""

@@ -1,0 +1,71 @@
+"""Strings as token ids, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+
+import torch
+from makemore.vocabulary import STOP, Vocabulary
+from torch import Tensor
+
+PADDING = -1
+"""The target at a position past the end of a string."""
+
+_TOKENS_PER_BATCH = 1 << 13  # their activations fit in the cache of a core
+_LOGITS_PER_BATCH = 1 << 24
+
+
+class EncodedStrings:
+    """Encoded strings, laid end to end: a 0 before, between and after them.
+
+    The stop of one string is the start of the next, so padding is made only within a batch.
+    """
+
+    def __init__(self, lines: Sequence[str], vocabulary: Vocabulary, device: str = "cpu") -> None:
+        self.vocab_size = len(vocabulary)
+        flat = [STOP]
+        counts = []
+        for line in lines:
+            ids = vocabulary.encode(line)
+            flat += [*ids, STOP]
+            counts.append(len(ids))
+        slack = [STOP] * max(counts, default=0)  # so that the longest window may begin anywhere
+        self._padded = torch.tensor(flat + slack, device=device)
+        lengths = torch.tensor(counts)
+        self.tokens = self._padded[: len(flat)]  # (sum of lengths + N + 1,)
+        self.lengths = lengths.to(device)  # (N,)
+        self.starts = (torch.cumsum(lengths + 1, 0) - lengths - 1).to(device)  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def first(self, n: int) -> EncodedStrings:
+        """The first n strings, or all where there are fewer."""
+        part = copy(self)
+        part.lengths, part.starts = self.lengths[:n], self.starts[:n]
+        return part
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of strings `rows` (B,): int64 (B, T), T the longest of them plus 1.
+
+        A row of inputs is 0 c1 ... cL 0 ..., one of targets c1 ... cL 0 `PADDING` ....
+        """
+        lengths = self.lengths[rows]
+        time = torch.arange(int(lengths.max()) + 1, device=rows.device)  # (T,)
+        shape = (len(self._padded) - len(time), len(time) + 1)
+        windows = self._padded.as_strided(shape, (1, 1))
+        taken = windows[self.starts[rows]]  # (B, T + 1)
+        padding = time > lengths[:, None]  # (B, T)
+        return (
+            taken[:, :-1].masked_fill(padding, STOP),
+            taken[:, 1:].masked_fill(padding, PADDING),
+        )
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All strings once, shortest first, so that little is padding."""
+        order = self.lengths.argsort(stable=True)
+        tokens = min(_TOKENS_PER_BATCH, _LOGITS_PER_BATCH // self.vocab_size)
+        rows = max(1, tokens // (int(self.lengths.max()) + 1))
+        for begin in range(0, len(order), rows):
+            yield self.batch(order[begin : begin + rows])

@@ -1,0 +1,63 @@
+"""The lines of a text in parts: train, dev, test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from makemore.errors import DataError
+
+PARTS = ("train", "dev", "test")
+
+
+def parse_split(text: str) -> tuple[float, float, float]:
+    """Percentages of train, dev, test from `80/10/10`; parts left out at the end are 0."""
+    try:
+        percents = [float(percent) for percent in text.split("/")]
+    except ValueError:
+        raise _bad_split(f"split {text!r}") from None
+    percents += [0.0] * (len(PARTS) - len(percents))
+    if len(percents) > len(PARTS):
+        raise _bad_split(f"split {text!r}")
+    train, dev, test = percents
+    check_split((train, dev, test), f"split {text!r}")
+    return train, dev, test
+
+
+def check_split(percents: tuple[float, float, float], what: str) -> None:
+    """`DataError`, which begins with `what`, unless these are percentages of train, dev, test."""
+    if not percents[0] or min(percents) < 0 or not sum(percents) == 100:  # nor are nan
+        raise _bad_split(what)
+
+
+def _bad_split(what: str) -> DataError:
+    return DataError(
+        f"{what} must be percentages of {'/'.join(PARTS)} that sum to 100, "
+        "with some for train: 80/10/10"
+    )
+
+
+def split(
+    lines: Sequence[str],
+    percents: tuple[float, float, float],
+    seed: int,
+    *,
+    keep_duplicates: bool = False,
+) -> dict[str, list[str]]:
+    """Shuffles and cuts `lines` into the parts of `PARTS` with a percentage above 0.
+
+    Unless `keep_duplicates`, duplicates are dropped first, so that no line of one part is in
+    another. `DataError` if a part would be empty.
+    """
+    pool = list(lines if keep_duplicates else dict.fromkeys(lines))
+    order = np.random.default_rng(seed).permutation(len(pool))
+    ends = [round(len(pool) * sum(percents[: i + 1]) / 100) for i in range(len(PARTS))]
+    parts = {}
+    for part, percent, begin, end in zip(PARTS, percents, [0, *ends], ends, strict=False):
+        if percent > 0:
+            parts[part] = [pool[i] for i in order[begin:end]]
+            if begin == end:
+                raise DataError(
+                    f"{percent:g}% of {len(pool)} lines leaves none for {part}; it needs 1"
+                )
+    return parts

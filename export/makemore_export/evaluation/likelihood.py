@@ -1,0 +1,47 @@
+"""How well a model predicts strings."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.models import Model
+
+
+def mean_nll(model: Model, strings: EncodedStrings) -> float:
+    """Mean negative log-likelihood in nats per token, stops counted, summed in double.
+
+    Infinite where the model gives some token no probability at all. Leaves it in eval mode.
+    """
+    return -log_likelihoods(model, strings).mean().item()
+
+
+@torch.inference_mode()
+def log_likelihoods(model: Model, strings: EncodedStrings) -> Tensor:
+    """What the model gave to each token and stop: natural logs, float64 (N,) on the CPU.
+
+    The order depends on the strings alone. Leaves the model in eval mode.
+    """
+    model.eval()
+    found = []
+    for inputs, targets in strings.batches():
+        logits = model(inputs).float()  # (B, T, V)
+        losses = F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="none"
+        )
+        found.append(-losses[targets.flatten() != PADDING].cpu().double())
+    return torch.cat(found)
+
+
+def perplexity(nll: float) -> float:
+    """What a mean NLL in nats is worth: as unsure as among so many equally likely tokens."""
+    return math.exp(nll) if nll < 700 else math.inf  # doubles end near exp(709)
+
+
+def bits(nll: float) -> float:
+    """A negative log-likelihood in nats, in bits."""
+    return nll / math.log(2)

@@ -1,0 +1,46 @@
+"""How a model with gradients is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The choices of a training; 0 turns clipping, averaging and early stopping off.
+
+    learning_rate: the peak, reached after `warm_up` steps; `schedule` says how it falls from there.
+    clip: largest norm of the gradient.
+    average: decay of the moving average of the weights, which is what is evaluated and kept.
+    patience: evaluations in a row without a better dev loss after which training stops.
+    """
+
+    max_steps: Annotated[int, Meta(ge=1, description="Steps of the optimizer.")] = 7000
+    batch_size: Annotated[int, Meta(ge=1, description="Strings a step.")] = 64
+    learning_rate: Annotated[float, Meta(gt=0, description="At its peak.")] = 4e-3
+    optimizer: Annotated[Literal["adamw", "sgd"], Meta(description="What takes the steps.")] = (
+        "adamw"
+    )
+    schedule: Annotated[
+        Literal["cosine", "step", "constant"], Meta(description="How the learning rate falls.")
+    ] = "cosine"
+    warm_up: Annotated[int, Meta(ge=0, description="Steps in which the learning rate rises.")] = 200
+    weight_decay: Annotated[float, Meta(ge=0, description="On matrices.")] = 0.1
+    clip: Annotated[float, Meta(ge=0, description="Largest norm of the gradient; 0: any.")] = 1.0
+    average: Annotated[
+        float,
+        Meta(ge=0, lt=1, description="Decay of the moving average of the weights; 0: none."),
+    ] = 0.999
+    patience: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Stop after so many evaluations without a better dev loss; 0: never.",
+        ),
+    ] = 0
+    precision: Annotated[
+        Literal["float32", "bfloat16"], Meta(description="Of the matrix products in training.")
+    ] = "float32"
+    compile: Annotated[bool, Meta(description="Train through torch.compile.")] = False

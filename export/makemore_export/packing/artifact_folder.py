@@ -1,0 +1,121 @@
+"""From a checkpoint to an artifact: export, verify, put in place; or leave no trace."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+
+import msgspec
+from makemore.artifact import Artifact
+from makemore.errors import OptionError
+from msgspec.structs import replace
+
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.splits import split
+from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.models import Model
+from makemore_export.packing.eager import describe
+from makemore_export.packing.golden_samples import golden_samples
+from makemore_export.packing.model_card import Report, model_card
+from makemore_export.packing.onnx_export import to_onnx
+from makemore_export.packing.step_module import StepModule
+from makemore_export.packing.torchscript_export import to_torchscript
+from makemore_export.packing.verification import Verification, verify
+from makemore_export.runs.atomic_files import prepared_folder, replace_folder
+from makemore_export.runs.checkpoint import Checkpoint
+from makemore_export.runs.run import Run
+from makemore_export.runs.target_lock import locked
+
+MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
+FILES = frozenset({*MODEL_FILES, "README.md", "report.json"})
+"""What an artifact's folder holds, and nothing else."""
+
+
+def check_target(out: Path) -> None:
+    """`OptionError` unless `out` is free, empty, or holds an artifact and nothing else."""
+    if out.resolve() == Path.cwd():
+        raise OptionError(
+            f"{out}: is the working directory, which cannot be replaced; name another"
+        )
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise OptionError(f"{out}: is a file; an artifact is a folder")
+    names = {path.name for path in out.iterdir()}
+    if names - FILES or (names and "model.onnx" not in names):
+        raise OptionError(
+            f"{out}: holds {min(names - FILES or names)!r}, so it is not an artifact to replace"
+        )
+
+
+def export(
+    source: Checkpoint, out: Path, *, half: bool = False, lines: Sequence[str] | None = None
+) -> Report:
+    """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
+
+    half: in float16. lines: all of the text of `source`, to measure the loss in float16.
+    At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
+    not do what the model does; `OptionError` if `out` holds anything else, or if another process
+    exports to it.
+    """
+    with locked(out):
+        return replace_artifact(source, out, half=half, lines=lines)
+
+
+def replace_artifact(
+    source: Checkpoint, out: Path, *, half: bool = False, lines: Sequence[str] | None = None
+) -> Report:
+    """What `export` does, for a caller that holds the lock of `out`."""
+    check_target(out)
+    target = out.resolve()
+    model = source.run.new_model()
+    model.load_state_dict(source.weights)
+    model.eval()
+    exported = deepcopy(model).half() if half else model
+    artifact = describe(source.run, source.progress, exported)
+    artifact = replace(artifact, golden=golden_samples(exported, artifact))
+    with prepared_folder(target) as prepared:
+        digests, checks = _write(prepared, StepModule(exported), artifact, model)
+        report = Report(
+            finished=source.progress.finished,
+            losses=source.progress.losses,
+            float16_losses=_held_out(exported, source.run, lines) if half and lines else None,
+            novelty=source.progress.novelty,
+            verification=checks,
+            sha256=digests,
+        )
+        _describe(prepared, artifact, report)
+        check_target(out)  # it may have changed meanwhile
+        replace_folder(prepared, target)
+    return report
+
+
+def _write(
+    folder: Path, step: StepModule, artifact: Artifact, model: Model
+) -> tuple[dict[str, str], tuple[Verification, ...]]:
+    """Writes the files, each compared with `model`; SHA-256 by file, what was found of each."""
+    digests, verifications = {}, []
+    for name, convert in MODEL_FILES.items():
+        data = convert(step, artifact)
+        (folder / name).write_bytes(data)
+        digests[name] = hashlib.sha256(data).hexdigest()
+        verifications.append(verify(folder / name, model, artifact))
+    return digests, tuple(verifications)
+
+
+def _held_out(model: Model, run: Run, lines: Sequence[str]) -> dict[str, float | None]:
+    """The loss of the last part of the split, by its name; None if infinite."""
+    parts = split(lines, run.split, run.seed, keep_duplicates=run.keep_duplicates)
+    name, held_out = [*parts.items()][-1]
+    loss = mean_nll(model, EncodedStrings(held_out, run.vocabulary))
+    return {name: loss if math.isfinite(loss) else None}
+
+
+def _describe(folder: Path, artifact: Artifact, report: Report) -> None:
+    text = msgspec.json.format(msgspec.json.encode(report), indent=2)
+    (folder / "report.json").write_bytes(text + b"\n")
+    card = model_card(artifact, report)
+    (folder / "README.md").write_text(card, encoding="utf-8")

@@ -1,0 +1,51 @@
+"""A model still in PyTorch, sampled by the same decode loop as its artifact will be."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from makemore import Sampler
+from makemore.artifact import Artifact, Golden, ModelInfo, TrainingInfo
+from makemore.runtime.torch_step import TorchStep
+
+from makemore_export.models import Model
+from makemore_export.packing.step_module import StepModule
+from makemore_export.runs.run import Progress, Run
+
+_PACKAGES = ("makemore", "torch", "onnx", "onnxscript")
+
+
+def describe(run: Run, progress: Progress, model: Model) -> Artifact:
+    """The metadata of a model that a run has trained so far, without golden samples."""
+    return Artifact(
+        model=ModelInfo(
+            type=run.model,
+            config=run.config | progress.fitted,
+            parameters=sum(weight.numel() for weight in model.state_dict().values()),
+            precision=model.precision,
+        ),
+        level=run.level,
+        tokens=run.tokens,
+        block_size=model.block_size,
+        max_length=run.max_length,
+        states=model.states(),
+        training=TrainingInfo(
+            data=run.data,
+            losses=progress.losses,
+            steps=progress.step,
+            seed=run.seed,
+        ),
+        versions={package: version(package) for package in _PACKAGES},
+        golden=Golden(seed=0, strings=()),
+    )
+
+
+def eager_sampler(model: Model, artifact: Artifact, device: str = "cpu") -> Sampler:
+    """Samples from `model` on its device; leaves it in eval mode."""
+    module = StepModule(model)
+    size = len(artifact.vocabulary)
+
+    def new_step() -> TorchStep:
+        return TorchStep(module, artifact.states, size, device, artifact.block_size)
+
+    return Sampler(artifact, new_step, device=device)

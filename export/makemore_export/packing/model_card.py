@@ -1,0 +1,122 @@
+"""The description in an artifact's folder: `report.json` for programs, `README.md` for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from makemore.artifact import Artifact
+
+from makemore_export.evaluation.likelihood import bits, perplexity
+from makemore_export.evaluation.novelty import Novelty
+from makemore_export.packing.verification import Verification
+
+_SAMPLES = 10
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The `report.json`. `losses` are nats per token by part, None where infinite; those of an
+    unfinished run are over some of the lines, and its `novelty` is None. `float16_losses` are those
+    of an artifact in float16 over whole parts, None where they were not measured. `sha256` is by
+    file.
+    """
+
+    finished: bool
+    losses: dict[str, float | None]
+    float16_losses: dict[str, float | None] | None = None
+    novelty: Novelty | None
+    verification: tuple[Verification, ...]
+    sha256: dict[str, str]
+
+
+def model_card(artifact: Artifact, report: Report) -> str:
+    """The `README.md`: what the artifact holds, how well it does, how to use it, in Markdown."""
+    training, model = artifact.training, artifact.model
+    data = training.data
+    over = "all lines" if report.finished else "some of the lines, before training was finished"
+    facts = {
+        "model": f"{model.type}: {_listed(model.config)}",
+        "weights": f"{model.parameters:,}, {model.precision}",
+        f"{artifact.level}s": f"{len(artifact.tokens):,}",
+        "longest string": f"{artifact.max_length:,} {artifact.level}s",
+        "data": f"{data.name}, {data.lines:,} lines used ({data.blank:,} blank and "
+        f"{data.duplicates:,} duplicate ones in the file)",
+        "SHA-256 of the data": data.sha256,
+        "split": _listed({part: f"{lines:,}" for part, lines in data.split.items()}),
+        "training": f"{training.steps:,} steps, seed {training.seed}",
+    }
+    losses = {part: quality(loss) for part, loss in report.losses.items()}
+    losses |= {
+        f"{part}, in float16, all lines": quality(loss)
+        for part, loss in (report.float16_losses or {}).items()
+    }
+    novelty = f"Of {report.novelty.samples:,} samples: {report.novelty}." if report.novelty else ""
+    golden = "\n".join(artifact.golden.strings[:_SAMPLES])
+    fence = "`" * max(3, _longest_run(golden) + 1)
+    samples = (
+        f"Samples, seed {artifact.golden.seed}:\n\n{fence}text\n{golden}\n{fence}\n"
+        if golden
+        else ""
+    )
+    checks = {
+        check.file: (f"{check.logits:,}", f"{check.largest_difference:.1e}", f"{check.golden}")
+        for check in report.verification
+    }
+    return f"""# {_escaped(model.type)} trained on {_escaped(data.name)}
+
+```python
+import makemore
+
+print(makemore.load("path of this folder").sample(5))
+```
+
+| | |
+| --- | --- |
+{_rows({name: (fact,) for name, fact in facts.items()})}
+
+Mean negative log-likelihood, stops counted, over {over}:
+
+| part | nats per {artifact.level} | perplexity | bits per {artifact.level} |
+| --- | --- | --- | --- |
+{_rows(losses)}
+
+{novelty}
+
+{samples}
+`model.onnx` is all that is needed. `model.ts` is a program, which PyTorch runs when it loads it:
+load it only from people you trust.
+
+Each file was loaded again and compared with the model in PyTorch at every position:
+
+| file | logits compared | largest difference | samples replayed |
+| --- | --- | --- | --- |
+{_rows(checks)}
+"""
+
+
+def quality(nll: float | None) -> tuple[str, str, str]:
+    """A mean NLL, None where infinite, as nats, perplexity and bits."""
+    if nll is None:
+        return ("infinite",) * 3
+    return f"{nll:.4f}", f"{perplexity(nll):.3f}", f"{bits(nll):.4f}"
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _rows(cells: Mapping[str, Sequence[str]]) -> str:
+    rows = ([name, *values] for name, values in cells.items())
+    return "\n".join(f"| {' | '.join(map(_escaped, row))} |" for row in rows)
+
+
+def _escaped(text: str) -> str:
+    """The text as Markdown shows it letter by letter, in one line, also in a cell of a table."""
+    special = r"[\\`*\[\]<>|#~&]|(?<!\w)_|_(?!\w)"  # "_" within a word is itself
+    return re.sub(special, r"\\\g<0>", " ".join(text.split()))
+
+
+def _longest_run(text: str) -> int:
+    """The length of the longest run of back-ticks."""
+    return max(map(len, re.findall("`+", text)), default=0)

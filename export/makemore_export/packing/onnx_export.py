@@ -1,0 +1,132 @@
+"""The step as one self-contained ONNX file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from makemore.artifact import METADATA_KEY, Artifact
+from numpy.typing import NDArray
+from onnxscript import opset20
+
+from makemore_export.models.model import StepFunction
+from makemore_export.packing.step_module import INPUTS, StepModule
+
+OPSET = 20
+"""The newest opset that onnxruntime 1.20, the oldest supported, runs in full."""
+
+DOMAIN = "makemore"
+"""Of the functions that steps are exported as."""
+
+
+def to_onnx(step: StepModule, artifact: Artifact) -> bytes:
+    """The file for any batch size, with the artifact's metadata in `metadata_props`.
+
+    Inputs are `token`, `position` and the names of the states; outputs are `logits` and those names
+    with `next_` before them.
+    """
+    states = [spec.name for spec in artifact.states]
+    batch = {0: torch.export.Dim("batch", min=1)}
+    variadic = (tuple(batch for _ in states),) if states else ()
+    with _quiet():
+        program = torch.onnx.export(
+            step,
+            step.example(rows=2),  # export takes a batch of 1 for a constant
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[*INPUTS, *states],
+            output_names=["logits", *(f"next_{name}" for name in states)],
+            dynamic_shapes=(*(batch for _ in INPUTS), *variadic),
+            custom_translation_table={torch.ops.aten.index_put.default: _index_put},
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise TypeError("torch.onnx.export gave no program")
+    proto = program.model_proto
+    _forget_origin(proto)
+    # Kernels of such a function are for float32.
+    if step.model.step_function is not None and step.model.precision == "float32":
+        parameters = {name: weight.numpy(force=True) for name, weight in step.named_parameters()}
+        proto = as_function(proto, step.model.step_function, parameters)
+    onnx.helper.set_model_props(proto, {METADATA_KEY: artifact.to_json()})
+    onnx.checker.check_model(proto, full_check=True)
+    return bytes(proto.SerializeToString())
+
+
+def as_function(
+    proto: onnx.ModelProto, function: StepFunction, parameters: dict[str, NDArray[np.float32]]
+) -> onnx.ModelProto:
+    """The same model as one node of a model-local function, whose body is the graph of `proto`.
+
+    A runtime with a kernel of that domain and name takes the kernel; any other runs the body. All
+    `parameters` are inputs of the function: the exporter may have merged those of equal values and
+    dropped biases of zeros, so the body need not read each. Its other constants go into the body.
+    """
+    graph = proto.graph
+    inputs = [*(value.name for value in graph.input), *parameters]
+    outputs = [value.name for value in graph.output]
+    constants = [
+        onnx.helper.make_node("Constant", [], [tensor.name], value=tensor)
+        for tensor in graph.initializer
+        if tensor.name not in parameters
+    ]
+    body = onnx.helper.make_function(
+        DOMAIN,
+        function.name,
+        inputs,
+        outputs,
+        [*constants, *graph.node],
+        proto.opset_import,
+        attributes=list(function.attributes),
+    )
+    node = onnx.helper.make_node(
+        function.name, inputs, outputs, domain=DOMAIN, **function.attributes
+    )
+    weights = [onnx.numpy_helper.from_array(value, name) for name, value in parameters.items()]
+    return onnx.helper.make_model(
+        onnx.helper.make_graph([node], graph.name, graph.input, graph.output, weights),
+        functions=[body],
+        opset_imports=[*proto.opset_import, onnx.helper.make_opsetid(DOMAIN, 1)],
+        ir_version=proto.ir_version,
+        producer_name=proto.producer_name,
+        producer_version=proto.producer_version,
+    )
+
+
+def _index_put(self: Any, indices: Sequence[Any], values: Any) -> Any:
+    """One ScatterND. The exporter's own translation adds an Expand for indices that may broadcast;
+    in a step they are of one shape, (B,), and lead.
+    """
+    op: Any = opset20  # its types refuse what they cannot tell
+    columns = [op.Unsqueeze(index, op.Constant(value_ints=[-1])) for index in indices]
+    return op.ScatterND(self, op.Concat(*columns, axis=-1), values)
+
+
+def _forget_origin(proto: onnx.ModelProto) -> None:
+    """Drops what the exporter notes of the source files that it ran through."""
+    graph = proto.graph
+    values = (*graph.input, *graph.output, *graph.value_info)
+    for part in (proto, graph, *graph.node, *values, *graph.initializer, *proto.functions):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of torchvision, which nothing here needs, and of its own insides."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,50 @@
+"""The records that a training yields, step by step; some of them are its log."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the optimizer was taken by the model of that name."""
+
+    model: str
+    step: int
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="start"):
+    """The first line of the log of a model with gradients: how it is initialised.
+
+    `loss` is that of the untrained model, in nats per token, over up to 2,000 strings of train; a
+    model that expects all V tokens alike has ln V.
+    """
+
+    model: str
+    step: int = 0
+    loss: float
+    vocab_size: int
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
+    """A line of the log: mean losses in nats per token by part, None where infinite.
+
+    On the way over up to 2,000 strings of train and dev, with `running_loss`, the mean loss of the
+    steps since the last evaluation, and `learning_rate`, that of the latest step. The last record
+    of a run, `finished`, has the best weights' losses over all strings of all parts. `seconds` have
+    gone into the run so far.
+    """
+
+    model: str
+    step: int
+    losses: dict[str, float | None]
+    running_loss: float | None = None
+    learning_rate: float | None = None
+    best: bool
+    finished: bool
+    seconds: float
+
+
+Record: TypeAlias = Start | Evaluation
+"""A line of `log.jsonl`: `msgspec.json.decode(line, type=Record)`."""

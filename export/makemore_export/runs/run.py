@@ -1,0 +1,68 @@
+"""What a run of training is, and how far it has come."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from makemore.artifact import DataInfo
+from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
+from msgspec import Meta
+
+from makemore_export.evaluation.novelty import Novelty
+from makemore_export.models import Model, new_model
+from makemore_export.models.recipe import Recipe
+
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What is trained on what: the same from the first step to the last.
+
+    `recipe` is None for a model that counts; `max_length` is the longest string to sample, in
+    tokens; `split` is the percentages of train, dev, test.
+    """
+
+    model: str
+    config: dict[str, Any]
+    level: Level
+    tokens: tuple[str, ...]
+    max_length: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    data: DataInfo
+    split: tuple[float, float, float]
+    keep_duplicates: bool
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    recipe: Recipe | None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What encodes the strings."""
+        return VOCABULARIES[self.level](self.tokens)
+
+    def new_model(self) -> Model:
+        """The model with its sizes, not yet trained; `OptionError` for one unknown here."""
+        return new_model(self.model, self.config, len(self.vocabulary))
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a run has come.
+
+    `losses` are nats per token by part of the split, None for an infinite one: the latest in a
+    last checkpoint; in a best one its own, over whole parts once the run is `finished`.
+    `waited` counts the evaluations since the best one; `seconds` have gone into the run; `nats`
+    over `tokens` is the mean loss of the steps since the last evaluation. `log_bytes` is the length
+    of the log that belongs to this state. `fitted` is what the model chose for itself on the dev
+    split, by name. `novelty` is that of the samples of a finished run.
+    """
+
+    step: Count = 0
+    losses: dict[str, float | None] = {}
+    best_loss: float | None = None
+    waited: Count = 0
+    seconds: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
+    nats: float = 0.0
+    tokens: Count = 0
+    log_bytes: Count = 0
+    finished: bool = False
+    fitted: dict[str, float | list[float]] = {}
+    novelty: Novelty | None = None

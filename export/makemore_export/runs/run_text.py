@@ -1,0 +1,26 @@
+"""The text that a run was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from makemore.errors import OptionError
+
+from makemore_export.data.text import read_text
+from makemore_export.runs.run import Run
+
+
+def lines_of(run: Run, path: Path | None, encoding: str) -> tuple[str, ...] | None:
+    """All lines of the text of a run; without `path` that of the package, and None if it is not.
+
+    `OptionError` where the file at `path` is another text.
+    """
+    text = read_text(path, encoding)
+    if text.sha256 == run.data.sha256:
+        return text.lines
+    if path:
+        raise OptionError(
+            f"{path}: is another text than that of the run: its SHA-256 is {text.sha256}, that of "
+            f"{run.data.name} was {run.data.sha256}"
+        )
+    return None

@@ -1,0 +1,117 @@
+"""Training judged on the way: its log and its checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+
+from makemore.errors import TrainingError
+from msgspec.structs import replace
+
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs import checkpoint
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
+from makemore_export.runs.records import Evaluation, Start
+from makemore_export.runs.run import Progress, Run
+from makemore_export.training.optimizer_step import OptimizerStep, rate
+
+_SUBSET = 2000  # strings of a part in an evaluation on the way
+
+
+class Monitor:
+    """Judges the model on the way, and keeps its log and checkpoints."""
+
+    def __init__(
+        self,
+        run: Run,
+        optimizer: OptimizerStep,
+        parts: Mapping[str, EncodedStrings],
+        folder: RunFolder,
+        began: float,
+    ) -> None:
+        self.run = run
+        self.optimizer = optimizer
+        self.folder = folder
+        self.began = began
+        self.subsets = {part: parts[part].first(_SUBSET) for part in parts if part != "test"}
+        self.judge = "dev" if "dev" in parts else "train"
+
+    def start(self) -> tuple[Start, Progress]:
+        """The first line of the log, and the first checkpoint."""
+        loss = mean_nll(self.optimizer.model, self.subsets["train"])
+        size = len(self.run.vocabulary)
+        record = Start(model=self.run.model, loss=loss, vocab_size=size)
+        progress = Progress(log_bytes=self.folder.append(record))
+        self.save(progress)
+        return record, progress
+
+    def evaluate(self, progress: Progress, running_loss: float) -> tuple[Evaluation, Progress]:
+        """What the weights so far are worth; the averaged ones, if the recipe keeps any."""
+        run, step, recipe = self.run, progress.step, self.optimizer.recipe
+        with self.optimizer.averaged():
+            losses = {part: mean_nll(self.optimizer.model, s) for part, s in self.subsets.items()}
+            _check(losses, step, recipe)
+            best = progress.best_loss is None or losses[self.judge] < progress.best_loss
+            record = Evaluation(
+                model=run.model,
+                step=step,
+                losses={part: finite_or_none(loss) for part, loss in losses.items()},
+                running_loss=finite_or_none(running_loss),
+                learning_rate=rate(step, recipe),
+                best=best,
+                finished=False,
+                seconds=elapsed(self.began),
+            )
+            size = self.folder.append(record)
+            progress = replace(
+                progress, losses=record.losses, seconds=record.seconds, log_bytes=size
+            )
+            if best:
+                progress = replace(progress, best_loss=losses[self.judge], waited=0)
+                weights = self.optimizer.model.state_dict()
+                kept = Checkpoint(run=run, progress=progress, weights=weights)
+                checkpoint.save(self.folder.best, kept)
+            else:
+                progress = replace(progress, waited=progress.waited + 1)
+        self.save(progress)
+        return record, progress
+
+    def save(self, progress: Progress) -> None:
+        """Writes the last checkpoint."""
+        optimizer = self.optimizer
+        progress = replace(
+            progress,
+            seconds=elapsed(self.began),
+            nats=optimizer.nats.item(),
+            tokens=optimizer.tokens,
+        )
+        last = Checkpoint(
+            run=self.run,
+            progress=progress,
+            weights=optimizer.model.state_dict(),
+            optimizer=optimizer.optimizer_state(),
+            average=optimizer.average(),
+        )
+        checkpoint.save(self.folder.last, last)
+
+
+def _check(losses: Mapping[str, float], step: int, recipe: Recipe) -> None:
+    for part, loss in losses.items():
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"training diverged: the {part} loss is {loss} at step {step}; "
+                f"lower --learning-rate {recipe.learning_rate:g}"
+            )
+
+
+def finite_or_none(loss: float) -> float | None:
+    """The loss as JSON can hold it: None where infinite."""
+    return loss if math.isfinite(loss) else None
+
+
+def elapsed(began: float) -> float:
+    """Seconds since `time.monotonic()` was `began`."""
+    return round(time.monotonic() - began, 3)

@@ -1,0 +1,226 @@
+"""A step of training: batch, gradient, learning rate, optimizer, averaged weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import torch
+from makemore.errors import CheckpointError, OptionError
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import SGD, AdamW, Optimizer
+
+from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.length_bucketing import BUCKET, LengthBuckets
+from makemore_export.models import Model
+from makemore_export.models.recipe import Recipe
+from makemore_export.runs.checkpoint import Checkpoint
+from makemore_export.runs.run import Run
+from makemore_export.training import distributed
+from makemore_export.training.parameter_buffer import ParameterBuffer, flatten
+
+Forward: TypeAlias = Callable[[Tensor], Tensor]
+"""Logits (B, T, V) from tokens (B, T)."""
+
+
+def rate(step: int, recipe: Recipe) -> float:
+    """The learning rate of step number `step`, from 1.
+
+    It rises linearly for `warm_up` steps, but at most a tenth of all. Then it falls, by the
+    schedule: along a cosine to 0 (Loshchilov & Hutter, 2017, "SGDR", section 3, without restarts),
+    to a tenth at half and again at three quarters of all steps, or not at all.
+    """
+    peak = min(recipe.warm_up, recipe.max_steps // 10) + 1
+    if step < peak:
+        return recipe.learning_rate * step / peak
+    factor = 1.0
+    if recipe.schedule == "cosine":
+        factor = (1 + math.cos(math.pi * (step - peak) / (recipe.max_steps + 1 - peak))) / 2
+    elif recipe.schedule == "step":
+        factor = 0.1 ** ((step > recipe.max_steps * 0.5) + (step > recipe.max_steps * 0.75))
+    return recipe.learning_rate * factor
+
+
+class OptimizerStep:
+    """Trains a model, one step at a time.
+
+    The gradient of a step is that of the summed loss of its strings, over the mean number of tokens
+    of a batch: a batch of short strings weighs no more than its tokens.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        run: Run,
+        strings: EncodedStrings,
+        start: Checkpoint | None = None,
+        *,
+        bucket: int = BUCKET,
+    ) -> None:
+        self.model = model
+        self.recipe = run.recipe or Recipe()
+        self._seed = run.seed
+        self._strings = strings
+        self._forward = _forward(model, self.recipe, strings.tokens.device)
+        lengths = strings.lengths.cpu().numpy() + 1  # with the stop
+        self._buckets = LengthBuckets(lengths, self.recipe.batch_size, run.seed, bucket)
+        if self._buckets.batch_size < distributed.size():
+            raise OptionError(
+                f"a batch of {self._buckets.batch_size} strings cannot be shared by "
+                f"{distributed.size()} processes"
+            )
+        self._mean_tokens = self._buckets.batch_size * float(lengths.mean())
+        if start:
+            model.load_state_dict(start.weights)
+        named = dict(model.named_parameters())
+        decayed = flatten({name: weight for name, weight in named.items() if weight.dim() > 1})
+        free = flatten({name: weight for name, weight in named.items() if weight.dim() <= 1})
+        self._buffers = [*decayed, *free]
+        self._weights = [buffer.tensor for buffer in self._buffers]
+        self._gradients = [cast("Tensor", weight.grad) for weight in self._weights]
+        self._average: list[Tensor] = []
+        if self.recipe.average:
+            self._average = [weight.detach().clone() for weight in self._weights]
+        self._optimizer = _optimizer(decayed, free, self.recipe)
+        self.nats, self.tokens = torch.zeros((), device=strings.tokens.device), 0
+        if start:
+            self._restore(start)
+
+    def step(self, step: int, learning_rate: float) -> None:
+        """Step number `step`, from 1."""
+        rows = self._buckets.rows(step)[distributed.rank() :: distributed.size()]
+        device = self._strings.tokens.device
+        inputs, targets = self._strings.batch(torch.from_numpy(rows).to(device))
+        if not self.model.training:  # evaluation and sampling leave it in eval mode
+            self.model.train()
+        bfloat16 = self.recipe.precision == "bfloat16"
+        with (
+            seeded(device, self._seed, step, distributed.rank()),
+            torch.autocast(device.type, torch.bfloat16, enabled=bfloat16),
+        ):
+            logits = self._forward(inputs).float()  # (B, T, V)
+        nats = F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="sum"
+        )
+        loss = nats * (distributed.size() / self._mean_tokens) + self.model.penalty()
+        torch._foreach_zero_(self._gradients)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.recipe.clip:
+            self._clip()
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+        self._move_average(step)
+        self.nats += nats.detach()
+        self.tokens += int(self._buckets.lengths[rows].sum())
+
+    def mean_loss(self) -> float:
+        """Mean loss in nats per token of the steps since the last call, on this process."""
+        mean = self.nats.item() / self.tokens
+        self.nats, self.tokens = torch.zeros_like(self.nats), 0
+        return mean
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the model has its averaged weights, if the recipe keeps any."""
+        if not self._average:
+            yield
+            return
+        own = [weight.detach().clone() for weight in self._weights]
+        with torch.no_grad():
+            torch._foreach_copy_(self._weights, self._average)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(self._weights, own)
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """The optimizer's tensors by `parameter.key`."""
+        state: dict[str, Tensor] = {}
+        for buffer in self._buffers:
+            for key, value in self._optimizer.state[buffer.tensor].items():
+                state |= {f"{name}.{key}": piece for name, piece in buffer.views(value).items()}
+        return state
+
+    def average(self) -> dict[str, Tensor]:
+        """The averaged weights by parameter; none if the recipe keeps none."""
+        average: dict[str, Tensor] = {}
+        for buffer, tensor in zip(self._buffers, self._average, strict=False):
+            average |= buffer.views(tensor)
+        return average
+
+    def _clip(self) -> None:
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._gradients)))
+        torch._foreach_mul_(self._gradients, (self.recipe.clip / (norm + 1e-6)).clamp(max=1))
+
+    def _move_average(self, step: int) -> None:
+        if self._average:
+            decay = min(self.recipe.average, (1 + step) / (10 + step))
+            with torch.no_grad():
+                torch._foreach_lerp_(self._average, self._weights, 1 - decay)
+
+    def _restore(self, start: Checkpoint) -> None:
+        if self._average and not start.average:
+            raise CheckpointError("the last checkpoint has no averaged weights; its recipe has")
+        if start.progress.step and not start.optimizer:
+            raise CheckpointError("the last checkpoint has no state of the optimizer")
+        for buffer in self._buffers:
+            for key in {path.rpartition(".")[2] for path in start.optimizer}:
+                pieces = {name: start.optimizer[f"{name}.{key}"] for name in buffer.weights}
+                self._optimizer.state[buffer.tensor][key] = buffer.join(pieces)
+        for buffer, average in zip(self._buffers, self._average, strict=False):
+            average.copy_(buffer.join(start.average))
+        self.nats += start.progress.nats
+        self.tokens = start.progress.tokens
+
+
+def _optimizer(
+    decayed: list[ParameterBuffer], free: list[ParameterBuffer], recipe: Recipe
+) -> Optimizer:
+    """AdamW (Loshchilov & Hutter, 2019, "Decoupled Weight Decay Regularization"), or SGD.
+
+    SGD has Nesterov's momentum as in Sutskever et al. (2013), "On the importance of initialization
+    and momentum in deep learning", section 2. Biases and gains of norms do not decay.
+    """
+    groups: list[dict[str, Any]] = [
+        {"params": [buffer.tensor for buffer in decayed]},
+        {"params": [buffer.tensor for buffer in free], "weight_decay": 0.0},
+    ]
+    decay = recipe.weight_decay
+    if recipe.optimizer == "adamw":
+        return AdamW(groups, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+    return SGD(groups, momentum=0.9, nesterov=True, weight_decay=decay, fused=True)
+
+
+@contextmanager
+def seeded(device: torch.device, *seed: int) -> Iterator[None]:
+    """Draws inside depend on `seed` alone, and leave PyTorch's generators as they were."""
+    mixed = np.random.SeedSequence(seed).generate_state(1, np.uint64)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        if device.type == "cpu":
+            torch.default_generator.manual_seed(int(mixed[0]))  # not all devices: that is slow
+        else:
+            torch.manual_seed(int(mixed[0]))
+        yield
+
+
+def _forward(model: Model, recipe: Recipe, device: torch.device) -> Forward:
+    """The model as training calls it: over all processes, and compiled if the recipe says so."""
+    if recipe.precision == "bfloat16" and device.type not in {"cpu", "cuda"}:
+        raise OptionError(f"precision bfloat16 is for cpu and cuda, not for device {device.type!r}")
+    forward = distributed.parallel(model)
+    if not recipe.compile:
+        return forward
+    try:
+        compiled: Forward = torch.compile(forward, dynamic=True)
+        with seeded(device):
+            compiled(torch.zeros(2, 2, dtype=torch.int64, device=device))
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise OptionError(f"torch.compile cannot be had here: {reason}") from None
+    return compiled

@@ -1,0 +1,1 @@
+"""`mm-bench`: how fast an artifact makes strings on this machine."""

@@ -1,0 +1,96 @@
+"""What `mm-inspect` shows of an artifact, and how it shows a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from makemore import _core
+from makemore.artifact import Artifact
+from makemore.commands.terminal import to_show
+from makemore.loading import model_file
+from makemore.runtime.onnxruntime_library import open_library
+from makemore.sampler import Sampler
+
+
+def describe_artifact(path: Path, sampler: Sampler, *, trust: bool = False) -> dict[str, Any]:
+    """The metadata of an artifact, and whether it still makes its golden samples."""
+    golden = sampler.artifact.golden
+    made = sampler.sample(len(golden.strings), seed=golden.seed)
+    return {
+        "artifact": str(path),
+        "schema": sampler.artifact.schema,
+        **describe_metadata(sampler.artifact),
+        "step runs on": _kernel(path, trust),
+        "golden samples": {
+            "replayed": sum(a == b for a, b in zip(made, golden.strings, strict=True)),
+            "of": len(golden.strings),
+        },
+    }
+
+
+def _kernel(path: Path, trust: bool) -> str:
+    file = model_file(path)
+    if file.suffix == ".ts":
+        return "TorchScript"
+    kernel = _core.OnnxModel(open_library(), file, trust=trust).kernel
+    return f"vector code for {kernel}" if kernel else "nodes of ONNX Runtime"
+
+
+def describe_metadata(artifact: Artifact) -> dict[str, Any]:
+    """What an artifact holds, by the names that people read."""
+    return {
+        "model": artifact.model.type,
+        "parameters": artifact.model.parameters,
+        "precision": artifact.model.precision,
+        "config": artifact.model.config,
+        **_tokens(artifact),
+        "block size": artifact.block_size,
+        "max length": artifact.max_length,
+        "states": {
+            state.name: f"{state.dtype} {list(state.shape)}"
+            + ("" if state.time_axis is None else f", time axis {state.time_axis}")
+            for state in artifact.states
+        },
+        "data": msgspec.to_builtins(artifact.training.data),
+        f"nats per {artifact.level}": {
+            part: "infinite" if loss is None else loss
+            for part, loss in artifact.training.losses.items()
+        },
+        "training steps": artifact.training.steps,
+        "training seed": artifact.training.seed,
+        "versions": artifact.versions,
+    }
+
+
+def _tokens(artifact: Artifact) -> dict[str, Any]:
+    if artifact.level == "character":
+        return {"characters": "".join(artifact.tokens)}
+    return {"words": len(artifact.tokens), "most frequent": " ".join(artifact.tokens[:10]).split()}
+
+
+def show(report: dict[str, Any]) -> None:
+    """The report on stdout, a line or a few for each key."""
+    width = max(map(len, report))
+    for key, value in report.items():
+        first, *more = _shown(value)
+        click.echo(to_show(f"{key:<{width}}  {first}".rstrip()))
+        for line in more:
+            click.echo(to_show(f"{'':<{width}}  {line}"))
+
+
+def _shown(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{key}: {', '.join(_shown(item))}" for key, item in value.items()] or ["none"]
+    if isinstance(value, list):
+        return [", ".join(map(str, value))]
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    if isinstance(value, int):
+        return [f"{value:,}"]
+    if isinstance(value, float):
+        return [f"{value:.4f}"]
+    return ["none" if value is None else str(value)]

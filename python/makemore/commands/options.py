@@ -1,0 +1,46 @@
+"""The options that several commands of the runtime share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from makemore.options import SampleOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+artifact_argument = click.argument("artifact", type=click.Path(path_type=Path))
+device_option = click.option(
+    "--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu", show_default=True
+)
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="The source of ARTIFACT is trusted: open a model.ts, which is a program.",
+)
+threads_option = click.option("--threads", type=int, help="Batches at once.  [default: all cores]")
+
+
+def _flag(option: Field[Any]) -> Callable[[F], F]:
+    about, none = option.metadata["about"], option.metadata["none"]
+    return click.option(
+        f"--{option.name.replace('_', '-')}",
+        type=option.metadata["limit"].type,
+        default=option.default,
+        show_default=option.default not in (None, ""),
+        help=f"{about}  [default: {none}]" if none else about,
+    )
+
+
+def sample_options(command: F) -> F:
+    """Adds a flag for each of `SampleOptions`."""
+    for option in reversed(fields(SampleOptions)):
+        command = _flag(option)(command)
+    return command
+
+
+[batch_size_option] = [_flag(each) for each in fields(SampleOptions) if each.name == "batch_size"]

@@ -1,0 +1,27 @@
+"""Text of a file on a terminal: a control sequence in it could forge what the reader sees."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TextIO
+
+# Controls (C0, DEL, C1), line and paragraph separators, marks and overrides of the direction of
+# text, lone surrogates.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def escape(text: str) -> str:
+    r"""The text with every character that a terminal acts on written as in Python, such as \x1b."""
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def to_show(text: str, stream: TextIO | None = None) -> str:
+    """One value of a file for a stream, stdout if none is given.
+
+    Escaped where the stream is a terminal; as it is where another program reads it.
+    """
+    stream = stream or sys.stdout
+    return escape(text) if stream is not None and stream.isatty() else text

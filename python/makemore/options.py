@@ -1,0 +1,221 @@
+"""The options of sampling, each with its default, its limit and its meaning in one place.
+
+Checks, the flags of the commands, and the signature and help of `Sampler.sample` follow from here.
+"""
+
+import functools
+import inspect
+import math
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from makemore._core import CancellationToken
+from makemore.errors import OptionError, OptionTypeError
+
+BATCH_SIZE = 256
+"""Rows decoded together, unless the caller says otherwise."""
+
+CUDA_BATCH_SIZE = 16_384
+"""The same on a GPU; fewer where its memory does not hold them."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Call = TypeVar("Call")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The values that an option takes: their type, and what holds for them."""
+
+    type: type[int] | type[float] | type[str]
+    words: str
+    holds: Callable[[Any], bool] = lambda _: True
+
+    def parse(self, name: str, value: object) -> Any:
+        """The value as a plain int, float or str; an `OptionError` names option, value and limit.
+
+        A type that does not fit is an `OptionTypeError`.
+        """
+        try:
+            plain = _PARSERS[self.type](value)
+        except (TypeError, ValueError, OverflowError):
+            raise OptionTypeError(f"{name} is {shown(value)}; it must be {self.words}") from None
+        if not self.holds(plain):
+            digits = shown(plain).removesuffix(".0")
+            raise OptionError(f"{name} is {digits}; it must be {self.words}")
+        return plain
+
+
+def integer(least: int, below: int = 2**63, note: str = "") -> Limit:
+    """An integer from `least` to below a power of 2."""
+    words = f"an integer >= {least} and < 2**{below.bit_length() - 1}{note}"
+    return Limit(int, words, lambda value: least <= value < below)
+
+
+def shown(value: object) -> str:
+    """A value in a message: with all digits that make it wrong, but not longer than a line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def _plain_float(value: Any) -> float:
+    if isinstance(value, str | bytes | bytearray):
+        raise TypeError
+    return float(value)
+
+
+def _plain_str(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+_PARSERS: dict[type, Callable[[Any], Any]] = {
+    int: lambda value: int(operator.index(value)),
+    float: _plain_float,
+    str: _plain_str,
+}
+
+
+def _option(default: Any, limit: Limit, about: str, *, none: str = "") -> Any:
+    """A field: its default, its limit and its meaning; `none`: what None stands for."""
+    return field(default=default, metadata={"limit": limit, "about": about, "none": none})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """Options of `Sampler.sample`. With none given, strings follow the model exactly.
+
+    The filters work in this order: exclude, temperature, top_k, top_p, min_p. Options that are used
+    again and again can be kept: `options = SampleOptions(temperature=0.8)`, and then
+    `sampler.sample(3, **options)`. Raises `OptionError` for a value that cannot be.
+    """
+
+    temperature: float = _option(
+        1.0,
+        Limit(float, "a finite number >= 0", lambda value: 0 <= value < math.inf),
+        "Lower is safer; 0 takes the likeliest token each time.",
+    )
+    top_k: int = _option(
+        0, integer(0, note=" (0 keeps all)"), "Keep the k likeliest tokens; 0 keeps all."
+    )
+    top_p: float = _option(
+        1.0,
+        Limit(float, "a number > 0 and <= 1", lambda value: 0 < value <= 1),
+        "Keep the smallest set of tokens whose mass is at least p.",
+    )
+    min_p: float = _option(
+        0.0,
+        Limit(float, "a number >= 0 and <= 1", lambda value: 0 <= value <= 1),
+        "Keep tokens at least p times as likely as the likeliest.",
+    )
+    prefix: str = _option(
+        "", Limit(str, "a string"), "What every string begins with: characters, or whole words."
+    )
+    exclude: str = _option("", Limit(str, "a string"), "Characters, or words, that are never made.")
+    max_length: int | None = _option(
+        None, integer(1), "Most characters, or words, of a string.", none="the artifact's"
+    )
+    seed: int | None = _option(
+        None, integer(0, 2**64), "Same seed, same strings.", none="fresh entropy"
+    )
+    first_row: int = _option(
+        0, integer(0, 2**64), "Number of the first string; seed and number name a string for good."
+    )
+    batch_size: int | None = _option(
+        None,
+        integer(1),
+        "Rows decoded together, which changes the speed only.",
+        none=f"{BATCH_SIZE:,}; on CUDA {CUDA_BATCH_SIZE:,}",
+    )
+
+    def __post_init__(self) -> None:
+        values = vars(self)
+        for name, default, limit in _limits(type(self)):  # type: ignore[arg-type]
+            value = values[name]
+            if value is default or (type(value) is limit.type and limit.holds(value)):
+                continue
+            values[name] = limit.parse(name, value)
+
+    def keys(self) -> Iterable[str]:
+        """Names of the options; with `[]` they make `sample(n, **options)` work."""
+        return [each.name for each in fields(SampleOptions)]
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of an option."""
+        if name not in self.keys():
+            raise KeyError(name)
+        return getattr(self, name)
+
+
+@dataclass(frozen=True)
+class SampleCall(SampleOptions):
+    """What `Sampler.sample` takes: how many strings, and the options."""
+
+    n: int = field(metadata={"limit": integer(0)})
+    cancellation: CancellationToken | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.cancellation, CancellationToken | None):
+            raise OptionTypeError(
+                f"cancellation is {shown(self.cancellation)}; "
+                "it must be a CancellationToken or None"
+            )
+
+
+@functools.cache
+def _limits(options: type[SampleOptions]) -> list[tuple[str, Any, Limit]]:
+    """Name, default and limit of each field; a default needs no check."""
+    limits = []
+    for each in fields(options):
+        if "limit" not in each.metadata:
+            continue
+        limit = each.metadata["limit"]
+        if each.default is None:
+            limit = Limit(limit.type, f"{limit.words}, or None", limit.holds)
+        default = object() if each.default is MISSING else each.default
+        limits.append((each.name, default, limit))
+    return limits
+
+
+def describe_options() -> str:
+    """The options with their defaults and meanings, a paragraph for `help`."""
+    lines = ["Options:"]
+    for each in fields(SampleOptions):
+        default = repr(each.default)
+        if each.metadata["none"]:
+            default = f"None: {each.metadata['none']}"
+        lines.append(f"  {each.name}: {each.metadata['about']} [{default}]")
+    return "\n".join(lines)
+
+
+def _document(thing: Any) -> None:
+    thing.__doc__ = f"{inspect.cleandoc(thing.__doc__ or '')}\n\n{describe_options()}"
+
+
+def takes(
+    call: Callable[P, Call],
+) -> Callable[[Callable[[T, Call], Result]], Callable[Concatenate[T, P], Result]]:
+    """Makes a method of one `call` a method with the arguments of that call, in help too."""
+
+    def decorate(method: Callable[[T, Call], Result]) -> Callable[Concatenate[T, P], Result]:
+        @functools.wraps(method)
+        def with_arguments(self: T, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+            return method(self, call(*args, **kwargs))
+
+        own, _ = inspect.signature(method).parameters.values()
+        arguments = inspect.signature(call).parameters.values()
+        with_arguments.__signature__ = inspect.signature(method).replace(  # type: ignore[attr-defined]
+            parameters=[own, *arguments]
+        )
+        _document(with_arguments)
+        return with_arguments
+
+    return decorate
+
+
+_document(SampleOptions)

@@ -1,0 +1,53 @@
+"""The options of `mm-train` follow from the fields of the models."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+from makemore_export.commands.train import main as mm_train
+from makemore_export.models import MODELS
+from makemore_export.training.plan import flag, options_of
+
+A_NEW_MODEL = """
+from typing import Annotated
+import msgspec
+from msgspec import Meta
+from makemore_export import models
+from makemore_export.models.bigram import Bigram
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    sharpness: Annotated[float, Meta(ge=0, description="How sure it is.")] = 1.0
+    bare: int = 3
+
+class Sharp(Bigram):
+    Config = Config
+
+models.MODELS["sharp"] = Sharp
+from makemore_export.commands.train import main
+main(["--help"])
+"""
+
+
+def test_a_field_of_a_new_model_is_an_option_with_its_description():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", A_NEW_MODEL],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "--sharpness FLOAT How sure it is." in lines
+    assert "--bare INT" in lines
+
+
+def test_every_option_of_every_model_has_a_help():
+    options = [parameter for parameter in mm_train.params if isinstance(parameter, click.Option)]
+    helps = {name: option.help for option in options for name in option.opts}
+    for model in MODELS:
+        for name in options_of(model):
+            assert helps["--part" if name == "parts" else flag(name)], name
