@@ -51,7 +51,9 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
             std::uint64_t first_row, std::int64_t max_length, const SamplingOptions& options,
             std::uint64_t seed, std::int64_t batch_size, bool log_probs,
-            const std::string& strategy, const std::shared_ptr<CancellationToken>& cancellation) {
+            const std::string& strategy,
+            // An optional: without one, None takes pybind11 a microsecond.
+            const std::optional<std::shared_ptr<CancellationToken>>& cancellation) {
         return decode_to_numpy(prompts, offsets,
                                {.rows = rows,
                                 .first_row = first_row,
@@ -62,7 +64,7 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
                                 .batch_size = batch_size,
                                 .log_probs = log_probs,
                                 .strategy = find_strategy(strategy)},
-                               cancellation.get(),
+                               cancellation ? cancellation->get() : nullptr,
                                [&](const DecodeRequest& request, const Interrupts& interrupts) {
                                  return run(on, request, interrupts);
                                });

@@ -160,10 +160,10 @@ class SampleCall(SampleOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.cancellation, CancellationToken | None):
+        token = self.cancellation
+        if token is not None and not isinstance(token, CancellationToken):
             raise OptionTypeError(
-                f"cancellation is {shown(self.cancellation)}; "
-                "it must be a CancellationToken or None"
+                f"cancellation is {shown(token)}; it must be a CancellationToken or None"
             )
 
 
