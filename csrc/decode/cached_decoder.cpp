@@ -10,7 +10,9 @@ CachedDecoder::CachedDecoder(PrefixCache& cache, const DecodeRequest& request, s
     : cache_(cache),
       request_(request),
       first_(first),
-      sequences_(static_cast<std::size_t>(count), Sequence{cache.begin(request.sampling)}),
+      sequences_(static_cast<std::size_t>(count),
+                 {.node = cache.begin(request.sampling, request.constraint),
+                  .constraint_state = start_state(request)}),
       tokens_(sequences_.size() * capacity_) {}
 
 bool CachedDecoder::run(StopCondition& stop) {
@@ -49,8 +51,9 @@ void CachedDecoder::advance(std::size_t index) {
   const std::int64_t row = first_ + static_cast<std::int64_t>(index);
   while (cache_.is_known(sequence.node)) {
     const std::int64_t length = sequence.length;
-    const std::int64_t token =
-        next_token(request_, row, length, [&] { return cache_.cumulative(sequence.node); });
+    const std::int64_t token = next_token(request_, row, length, [&] {
+      return cache_.cumulative(sequence.node, sequence.constraint_state);
+    });
     if (request_.log_probs) {
       sequence.log_prob = cache_.add_log_prob(sequence.log_prob, sequence.node, token);
     }
@@ -63,6 +66,7 @@ void CachedDecoder::advance(std::size_t index) {
     sequence.finish_reason = finish_reason(request_, token, length);
     if (sequence.finish_reason != FinishReason::kNone) return;
     sequence.node = cache_.child(sequence.node, token);
+    sequence.constraint_state = next_state(request_, sequence.constraint_state, token);
   }
 }
 

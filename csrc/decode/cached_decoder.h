@@ -31,6 +31,7 @@ class CachedDecoder {
   struct Sequence {
     PrefixCache::NodeId node;
     std::int32_t length = 0;
+    Constraint::State constraint_state;
     FinishReason finish_reason = FinishReason::kNone;
     double log_prob = 0;
   };

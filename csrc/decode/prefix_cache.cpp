@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "rules.h"
+
 namespace makemore {
 namespace {
 
@@ -12,6 +14,10 @@ constexpr std::uint32_t kMaxUses = 8;
 
 /// Uses are halved every so many times that something is forgotten.
 constexpr std::uint64_t kHalvingPeriod = 8;
+
+bool same(const std::shared_ptr<const Constraint>& a, const std::shared_ptr<const Constraint>& b) {
+  return a == b || (a && b && a->equals(*b));
+}
 
 }  // namespace
 
@@ -30,10 +36,12 @@ std::size_t PrefixCache::node_bytes(const SnapshotStep& step) {
          step.snapshot_bytes();
 }
 
-PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options) {
-  if (!sampler_ || options != options_) {
+PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options,
+                                       const std::shared_ptr<const Constraint>& constraint) {
+  if (!sampler_ || options != options_ || !same(constraint, constraint_)) {
     sampler_.emplace(options, step_.vocab_size());
     options_ = options;
+    constraint_ = constraint;
     ++options_number_;
   }
   // What is left of a larger cache would be scattered over all its memory.
@@ -168,13 +176,14 @@ void PrefixCache::store(NodeId id, std::span<const float> logits, StateSnapshot 
   of_id.known = true;
 }
 
-std::span<const double> PrefixCache::cumulative(NodeId id) {
+std::span<const double> PrefixCache::cumulative(NodeId id, Constraint::State state) {
   Node& of_id = node(id);
   const auto cumulative = distribution(of_id);
-  if (of_id.prepared != options_number_) {
-    sampler_->prepare(logits(of_id));
+  if (of_id.prepared != options_number_ || of_id.prepared_state != state) {
+    sampler_->prepare(logits(of_id), allowed_tokens(constraint_.get(), state));
     std::ranges::copy(sampler_->cumulative(), cumulative.begin());
     of_id.prepared = options_number_;
+    of_id.prepared_state = state;
   }
   return cumulative;
 }

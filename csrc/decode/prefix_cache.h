@@ -2,11 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "cache_budget.h"
+#include "constraint.h"
 #include "row_pool.h"
 #include "sampler.h"
 #include "snapshot_step.h"
@@ -26,9 +28,9 @@ class PrefixCache {
   /// The step must outlive the cache.
   PrefixCache(SnapshotStep& step, CacheShare share);
 
-  /// The empty prefix, for strings that are sampled with `options`. Nothing else may use the step
-  /// until they are finished.
-  NodeId begin(const SamplingOptions& options);
+  /// The empty prefix, for strings that are sampled with `options` under a constraint, if any.
+  /// Nothing else may use the step until they are finished.
+  NodeId begin(const SamplingOptions& options, const std::shared_ptr<const Constraint>& constraint);
 
   bool is_known(NodeId id) { return node(id).known; }
 
@@ -43,8 +45,9 @@ class PrefixCache {
   /// Runs the step on all nodes that are not known yet, at most `max_rows` at a time.
   void evaluate(std::size_t max_rows);
 
-  /// The distribution after a known node, as `pick` takes it.
-  std::span<const double> cumulative(NodeId id);
+  /// The distribution after a known node, as `pick` takes it. The constraint's state is that of the
+  /// string: where the model has no state, strings of several prefixes share a node.
+  std::span<const double> cumulative(NodeId id, Constraint::State state);
 
   /// `log_prob` plus the natural-log probability of `token` after a known node.
   double add_log_prob(double log_prob, NodeId id, std::int64_t token);
@@ -73,7 +76,8 @@ class PrefixCache {
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is needed
     std::byte* row = nullptr;    // in rows_: distribution, logits and children, each (V,)
     bool known = false;
-    StateSnapshot state = {};  // once it is known
+    Constraint::State prepared_state = 0;  // that the distribution is for, too
+    StateSnapshot state = {};              // once it is known
   };
 
   static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
@@ -104,6 +108,7 @@ class PrefixCache {
   std::uint64_t times_forgotten_ = 0;
   std::size_t last_share_ = 0;
   SamplingOptions options_;
+  std::shared_ptr<const Constraint> constraint_;
   std::optional<Sampler> sampler_;
   LargeVector<Node> nodes_;  // parents before children, where the model has a state
   RowPool rows_;

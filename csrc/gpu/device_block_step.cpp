@@ -29,9 +29,9 @@ void allocating(const Work& work) {
 }  // namespace
 
 DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
-                                 const SamplingOptions& options)
+                                 const SamplingOptions& options, const Constraint* constraint)
     : device_(std::move(device)),
-      session_(device_->sampler(sampling_graph_kind(options))),
+      session_(device_->sampler(sampling_graph_kind(options, constraint != nullptr))),
       top_k_(options.top_k > 0 ? options.top_k : vocab_size()),
       // Divided by the least of doubles, what is not the likeliest is infinitely far from it.
       temperature_(std::max(options.temperature, std::numeric_limits<double>::min())),
@@ -39,7 +39,11 @@ DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
       min_p_(options.min_p),
       allowed_(static_cast<std::size_t>(vocab_size()), 1) {
   const Sampler refuses_bad_options(options, vocab_size());
-  for (const std::int64_t id : options.mask) allowed_[static_cast<std::size_t>(id)] = 0;
+  if (constraint != nullptr) {
+    const auto* excluded = dynamic_cast<const ExcludedTokens*>(constraint);
+    if (excluded == nullptr) throw OptionError("a device excludes tokens, but knows no prefixes");
+    std::ranges::copy(excluded->allowed(), allowed_.begin());
+  }
   for (std::int64_t column = 0; column < kStepsPerBlock; ++column) step_numbers_.push_back(column);
 
   const ort::Library& library = device_->library();
@@ -47,7 +51,7 @@ DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
   const auto scalar = [&](const char* name, auto& value, int type) {
     options_.emplace_back(name, library.tensor(std::span(&value, 1), {}, type));
   };
-  const SamplingGraphKind kind = sampling_graph_kind(options);
+  const SamplingGraphKind kind = sampling_graph_kind(options, constraint != nullptr);
   if (kind != SamplingGraphKind::kPlain) {
     options_.emplace_back("sampler/allowed",
                           library.tensor(std::span(allowed_), vocab, ort::kBool));

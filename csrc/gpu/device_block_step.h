@@ -17,7 +17,9 @@ namespace makemore {
 /// place; coins come from the host a step, the rest a block at a time.
 class DeviceBlockStep : public BlockStep {
  public:
-  DeviceBlockStep(std::shared_ptr<const DeviceModel> device, const SamplingOptions& options);
+  /// Of a constraint the device knows excluded tokens only; OptionError for another one.
+  DeviceBlockStep(std::shared_ptr<const DeviceModel> device, const SamplingOptions& options,
+                  const Constraint* constraint = nullptr);
 
   std::int64_t vocab_size() const override { return device_->model().vocab_size(); }
   std::int64_t steps_per_block() const override { return kStepsPerBlock; }

@@ -190,10 +190,10 @@ std::string SamplingGraphBuilder::write(const OnnxModel& model, const std::vecto
 
 }  // namespace
 
-SamplingGraphKind sampling_graph_kind(const SamplingOptions& options) {
+SamplingGraphKind sampling_graph_kind(const SamplingOptions& options, bool excludes) {
   if (options.top_k > 0 || options.top_p < 1 || options.min_p > 0)
     return SamplingGraphKind::kTruncated;
-  const bool shaped = options.temperature != 1 || !options.mask.empty();
+  const bool shaped = options.temperature != 1 || excludes;
   return shaped ? SamplingGraphKind::kShaped : SamplingGraphKind::kPlain;
 }
 

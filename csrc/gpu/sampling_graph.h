@@ -12,12 +12,12 @@ namespace makemore {
 /// How much of `SamplingOptions` a sampler heeds: what it leaves out costs nothing.
 enum class SamplingGraphKind {
   kPlain,      ///< the model's own distribution
-  kShaped,     ///< mask and temperature
+  kShaped,     ///< excluded tokens and temperature
   kTruncated,  ///< top_k, top_p and min_p too
 };
 inline constexpr int kSamplingGraphKinds = 3;
 
-SamplingGraphKind sampling_graph_kind(const SamplingOptions& options);
+SamplingGraphKind sampling_graph_kind(const SamplingOptions& options, bool excludes);
 
 /// Steps between two words with the host. Even: states that go to and fro end where they began.
 inline constexpr std::int64_t kStepsPerBlock = 4;

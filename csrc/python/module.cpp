@@ -50,9 +50,9 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       name,
       [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
             std::uint64_t first_row, std::int64_t max_length, const SamplingOptions& options,
-            std::uint64_t seed, std::int64_t batch_size, bool log_probs,
-            const std::string& strategy,
-            // An optional: without one, None takes pybind11 a microsecond.
+            // Optional: pybind11 needs a microsecond for a None that is not.
+            const std::optional<std::shared_ptr<Constraint>>& constraint, std::uint64_t seed,
+            std::int64_t batch_size, bool log_probs, const std::string& strategy,
             const std::optional<std::shared_ptr<CancellationToken>>& cancellation) {
         return decode_to_numpy(prompts, offsets,
                                {.rows = rows,
@@ -60,6 +60,7 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
                                 .prompts = {},
                                 .max_length = max_length,
                                 .sampling = options,
+                                .constraint = constraint.value_or(nullptr),
                                 .seed = seed,
                                 .batch_size = batch_size,
                                 .log_probs = log_probs,
@@ -71,8 +72,9 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       },
       py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
       py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = SamplingOptions(),
-      py::arg("seed") = 0, py::arg("batch_size"), py::arg("log_probs") = true,
-      py::arg("strategy") = "auto", py::arg("cancellation") = py::none());
+      py::arg("constraint") = py::none(), py::arg("seed") = 0, py::arg("batch_size"),
+      py::arg("log_probs") = true, py::arg("strategy") = "auto",
+      py::arg("cancellation") = py::none());
 }
 
 constexpr std::size_t kMaxMessage = 2000;  // bytes; ONNX Runtime quotes names of any length
@@ -202,10 +204,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
            py::arg("model"), py::arg("time_axes"), py::arg("block_size") = py::none())
       .def(
           "sampler_bytes",
-          [](const DeviceModel& model, const SamplingOptions& options) {
-            return py::bytes(model.sampler_bytes(sampling_graph_kind(options)));
+          [](const DeviceModel& model, const SamplingOptions& options, bool excludes) {
+            return py::bytes(model.sampler_bytes(sampling_graph_kind(options, excludes)));
           },
-          py::arg("options"));
+          py::arg("options"), py::arg("excludes") = false);
   py::class_<DeviceStep, Step>(m, "DeviceStep")
       .def(py::init<std::shared_ptr<DeviceModel>>(), py::arg("model"));
   py::class_<PythonStep, Step>(m, "PythonStep").def(py::init<py::object>(), py::arg("step"));
@@ -222,19 +224,21 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       });
 
   py::class_<SamplingOptions>(m, "SamplingOptions")
-      .def(py::init([](double temperature, std::int64_t top_k, double top_p, double min_p,
-                       std::vector<std::int64_t> mask) {
-             return SamplingOptions{temperature, top_k, top_p, min_p, std::move(mask)};
+      .def(py::init([](double temperature, std::int64_t top_k, double top_p, double min_p) {
+             return SamplingOptions{temperature, top_k, top_p, min_p};
            }),
            py::kw_only(), py::arg("temperature") = 1.0, py::arg("top_k") = 0,
-           py::arg("top_p") = 1.0, py::arg("min_p") = 0.0,
-           py::arg("mask") = std::vector<std::int64_t>{});
+           py::arg("top_p") = 1.0, py::arg("min_p") = 0.0);
+
+  py::class_<Constraint, std::shared_ptr<Constraint>>(m, "Constraint");
+  py::class_<ExcludedTokens, Constraint, std::shared_ptr<ExcludedTokens>>(m, "ExcludedTokens")
+      .def(py::init<const std::vector<std::int64_t>&, std::int64_t>(), py::arg("ids"),
+           py::arg("vocab_size"));
 
   py::class_<CancellationToken, std::shared_ptr<CancellationToken>>(
       m, "CancellationToken",
       "Cancels the calls that it was given to, from any thread: each raises `CancelledError` "
-      "before "
-      "its next step. It stays cancelled, so a later call needs a new one.")
+      "before its next step. It stays cancelled, so a later call needs a new one.")
       .def(py::init<>())
       .def("cancel", &CancellationToken::cancel, "Cancels all calls that have this token.")
       .def_property_readonly("cancelled", &CancellationToken::is_cancelled,
@@ -244,12 +248,15 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def(
       "choose",
       [](const py::array_t<float, py::array::c_style | py::array::forcecast>& logits, double coin,
-         const SamplingOptions& options) {
+         const SamplingOptions& options, const ExcludedTokens* excluded) {
         Sampler sampler(options, logits.size());
-        sampler.prepare({logits.data(), static_cast<std::size_t>(logits.size())});
+        const auto allowed =
+            excluded != nullptr ? excluded->allowed() : std::span<const std::uint8_t>();
+        sampler.prepare({logits.data(), static_cast<std::size_t>(logits.size())}, allowed);
         return sampler.pick(coin);
       },
-      py::arg("logits"), py::arg("coin"), py::arg("options") = SamplingOptions());
+      py::arg("logits"), py::arg("coin"), py::arg("options") = SamplingOptions(),
+      py::arg("excluded") = py::none());
   def_decode<std::vector<Worker*>>(
       m, "decode", "workers",
       [](const auto& workers, const DecodeRequest& request, const Interrupts& interrupts) {
@@ -258,7 +265,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   def_decode<std::shared_ptr<DeviceModel>>(
       m, "decode_on_device", "model",
       [](const auto& model, const DecodeRequest& request, const Interrupts& interrupts) {
-        DeviceBlockStep step(model, request.sampling);
+        DeviceBlockStep step(model, request.sampling, request.constraint.get());
         return decode_on_device(step, request, interrupts);
       });
   m.def("texts", &texts<std::int32_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));

@@ -273,14 +273,18 @@ class Sampler:
                 top_k=call.top_k,
                 top_p=call.top_p,
                 min_p=call.min_p,
-                mask=self.vocabulary.mask(call.exclude),
             ),
+            constraint=self._constraint(call.exclude),
             seed=seed,
             batch_size=self.batch_size if call.batch_size is None else call.batch_size,
             cancellation=call.cancellation,
             log_probs=log_probs,
         )
         return ids, offsets, nats, stopped, seed
+
+    def _constraint(self, exclude: str) -> _core.Constraint | None:
+        ids = self.vocabulary.mask(exclude)
+        return _core.ExcludedTokens(ids, len(self.vocabulary)) if ids else None
 
     def _check_length(self, length: int, what: str) -> None:
         block_size = self.artifact.block_size
