@@ -36,6 +36,7 @@ class CachedDecoder {
     double log_prob = 0;
   };
 
+  bool advance_all(StopCondition& stop);
   bool is_full() const;
   bool make_room(std::span<const std::size_t> unfinished);
   void advance(std::size_t index);

@@ -31,6 +31,10 @@ std::size_t PrefixCache::row_bytes(std::size_t vocab_size) {
   return vocab_size * (sizeof(double) + sizeof(float) + sizeof(NodeId));
 }
 
+void PrefixCache::end() {
+  if (bytes() > share_.bytes()) forget_rare({});
+}
+
 std::size_t PrefixCache::node_bytes(const SnapshotStep& step) {
   return sizeof(Node) + row_bytes(static_cast<std::size_t>(step.vocab_size())) +
          step.snapshot_bytes();
@@ -176,16 +180,11 @@ void PrefixCache::store(NodeId id, std::span<const float> logits, StateSnapshot 
   of_id.known = true;
 }
 
-std::span<const double> PrefixCache::cumulative(NodeId id, Constraint::State state) {
-  Node& of_id = node(id);
-  const auto cumulative = distribution(of_id);
-  if (of_id.prepared != options_number_ || of_id.prepared_state != state) {
-    sampler_->prepare(logits(of_id), allowed_tokens(constraint_.get(), state));
-    std::ranges::copy(sampler_->cumulative(), cumulative.begin());
-    of_id.prepared = options_number_;
-    of_id.prepared_state = state;
-  }
-  return cumulative;
+void PrefixCache::prepare(Node& node, Constraint::State state) {
+  sampler_->prepare(logits(node), allowed_tokens(constraint_.get(), state));
+  std::ranges::copy(sampler_->cumulative(), distribution(node).begin());
+  node.prepared = options_number_;
+  node.prepared_state = state;
 }
 
 double PrefixCache::add_log_prob(double log_prob, NodeId id, std::int64_t token) {

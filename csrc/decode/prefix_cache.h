@@ -47,16 +47,26 @@ class PrefixCache {
 
   /// The distribution after a known node, as `pick` takes it. The constraint's state is that of the
   /// string: where the model has no state, strings of several prefixes share a node.
-  std::span<const double> cumulative(NodeId id, Constraint::State state);
+  std::span<const double> cumulative(NodeId id, Constraint::State state) {
+    Node& of_id = node(id);
+    if (of_id.prepared != options_number_ || of_id.prepared_state != state) prepare(of_id, state);
+    return distribution(of_id);
+  }
 
   /// `log_prob` plus the natural-log probability of `token` after a known node.
   double add_log_prob(double log_prob, NodeId id, std::int64_t token);
 
-  /// Whether the nodes, and `more` bytes, are more than the cache may hold.
-  bool is_full(std::size_t more = 0) const { return bytes() + more > share_.bytes(); }
+  /// Whether the nodes, and `more` bytes, are more than the cache may hold while strings are made:
+  /// a quarter more than its share.
+  bool is_full(std::size_t more) const {
+    return bytes() + more > share_.bytes() + share_.bytes() / 4;
+  }
 
   /// Forgets what was used least, but not `needed` nodes. Returns the new id of each old one.
   std::vector<NodeId> forget_rare(std::span<const NodeId> needed);
+
+  /// The strings are finished: forgets what is more than the share.
+  void end();
 
   std::size_t bytes() const;
   std::size_t node_bytes() const { return node_bytes(step_); }
@@ -96,6 +106,7 @@ class PrefixCache {
   static std::size_t row_bytes(std::size_t vocab_size);
   NodeId find(NodeId parent, std::int64_t token);
   NodeId add(NodeId parent, std::int64_t token, std::int64_t position);
+  void prepare(Node& node, Constraint::State state);
   void clear();
   void run(std::span<const NodeId> ids);
   void store(NodeId id, std::span<const float> logits, StateSnapshot state);

@@ -53,9 +53,9 @@ class Sampler:
     """Samples from a model and scores strings; `makemore.load` returns one.
 
     Several threads may use it at once: no two calls share a step. The logits of common prefixes are
-    kept for the next calls in at most `cache_bytes` of memory, however many threads call; that
-    changes the speed only. A running call needs memory of its own beside the cache: its strings,
-    and a few megabytes. `clear_cache` and `close` free the cache, and so does leaving a `with`
+    kept for the next calls in `cache_bytes` of memory, and at most a quarter more, however many
+    threads call; that changes the speed only. A running call needs memory of its own beside the
+    cache: its strings, and a few megabytes. `clear_cache` and `close` free the cache, and so does leaving a `with`
     block.
     """
 
