@@ -19,7 +19,7 @@ namespace makemore {
 /// lead from one to the other. Strings never depend on what it holds.
 ///
 /// A node is a prefix. Where a model has no state, prefixes of one length that end in the same
-/// token are one node, since a step cannot tell them apart either. A node is `known` once
+/// token are one node, since a step cannot distinguish them either. A node is `known` once
 /// `evaluate` has run the step on it.
 class PrefixCache {
  public:

@@ -55,7 +55,7 @@ std::int64_t next_token(const DecodeRequest& request, std::int64_t row, std::int
 
 /// Why a string ends.
 enum class FinishReason : std::uint8_t {
-  kNone,    ///< it goes on
+  kNone,    ///< it is not finished
   kStop,    ///< the stop token came
   kLength,  ///< it was cut at max_length
 };

@@ -58,10 +58,10 @@ void Sampler::prepare(std::span<const float> logits, std::span<const std::uint8_
   if (highest > 0 && std::isinf(highest)) throw ArtifactError("the model's logits hold +inf");
   if (std::isinf(highest)) throw_no_token(!allowed.empty());
   if (options_.temperature == 0) {
-    const auto likeliest = std::ranges::find(weights_, highest);
-    std::fill(weights_.begin(), likeliest, 0.0);
-    *likeliest = 1;
-    std::fill(likeliest + 1, weights_.end(), 0.0);
+    const auto chosen = std::ranges::find(weights_, highest);
+    std::fill(weights_.begin(), chosen, 0.0);
+    *chosen = 1;
+    std::fill(chosen + 1, weights_.end(), 0.0);
   } else {
     for (double& weight : weights_) weight = (weight - highest) / options_.temperature;
     exp_of_negative(weights_);
@@ -85,9 +85,11 @@ void Sampler::truncate(std::span<const float> logits, std::span<const std::uint8
     double mass = 0;
     for (std::size_t i = 0; i < kept; ++i) mass += weights_[order_[i]];
     const double enough = options_.top_p * mass;
-    std::size_t taken = 0;
-    for (double sum = 0; taken < kept && sum < enough; ++taken) sum += weights_[order_[taken]];
-    kept = taken;
+    std::size_t smallest = 0;
+    for (double sum = 0; smallest < kept && sum < enough; ++smallest) {
+      sum += weights_[order_[smallest]];
+    }
+    kept = smallest;
   }
   const double least = options_.min_p * weights_[order_[0]];
   for (std::size_t i = 0; i < order_.size(); ++i) {
@@ -97,10 +99,10 @@ void Sampler::truncate(std::span<const float> logits, std::span<const std::uint8
 }
 
 std::int64_t pick(std::span<const double> cumulative, double coin) {
-  // The sum is at least 1, the weight of the likeliest, and a coin at most 1 - 2^-53, so that even
-  // when rounded the product stays below the sum: some token is always found.
+  // The sum is at least 1, the weight of the most likely token, and a coin at most 1 - 2^-53, so
+  // that even when rounded the product stays below the sum: some token is always found.
   const double target = coin * cumulative.back();
-  // Few tokens are counted sooner than searched: no branch can be guessed wrong.
+  // Of few tokens, counting is faster than a search, whose branches are hard to predict.
   constexpr std::size_t kMaxCounted = 64;
   if (cumulative.size() <= kMaxCounted) return count_up_to(cumulative, target);
   return std::ranges::upper_bound(cumulative, target) - cumulative.begin();

@@ -7,12 +7,12 @@
 
 namespace makemore {
 
-/// How a token is chosen. The defaults draw from the model's own distribution.
+/// How a token is chosen. The defaults are the model's own distribution.
 struct SamplingOptions {
-  double temperature = 1.0;  ///< >= 0; 0 takes the likeliest token, the lowest id on a tie
-  std::int64_t top_k = 0;    ///< keep the k likeliest; 0 or >= V keeps all
+  double temperature = 1.0;  ///< >= 0; 0: the most likely token, of several the lowest id
+  std::int64_t top_k = 0;    ///< keep the k most likely; 0 or >= V keeps all
   double top_p = 1.0;        ///< in (0, 1]: keep the smallest set whose mass is >= p
-  double min_p = 0.0;        ///< in [0, 1]: keep tokens at least min_p times the likeliest
+  double min_p = 0.0;        ///< in [0, 1]: least share of the most likely token's weight
 
   bool operator==(const SamplingOptions&) const = default;
 };

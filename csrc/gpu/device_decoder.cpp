@@ -19,7 +19,7 @@ class DeviceDecoder {
   DeviceDecoder(BlockStep& step, const DecodeRequest& request)
       : step_(step),
         request_(request),
-        // At temperature 0 the most likely tokens have equal shares, of which the first is taken.
+        // At temperature 0 the most likely tokens have equal shares; this coin is in the first one.
         greedy_coin_(0.5 / static_cast<double>(step.vocab_size())) {}
 
   /// Decodes every row that is not finished. After OutOfMemory it can be called again.

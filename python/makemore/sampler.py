@@ -29,7 +29,7 @@ ROWS_PER_THREAD = 64
 """Fewer rows than this are not worth a thread of their own."""
 
 CACHE_BYTES = 64 << 20
-"""Memory of a sampler's prefix caches, unless told otherwise."""
+"""Memory of a sampler's prefix caches, unless the caller says otherwise."""
 
 IDLE_SECONDS = 10.0
 """A cache that was not used for so long, while others were, is freed."""
@@ -60,7 +60,7 @@ class Sampler:
     """
 
     batch_size = BATCH_SIZE
-    """Rows decoded together where `sample` is not told."""
+    """Rows decoded together, unless the call says otherwise."""
 
     _loaded_from: LoadedFrom | None = None
     """What `makemore.load` opened, and how; None for a sampler over another step."""

@@ -1,5 +1,5 @@
-// The rows of a request on their way through the slots of a device, which is played by C++: the
-// sampler's arithmetic and its bookkeeping, memory that does not suffice, models that fail.
+// The decode loop of a device, over a device that C++ plays: its bookkeeping, too little memory,
+// models that fail.
 #include "device_decoder.h"
 
 #include <doctest/doctest.h>
@@ -50,7 +50,7 @@ class HistoryBlocks : public BlockStep {
           continue;
         }
         fed_[slot].push_back(token);
-        token = generated = say(slot, column, generated);
+        token = generated = generate(slot, column, generated);
         if (token == kVocabSize) token = 0;
         remaining = token == 0 ? 0 : remaining - 1;
         if (remaining == 0) fed_[slot].clear();
@@ -65,7 +65,7 @@ class HistoryBlocks : public BlockStep {
   int begun = 0;
 
  private:
-  std::int64_t say(std::size_t slot, std::size_t column, std::int64_t forced) {
+  std::int64_t generate(std::size_t slot, std::size_t column, std::int64_t forced) {
     const auto logits = logits_of(fed_[slot]);
     std::int64_t token = forced;
     if (forced < 0) {
@@ -130,10 +130,10 @@ TEST_CASE("a prompt is generated first, one that all share or one each, and may 
   }
 }
 
-TEST_CASE("temperature 0 takes the first of the likeliest") {
+TEST_CASE("temperature 0 takes the first of the most likely") {
   DecodeRequest request = request_of(1, 1);
   request.sampling.temperature = 0;
-  // As the sampler on a device does it: what is not the likeliest has weight 0.
+  // As the sampler on a device does it: all but the most likely tokens have weight 0.
   HistoryBlocks blocks(SamplingOptions{.temperature = std::numeric_limits<double>::min()});
   check_same(decode_on_device(blocks, request), row_by_row(history_logits, kVocabSize, request));
 }
@@ -151,7 +151,7 @@ TEST_CASE("where memory does not hold the slots, fewer are tried, and no string 
   CHECK(blocks.begun <= 200 + 64 + 32);  // but for those on their way, each string is made once
 }
 
-TEST_CASE("memory that does not hold one slot is an error that says so") {
+TEST_CASE("memory that does not hold one slot is an error with that message") {
   HistoryBlocks blocks;
   blocks.most_slots = 0;
   CHECK_THROWS_WITH_AS(decode_on_device(blocks, request_of(5, 4)),

@@ -154,7 +154,7 @@ Decoded decode_on(Worker& worker, const DecodeRequest& request) {
 
 }  // namespace
 
-TEST_CASE("what is remembered changes no string, whatever the options of the calls before") {
+TEST_CASE("what is cached changes no string, whatever the options of the calls before") {
   for (const auto& [stateless, strategy] : {std::pair(false, Strategy::kCached),
                                             {true, Strategy::kCached},
                                             {false, Strategy::kTree},
@@ -210,7 +210,7 @@ TEST_CASE("a prefix is run once, however many calls come to it") {
   CHECK(step.rows_run > before);
 }
 
-TEST_CASE("without a state a token at a position is run once, however many rows say it") {
+TEST_CASE("without a state a token at a position is run once, however many rows have it") {
   SavedStep step(true);
   Worker worker(step, new_budget());
   decode_on(worker, request_of(2000));
@@ -248,7 +248,7 @@ TEST_CASE("many rows are a tree: no prefix is run twice, and steps are full") {
   }
 }
 
-TEST_CASE("many rows of a model with a state are not remembered") {
+TEST_CASE("many rows of a model with a state are not cached") {
   SavedStep step;
   Worker worker(step, new_budget());
   decode_on(worker, request_of(5000));
@@ -321,7 +321,7 @@ TEST_CASE("a decode leaves no row in the step") {
   }
 }
 
-TEST_CASE("when room is short, what strings came by more than once is kept") {
+TEST_CASE("when memory is short, prefixes that were used more than once are kept") {
   SavedStep step;
   step.padding = CacheBudget::kDefaultBytes / 2000;
   Worker worker(step, new_budget());
@@ -339,7 +339,7 @@ TEST_CASE("when room is short, what strings came by more than once is kept") {
   check_same(decode_on(worker, often), row_by_row(history_logits, kVocabSize, often));
   CHECK(step.rows_run == before);
   decode_on(worker, request_of(3, 1001));
-  CHECK(step.rows_run > before);  // met once
+  CHECK(step.rows_run > before);  // used once
 }
 
 TEST_CASE("what was common long ago gives way to what is common now") {
