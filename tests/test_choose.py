@@ -160,3 +160,8 @@ def test_logits_that_leave_nothing_to_choose_are_the_fault_of_the_artifact(logit
 def test_a_mask_that_leaves_nothing_to_choose_is_the_fault_of_the_caller():
     with pytest.raises(OptionError, match="no token is left to choose"):
         choose([-math.inf, 0.0], 0.5, [1])
+
+
+def test_excluded_tokens_of_another_vocabulary_are_refused():
+    with pytest.raises(OptionError, match="a constraint is for 3 tokens; the vocabulary has 2"):
+        _core.choose([0.0, 1.0], 0.5, excluded=_core.ExcludedTokens([1], 3))

@@ -49,4 +49,7 @@ class ExcludedTokens final : public Constraint {
   std::vector<std::uint8_t> allowed_;
 };
 
+/// Throws OptionError unless the constraint is for as many tokens.
+void require_vocab_size(const Constraint& constraint, std::int64_t vocab_size);
+
 }  // namespace makemore

@@ -43,6 +43,7 @@ DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
   if (constraint != nullptr) {
     const auto* excluded = dynamic_cast<const ExcludedTokens*>(constraint);
     if (excluded == nullptr) throw OptionError("a device knows no constraint but excluded tokens");
+    require_vocab_size(*excluded, vocab_size());
     std::ranges::copy(excluded->allowed(), allowed_.begin());
   }
   for (std::int64_t i = 0; i < kStepsPerBlock; ++i) step_numbers_.push_back(i);

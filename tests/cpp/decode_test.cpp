@@ -307,6 +307,13 @@ TEST_CASE("a call that would hold more tokens than it may is refused, at the lat
   CHECK_THROWS_AS(decode_on(1, all), OptionError);
 }
 
+TEST_CASE("a constraint for another vocabulary is refused") {
+  auto request = request_of(1, 1);
+  request.constraint = std::make_shared<const ExcludedTokens>(Ids{1}, kVocabSize + 1);
+  CHECK_THROWS_WITH_AS(decode_on(1, request), "a constraint is for 6 tokens; the vocabulary has 5",
+                       OptionError);
+}
+
 TEST_CASE("a step is used by one call at a time") {
   HistoryStep step;
   Worker worker(step);
