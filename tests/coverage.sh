@@ -11,7 +11,7 @@ mkdir -p "$report"
 export COVERAGE_FILE=$report/data
 
 tests/instrumented.sh coverage python -m coverage run -m pytest -q "$@"
-library=$(python -c 'from makemore.onnxruntime_library import find_library; print(find_library())' | tail -1)
+library=$(python -c 'from makemore.runtime.onnxruntime_library import find_library; print(find_library())' | tail -1)
 cmake -S . -B "$build" -DMAKEMORE_TESTS=ON -DMAKEMORE_ORT_LIBRARY="$library"
 cmake --build "$build" -j2
 ctest --test-dir "$build" --output-on-failure

@@ -19,9 +19,8 @@ ENDLESS = {"temperature": 0, "max_length": 2**40}
 
 
 def on_device():
-    model = makemore._core.OnnxModel(
-        open_library(), FOLDER / "bigram" / "model.onnx", keep_file=True
-    )
+    file = FOLDER / "bigram" / "model.onnx"
+    model = makemore._core.OnnxModel(open_library(), file, keep_file=True)
     artifact = makemore.load(FOLDER / "bigram").artifact
     return DeviceSampler(artifact, makemore._core.DeviceModel(model, []), device="cpu")
 

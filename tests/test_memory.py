@@ -78,8 +78,9 @@ def test_without_a_budget_nothing_is_kept():
 
 @pytest.mark.parametrize("size", [-1, 2**63])
 def test_a_budget_that_cannot_be_is_refused(bigram, size):
-    limit = r"it must be an integer >= 0 and < 2\*\*63"
-    with pytest.raises(OptionError, match=f"cache_bytes is {size}; {limit}"):
+    with pytest.raises(
+        OptionError, match=rf"cache_bytes is {size}; it must be an integer >= 0 and < 2\*\*63"
+    ):
         Sampler(bigram.artifact, bigram.new_step, cache_bytes=size)
 
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 
 namespace makemore {
 namespace {
@@ -87,7 +88,7 @@ SnapshotPool::Block& SnapshotPool::available_block() {
 
 void SnapshotPool::free(void* place, Block& block) noexcept {
   const std::lock_guard lock(mutex_);
-  block.free_place = std::construct_at(static_cast<FreePlace*>(place), block.free_place);
+  block.free_place = ::new (place) FreePlace{block.free_place};
   if (block.used-- == block.capacity) available_.insert(&block);
   if (block.used > 0) return;
   if (empty_ == nullptr) {

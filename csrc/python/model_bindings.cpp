@@ -22,7 +22,7 @@ std::shared_ptr<OnnxModel> open(std::shared_ptr<ort::Library> library, const Byt
   if (path == nullptr) read.bytes = std::get<py::bytes>(file);
   return RunningCalls::without_gil([&] {
     if (path != nullptr) read = read_model_file(*path, max_bytes);
-    return open_model(std::move(library), std::move(read), options, kernel);
+    return open_model(library, std::move(read), options, kernel);
   });
 }
 

@@ -98,7 +98,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
       one code point. At level "word" each is a word, a space before it or none; one token more, the
       last, is unknown: it stands for every other word, and is never made.
     `block_size`: positions the step knows, or None where any position will do.
-    `max_length`: longest string made unless told otherwise, in tokens.
+    `max_length`: longest string made by default, in tokens.
     """
 
     schema: int = SCHEMA

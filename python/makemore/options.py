@@ -30,12 +30,12 @@ Result = TypeVar("Result")
 class Limit:
     """The values that an option takes: their type, and what holds for them."""
 
-    type: type[int] | type[float] | type[str]
+    type: type[Any]
     words: str
     holds: Callable[[Any], bool] = lambda _: True
 
     def parse(self, name: str, value: object) -> Any:
-        """The value as a plain int, float or str; an `OptionError` names option, value and limit.
+        """The value as a plain number, text or token; an `OptionError` says what it may be.
 
         A type that does not fit is an `OptionTypeError`.
         """
@@ -73,10 +73,17 @@ def _plain_str(value: object) -> str:
     return value
 
 
+def _token(value: object) -> CancellationToken:
+    if not isinstance(value, CancellationToken):
+        raise TypeError
+    return value
+
+
 _PARSERS: dict[type, Callable[[Any], Any]] = {
     int: lambda value: int(operator.index(value)),
     float: _plain_float,
     str: _plain_str,
+    CancellationToken: _token,
 }
 
 
@@ -153,18 +160,14 @@ class SampleOptions:
 
 @dataclass(frozen=True)
 class SampleCall(SampleOptions):
-    """What `Sampler.sample` takes: how many strings, and the options."""
+    """What `Sampler.sample` takes: how many strings, the options, and what may end the call."""
 
     n: int = field(metadata={"limit": integer(0)})
-    cancellation: CancellationToken | None = field(default=None, kw_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        token = self.cancellation
-        if token is not None and not isinstance(token, CancellationToken):
-            raise OptionTypeError(
-                f"cancellation is {shown(token)}; it must be a CancellationToken or None"
-            )
+    cancellation: CancellationToken | None = field(
+        default=None,
+        kw_only=True,
+        metadata={"limit": Limit(CancellationToken, "a CancellationToken")},
+    )
 
 
 @functools.cache

@@ -29,7 +29,7 @@ ROWS_PER_THREAD = 64
 """Fewer rows than this are not worth a thread of their own."""
 
 CACHE_BYTES = 64 << 20
-"""Memory of a sampler's prefix caches, unless the caller says otherwise."""
+"""Memory of a sampler's prefix caches by default."""
 
 IDLE_SECONDS = 10.0
 """A cache that was not used for so long, while others were, is freed."""
@@ -55,12 +55,12 @@ class Sampler:
     Several threads may use it at once: no two calls share a step. The logits of common prefixes are
     kept for the next calls in `cache_bytes` of memory, and at most a quarter more, however many
     threads call; that changes the speed only. A running call needs memory of its own beside the
-    cache: its strings, and a few megabytes. `clear_cache` and `close` free the cache, and so does leaving a `with`
-    block.
+    cache: its strings, and a few megabytes. `clear_cache` and `close` free the cache, and so does
+    leaving a `with` block.
     """
 
     batch_size = BATCH_SIZE
-    """Rows decoded together, unless the call says otherwise."""
+    """Rows decoded together by default."""
 
     _loaded_from: LoadedFrom | None = None
     """What `makemore.load` opened, and how; None for a sampler over another step."""

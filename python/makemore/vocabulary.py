@@ -20,7 +20,7 @@ STOP = 0
 """The token that starts and stops every string."""
 
 WORDS = 5000
-"""Most words of a `WordVocabulary` unless told otherwise."""
+"""Most words of a `WordVocabulary` by default."""
 
 Level = Literal["character", "word"]
 
@@ -137,9 +137,9 @@ class WordVocabulary(Vocabulary):
         `ids` holds no start or stop; `offsets` has shape (n + 1,). Unknown is shown as U+FFFD.
         """
         texts = ["", *self.tokens, " \ufffd"]
-        said = [texts[i] for i in ids.tolist()]
+        texts_of_ids = [texts[i] for i in ids.tolist()]
         rows = pairwise(offsets.tolist())
-        return ["".join(said[begin:end]).removeprefix(" ") for begin, end in rows]
+        return ["".join(texts_of_ids[begin:end]).removeprefix(" ") for begin, end in rows]
 
     def _unknown(self, at: int, string: str) -> OptionError:
         return OptionError(

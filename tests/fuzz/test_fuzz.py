@@ -15,7 +15,8 @@ from makemore import ArtifactError, OrtError
 
 RUN = Path(__file__).parent / "run.py"
 REFUSED_AT_USE = ("const_4g", "ngram_far")
-HARMLESS = ("escapes", "neverstop_million")
+# An index of -1 in a table of an n-gram is its last row, by the rules of ONNX: such a file runs.
+HARMLESS = ("escapes", "neverstop_million", "ngram_wraps")
 REFUSED_AT_LOAD = sorted(cases.CASES.keys() - {*REFUSED_AT_USE, *HARMLESS})
 
 

@@ -19,6 +19,7 @@ from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
 from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
 from makemore_export.packing.model_card import Report, quality
+from makemore_export.packing.verification import MAX_BYTES
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
 from makemore_export.runs.run_text import lines_of
 from makemore_export.runs.target_lock import locked
@@ -80,7 +81,8 @@ def main(
             report = replace_artifact(trained, out, half=half, lines=lines)
         except ExportError as error:
             raise click.ClickException(str(error)) from None
-        strings = makemore.load(out).sample(samples, seed=trained.run.seed)
+        sampler = makemore.load(out, max_bytes=MAX_BYTES)
+        strings = sampler.sample(samples, seed=trained.run.seed)
     if as_json:
         result = Exported(artifact=str(out), report=report, samples=strings)
         click.echo(msgspec.json.encode(result))

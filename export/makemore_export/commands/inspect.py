@@ -17,7 +17,7 @@ from makemore.commands.command import Command
 from makemore.commands.doctor import examine
 from makemore.commands.inspect import describe_artifact, describe_metadata, show
 from makemore.commands.options import trust_option
-from makemore.errors import OptionError
+from makemore.errors import MissingDependencyError, OptionError
 from makemore.loading import load
 
 
@@ -86,11 +86,11 @@ def _is_run(path: Path) -> bool:
 
 @contextmanager
 def _missing_package_named() -> Iterator[None]:
-    """Around the import of what knows runs: `OptionError` names a package that is not installed."""
+    """Names a missing package of those that know runs, as `MissingDependencyError`."""
     try:
         yield
     except ModuleNotFoundError as error:
         package, _, _ = (error.name or "").partition(".")
-        raise OptionError(
+        raise MissingDependencyError(
             f"to inspect a run, {package} is needed: pip install 'makemore[export]'"
         ) from None

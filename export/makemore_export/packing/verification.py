@@ -23,7 +23,8 @@ TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 0.1}
 BATCH_SIZES = (1, 2, 7, 64)
 _POSITIONS = 16  # tried where the model knows no last one
 _SEED = 0
-_MAX_BYTES = 2**62  # an export may be of any size
+MAX_BYTES = 2**62
+"""An export may be of any size."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ def verify(file: Path, model: Model, artifact: Artifact) -> Verification:
     """
     # What was just written is trusted, but an ONNX file must load without trust.
     trust = file.suffix == ".ts"
-    sampler = makemore.load(file, threads=1, trust=trust, max_bytes=_MAX_BYTES)
+    sampler = makemore.load(file, threads=1, trust=trust, max_bytes=MAX_BYTES)
     vocab_size = len(artifact.vocabulary)
     tolerance = TOLERANCE[artifact.model.precision]
     positions = model.block_size or _POSITIONS

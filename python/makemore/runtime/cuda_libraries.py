@@ -57,14 +57,14 @@ def _load(name: str) -> bool:
 
 
 def _explained(library: _core.Library, missing: str) -> str:
-    said = f"device 'cuda' cannot be had: ONNX Runtime {library.version} misses {missing}"
+    found = f"device 'cuda' cannot be had: ONNX Runtime {library.version} misses {missing}"
     name = missing.partition(".so")[0]
     if name == "libcuda":
-        return f"{said}: no NVIDIA driver is installed"
+        return f"{found}: no NVIDIA driver is installed"
     others = [path.name for path in _found(f"{name}.so*")]
     if others:
         return (
-            f"{said}, and finds {', '.join(others)}: install the CUDA of that version, or an "
+            f"{found}, and finds {', '.join(others)}: install the CUDA of that version, or an "
             "onnxruntime-gpu built for the CUDA at hand"
         )
-    return f"{said}: install CUDA and cuDNN; pip install 'onnxruntime-gpu[cuda,cudnn]' brings both"
+    return f"{found}: install CUDA and cuDNN; pip install 'onnxruntime-gpu[cuda,cudnn]' brings both"

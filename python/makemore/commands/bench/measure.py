@@ -70,7 +70,7 @@ def measure(
 
     n: names of a call where throughput is measured; None: as many as `seconds` allow. seconds: what
     latency and throughput take together, about; warm-up, counting tokens and fresh processes come
-    on top. `say` is told what comes next.
+    on top. `say` is called with what comes next.
 
     Raises what `makemore.load` raises, and `OptionError` for a number outside its range.
     """
@@ -191,8 +191,8 @@ def _start(arguments: Sequence[str]) -> tuple[float, Start]:
     began = perf_counter()
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  our own code
     if done.returncode != 0:
-        told = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise OrtError(f"a fresh process ended with {done.returncode}: {told}")
+        error = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise OrtError(f"a fresh process ended with {done.returncode}: {error}")
     start = msgspec.json.decode(done.stdout, type=Start)
     return 1e3 * (start.first_name - began), start
 
