@@ -34,11 +34,16 @@ def rows_and_options(draw):
     return logits, options
 
 
+def choose(logits, coin, mask=(), **options):
+    excluded = _core.ExcludedTokens(list(mask), len(logits)) if mask else None
+    return _core.choose(logits, coin, _core.SamplingOptions(**options), excluded)
+
+
 @given(rows_and_options(), COIN)
 def test_the_choice_is_that_of_the_oracle_for_any_logits_options_and_coin(given_row, coin):
     logits, options = given_row
     expected = oracle.choose(logits, coin, **options)
-    assert _core.choose(logits, coin, _core.SamplingOptions(**options)) == expected
+    assert choose(logits, coin, **options) == expected
 
 
 @given(FINITE_ROW, COIN)
@@ -53,7 +58,7 @@ def test_the_default_options_leave_every_token_its_share(logits, coin):
 @given(rows_and_options(), COIN)
 def test_a_masked_or_impossible_token_is_never_chosen(given_row, coin):
     logits, options = given_row
-    chosen = _core.choose(logits, coin, _core.SamplingOptions(**options))
+    chosen = choose(logits, coin, **options)
     assert chosen not in options["mask"]
     assert np.float32(logits[chosen]) > -math.inf
 
@@ -84,7 +89,7 @@ def test_temperature_divides_the_logits():
 def chosen_set(logits, **options):
     """All tokens that some coin chooses."""
     coins = np.linspace(0, 1, 1000, endpoint=False)
-    return {_core.choose(logits, coin, _core.SamplingOptions(**options)) for coin in coins}
+    return {choose(logits, coin, **options) for coin in coins}
 
 
 HALVES = np.log(np.array([1, 8, 4, 2, 1], dtype=np.float32) / 16)
@@ -129,13 +134,13 @@ def test_top_p_counts_the_mass_that_mask_and_top_k_leave():
         ({"min_p": -0.1}, "min_p is -0.1; it must be >= 0 and <= 1"),
         ({"min_p": 2.0}, "min_p is 2"),
         ({"min_p": math.nan}, "min_p is nan"),
-        ({"mask": [5]}, "a masked id is 5"),
-        ({"mask": [-1]}, "a masked id is -1"),
+        ({"mask": [5]}, "an excluded token is 5; it must be >= 0 and below 5"),
+        ({"mask": [-1]}, "an excluded token is -1"),
     ],
 )
 def test_an_option_outside_its_range_is_refused_with_its_value_and_its_limit(options, message):
     with pytest.raises(OptionError, match=message):
-        _core.choose(HALVES, 0.5, _core.SamplingOptions(**options))
+        choose(HALVES, 0.5, **options)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +154,14 @@ def test_an_option_outside_its_range_is_refused_with_its_value_and_its_limit(opt
 )
 def test_logits_that_leave_nothing_to_choose_are_the_fault_of_the_artifact(logits, mask, message):
     with pytest.raises(ArtifactError, match=message):
-        _core.choose(logits, 0.5, _core.SamplingOptions(mask=mask))
+        choose(logits, 0.5, mask)
 
 
 def test_a_mask_that_leaves_nothing_to_choose_is_the_fault_of_the_caller():
     with pytest.raises(OptionError, match="no token is left to choose"):
-        _core.choose([-math.inf, 0.0], 0.5, _core.SamplingOptions(mask=[1]))
+        choose([-math.inf, 0.0], 0.5, [1])
+
+
+def test_excluded_tokens_of_another_vocabulary_are_refused():
+    with pytest.raises(OptionError, match="a constraint is for 3 tokens; the vocabulary has 2"):
+        _core.choose([0.0, 1.0], 0.5, excluded=_core.ExcludedTokens([1], 3))

@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-// Each type says whose fault an error is, and has a Python type of the same name.
+// The type of an error names whose fault it is. Each has a Python type of the same name.
 namespace makemore {
 
 /// The caller's: an option or a token that is not possible.

@@ -9,8 +9,8 @@ namespace makemore {
 /// The highest of the x86-64 psABI's microarchitecture levels (section 3.1.1) that the processor
 /// has and whose registers its operating system saves: 4, 3, or 1 for all below.
 ///
-/// Asked of CPUID itself: what answers __builtin_cpu_supports comes with the compiler, and that of
-/// zig, which builds portable wheels, knows no feature.
+/// It asks CPUID itself: __builtin_cpu_supports is answered by code that comes with the compiler,
+/// and that of zig, which builds portable wheels, finds no feature.
 inline int x86_level() {
   std::uint32_t a = 0, b = 0, features = 0, d = 0, wide = 0, more = 0;
   if (!__get_cpuid(1, &a, &b, &features, &d)) return 1;

@@ -10,10 +10,20 @@ CachedDecoder::CachedDecoder(PrefixCache& cache, const DecodeRequest& request, s
     : cache_(cache),
       request_(request),
       first_(first),
-      sequences_(static_cast<std::size_t>(count), Sequence{cache.begin(request.sampling)}),
+      sequences_(static_cast<std::size_t>(count),
+                 {.node = cache.begin(request.sampling, request.constraint),
+                  .constraint_state = start_state(request)}),
       tokens_(sequences_.size() * capacity_) {}
 
 bool CachedDecoder::run(StopCondition& stop) {
+  const bool done = advance_all(stop);
+  cache_.end();
+  return done;
+}
+
+/// The decode loop: sequences get tokens as far as the cache knows what follows, then the step is
+/// run for all of them.
+bool CachedDecoder::advance_all(StopCondition& stop) {
   std::vector<std::size_t> unfinished(sequences_.size());
   std::iota(unfinished.begin(), unfinished.end(), std::size_t{0});
   while (!unfinished.empty()) {
@@ -45,12 +55,13 @@ bool CachedDecoder::make_room(std::span<const std::size_t> unfinished) {
 
 /// Adds tokens to a sequence until it finishes, or the step has to be run.
 void CachedDecoder::advance(std::size_t index) {
-  Sequence& sequence = sequences_[index];
+  Sequence sequence = sequences_[index];  // a copy: what is in registers is faster
   const std::int64_t row = first_ + static_cast<std::int64_t>(index);
   while (cache_.is_known(sequence.node)) {
     const std::int64_t length = sequence.length;
-    const std::int64_t token =
-        next_token(request_, row, length, [&] { return cache_.cumulative(sequence.node); });
+    const std::int64_t token = next_token(request_, row, length, [&] {
+      return cache_.cumulative(sequence.node, sequence.constraint_state);
+    });
     if (request_.log_probs) {
       sequence.log_prob = cache_.add_log_prob(sequence.log_prob, sequence.node, token);
     }
@@ -61,9 +72,11 @@ void CachedDecoder::advance(std::size_t index) {
       ++sequence.length;
     }
     sequence.finish_reason = finish_reason(request_, token, length);
-    if (sequence.finish_reason != FinishReason::kNone) return;
+    if (sequence.finish_reason != FinishReason::kNone) break;
     sequence.node = cache_.child(sequence.node, token);
+    sequence.constraint_state = next_state(request_, sequence.constraint_state, token);
   }
+  sequences_[index] = sequence;
 }
 
 /// Makes room for sequences twice as long.

@@ -31,10 +31,12 @@ class CachedDecoder {
   struct Sequence {
     PrefixCache::NodeId node;
     std::int32_t length = 0;
+    Constraint::State constraint_state;
     FinishReason finish_reason = FinishReason::kNone;
     double log_prob = 0;
   };
 
+  bool advance_all(StopCondition& stop);
   bool is_full() const;
   bool make_room(std::span<const std::size_t> unfinished);
   void advance(std::size_t index);

@@ -1,6 +1,7 @@
 #include "decode.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "cached_strategy.h"
 #include "errors.h"
@@ -29,8 +30,9 @@ bool use_caches(std::span<Worker* const> workers, const DecodeRequest& request) 
 Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
                const Interrupts& interrupts) {
   if (workers.empty()) throw OptionError("decode needs at least one step");
-  StepLock lock;
-  for (const Worker* worker : workers) lock.add(worker->step);
+  std::vector<StepLock> locks;
+  locks.reserve(workers.size());
+  for (const Worker* worker : workers) locks.emplace_back(worker->step);
   validate(request, workers.front()->step.vocab_size());
   const bool cached = use_caches(workers, request);
   if (request.rows == 0) return {};

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "rules.h"
+
 namespace makemore {
 namespace {
 
@@ -12,6 +14,10 @@ constexpr std::uint32_t kMaxUses = 8;
 
 /// Uses are halved every so many times that something is forgotten.
 constexpr std::uint64_t kHalvingPeriod = 8;
+
+bool same(const std::shared_ptr<const Constraint>& a, const std::shared_ptr<const Constraint>& b) {
+  return a == b || (a && b && a->equals(*b));
+}
 
 }  // namespace
 
@@ -25,15 +31,21 @@ std::size_t PrefixCache::row_bytes(std::size_t vocab_size) {
   return vocab_size * (sizeof(double) + sizeof(float) + sizeof(NodeId));
 }
 
+void PrefixCache::end() {
+  if (bytes() > share_.bytes()) forget_rare({});
+}
+
 std::size_t PrefixCache::node_bytes(const SnapshotStep& step) {
   return sizeof(Node) + row_bytes(static_cast<std::size_t>(step.vocab_size())) +
          step.snapshot_bytes();
 }
 
-PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options) {
-  if (!sampler_ || options != options_) {
+PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options,
+                                       const std::shared_ptr<const Constraint>& constraint) {
+  if (!sampler_ || options != options_ || !same(constraint, constraint_)) {
     sampler_.emplace(options, step_.vocab_size());
     options_ = options;
+    constraint_ = constraint;
     ++options_number_;
   }
   // What is left of a larger cache would be scattered over all its memory.
@@ -168,15 +180,11 @@ void PrefixCache::store(NodeId id, std::span<const float> logits, StateSnapshot 
   of_id.known = true;
 }
 
-std::span<const double> PrefixCache::cumulative(NodeId id) {
-  Node& of_id = node(id);
-  const auto cumulative = distribution(of_id);
-  if (of_id.prepared != options_number_) {
-    sampler_->prepare(logits(of_id));
-    std::ranges::copy(sampler_->cumulative(), cumulative.begin());
-    of_id.prepared = options_number_;
-  }
-  return cumulative;
+void PrefixCache::prepare(Node& node, Constraint::State state) {
+  sampler_->prepare(logits(node), allowed_tokens(constraint_.get(), state));
+  std::ranges::copy(sampler_->cumulative(), distribution(node).begin());
+  node.prepared = options_number_;
+  node.prepared_state = state;
 }
 
 double PrefixCache::add_log_prob(double log_prob, NodeId id, std::int64_t token) {

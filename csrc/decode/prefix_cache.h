@@ -2,11 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "cache_budget.h"
+#include "constraint.h"
 #include "row_pool.h"
 #include "sampler.h"
 #include "snapshot_step.h"
@@ -17,7 +19,7 @@ namespace makemore {
 /// lead from one to the other. Strings never depend on what it holds.
 ///
 /// A node is a prefix. Where a model has no state, prefixes of one length that end in the same
-/// token are one node, since a step cannot tell them apart either. A node is `known` once
+/// token are one node, since a step cannot distinguish them either. A node is `known` once
 /// `evaluate` has run the step on it.
 class PrefixCache {
  public:
@@ -26,9 +28,9 @@ class PrefixCache {
   /// The step must outlive the cache.
   PrefixCache(SnapshotStep& step, CacheShare share);
 
-  /// The empty prefix, for strings that are sampled with `options`. Nothing else may use the step
-  /// until they are finished.
-  NodeId begin(const SamplingOptions& options);
+  /// The empty prefix, for strings that are sampled with `options` under a constraint, if any.
+  /// Nothing else may use the step until they are finished.
+  NodeId begin(const SamplingOptions& options, const std::shared_ptr<const Constraint>& constraint);
 
   bool is_known(NodeId id) { return node(id).known; }
 
@@ -43,17 +45,28 @@ class PrefixCache {
   /// Runs the step on all nodes that are not known yet, at most `max_rows` at a time.
   void evaluate(std::size_t max_rows);
 
-  /// The distribution after a known node, as `pick` takes it.
-  std::span<const double> cumulative(NodeId id);
+  /// The distribution after a known node, as `pick` takes it. The constraint's state is that of the
+  /// string: where the model has no state, strings of several prefixes share a node.
+  std::span<const double> cumulative(NodeId id, Constraint::State state) {
+    Node& of_id = node(id);
+    if (of_id.prepared != options_number_ || of_id.prepared_state != state) prepare(of_id, state);
+    return distribution(of_id);
+  }
 
   /// `log_prob` plus the natural-log probability of `token` after a known node.
   double add_log_prob(double log_prob, NodeId id, std::int64_t token);
 
-  /// Whether the nodes, and `more` bytes, are more than the cache may hold.
-  bool is_full(std::size_t more = 0) const { return bytes() + more > share_.bytes(); }
+  /// Whether the nodes, and `more` bytes, are more than the cache may hold while strings are made:
+  /// a quarter more than its share.
+  bool is_full(std::size_t more) const {
+    return bytes() + more > share_.bytes() + share_.bytes() / 4;
+  }
 
   /// Forgets what was used least, but not `needed` nodes. Returns the new id of each old one.
   std::vector<NodeId> forget_rare(std::span<const NodeId> needed);
+
+  /// The strings are finished: forgets what is more than the share.
+  void end();
 
   std::size_t bytes() const;
   std::size_t node_bytes() const { return node_bytes(step_); }
@@ -73,7 +86,8 @@ class PrefixCache {
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is needed
     std::byte* row = nullptr;    // in rows_: distribution, logits and children, each (V,)
     bool known = false;
-    StateSnapshot state = {};  // once it is known
+    Constraint::State prepared_state = 0;  // that the distribution is for, too
+    StateSnapshot state = {};              // once it is known
   };
 
   static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
@@ -92,6 +106,7 @@ class PrefixCache {
   static std::size_t row_bytes(std::size_t vocab_size);
   NodeId find(NodeId parent, std::int64_t token);
   NodeId add(NodeId parent, std::int64_t token, std::int64_t position);
+  void prepare(Node& node, Constraint::State state);
   void clear();
   void run(std::span<const NodeId> ids);
   void store(NodeId id, std::span<const float> logits, StateSnapshot state);
@@ -104,6 +119,7 @@ class PrefixCache {
   std::uint64_t times_forgotten_ = 0;
   std::size_t last_share_ = 0;
   SamplingOptions options_;
+  std::shared_ptr<const Constraint> constraint_;
   std::optional<Sampler> sampler_;
   LargeVector<Node> nodes_;  // parents before children, where the model has a state
   RowPool rows_;

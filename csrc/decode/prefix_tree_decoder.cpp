@@ -28,7 +28,8 @@ PrefixTreeDecoder::PrefixTreeDecoder(const DecodeRequest& request, std::int64_t 
   sequences_.reserve(rows.size());
   finished_.sequences.reserve(rows.size());
   for (const std::int64_t row : rows) sequences_.push_back({row, kStop});
-  pending_.push_back({.end = rows.size(), .state = StateSnapshot()});
+  pending_.push_back(
+      {.end = rows.size(), .constraint_state = start_state(request), .state = StateSnapshot()});
   first_unsaved_ = 1;
 }
 
@@ -129,7 +130,10 @@ std::span<const float> PrefixTreeDecoder::run_step(Step& step) {
 /// Each row of a group draws with its own coin from the distribution that they share.
 void PrefixTreeDecoder::choose_tokens(const Group& group, std::span<const float> logits) {
   auto cumulative = [&, prepared = false]() mutable {
-    if (!prepared) sampler_.prepare(logits);
+    if (!prepared) {
+      const Constraint* constraint = request_.constraint.get();
+      sampler_.prepare(logits, allowed_tokens(constraint, group.constraint_state));
+    }
     prepared = true;
     return sampler_.cumulative();
   };
@@ -153,6 +157,7 @@ void PrefixTreeDecoder::split_by_token(std::size_t row, std::span<const float> l
                   .position = group.position + 1,
                   .begin = begin,
                   .end = end,
+                  .constraint_state = next_state(request_, group.constraint_state, token),
                   .parent = row};
     if (token != kStop) next.prefix = tree_.add(group.prefix, token);
     if (request_.log_probs) {

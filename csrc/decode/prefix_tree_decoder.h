@@ -56,8 +56,9 @@ class PrefixTreeDecoder {
     PrefixTree::Prefix prefix = PrefixTree::kEmpty;
     std::int64_t token = kStop;  // the last one, which the next step is fed
     std::int64_t position = 0;
-    double log_prob = 0;                      // of the prefix
-    std::size_t begin = 0, end = 0;           // in sequences_
+    double log_prob = 0;             // of the prefix
+    std::size_t begin = 0, end = 0;  // in sequences_
+    Constraint::State constraint_state = 0;
     std::size_t parent = 0;                   // the row of the step that the group was part of
     std::optional<StateSnapshot> state = {};  // none: it is still in row `parent` of the step
   };

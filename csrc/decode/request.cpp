@@ -25,6 +25,7 @@ void validate(const DecodeRequest& request, std::int64_t vocab_size) {
     require(token >= 0 && token < vocab_size, "a token", token,
             "the vocabulary has " + std::to_string(vocab_size));
   }
+  if (request.constraint) require_vocab_size(*request.constraint, vocab_size);
   const auto offsets = request.prompts.offsets;
   const bool one_each = offsets.size() == static_cast<std::size_t>(request.rows) + 1 &&
                         offsets.front() == 0 && std::ranges::is_sorted(offsets) &&

@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
+#include "constraint.h"
 #include "sampler.h"
 
 namespace makemore {
@@ -39,6 +41,7 @@ struct DecodeRequest {
   Prompts prompts;
   std::int64_t max_length = 0;  ///< most tokens of a string, the stop token not counted
   SamplingOptions sampling;
+  std::shared_ptr<const Constraint> constraint;  ///< null: any token may follow
   std::uint64_t seed = 0;
   std::int64_t batch_size = 0;  ///< most rows of a step
   bool log_probs = true;        ///< whether to compute log-probabilities; otherwise they are 0

@@ -20,6 +20,23 @@ inline std::optional<std::int64_t> forced_token(const DecodeRequest& request, st
   return prompt[static_cast<std::size_t>(position)];
 }
 
+/// What the request's constraint knows after the empty prefix.
+inline Constraint::State start_state(const DecodeRequest& request) {
+  return request.constraint ? request.constraint->start() : 0;
+}
+
+/// What it knows after one more token.
+inline Constraint::State next_state(const DecodeRequest& request, Constraint::State state,
+                                    std::int64_t token) {
+  return request.constraint ? request.constraint->next(state, token) : state;
+}
+
+/// The tokens that may follow, as `Sampler::prepare` takes them.
+inline std::span<const std::uint8_t> allowed_tokens(const Constraint* constraint,
+                                                    Constraint::State state) {
+  return constraint != nullptr ? constraint->allowed(state) : std::span<const std::uint8_t>();
+}
+
 /// The coin of a row after `position` tokens.
 inline double coin_of(const DecodeRequest& request, std::int64_t row, std::int64_t position) {
   return coin(request.seed, request.first_row + static_cast<std::uint64_t>(row),
@@ -38,7 +55,7 @@ std::int64_t next_token(const DecodeRequest& request, std::int64_t row, std::int
 
 /// Why a string ends.
 enum class FinishReason : std::uint8_t {
-  kNone,    ///< it goes on
+  kNone,    ///< it is not finished
   kStop,    ///< the stop token came
   kLength,  ///< it was cut at max_length
 };

@@ -25,25 +25,20 @@ void require(bool good, const char* name, Number value, const char* limit) {
 }
 
 // Comparisons are false for NaN, so each range check refuses it too.
-void validate(const SamplingOptions& options, std::int64_t vocab_size) {
+void validate(const SamplingOptions& options) {
   const double temperature = options.temperature;
   require(temperature >= 0 && temperature < kInfinity, "temperature", temperature,
           "a finite number >= 0");
   require(options.top_k >= 0, "top_k", options.top_k, ">= 0 (0 keeps all)");
   require(options.top_p > 0 && options.top_p <= 1, "top_p", options.top_p, "> 0 and <= 1");
   require(options.min_p >= 0 && options.min_p <= 1, "min_p", options.min_p, ">= 0 and <= 1");
-  for (const std::int64_t id : options.mask) {
-    require(id >= 0 && id < vocab_size, "a masked id", id, "an id of the vocabulary");
-  }
 }
 
 }  // namespace
 
 Sampler::Sampler(SamplingOptions options, std::int64_t vocab_size) : options_(std::move(options)) {
-  validate(options_, vocab_size);
+  validate(options_);
   const auto size = static_cast<std::size_t>(vocab_size);
-  masked_.resize(size, 0);
-  for (const std::int64_t id : options_.mask) masked_[static_cast<std::size_t>(id)] = 1;
   weights_.resize(size);
   cumulative_.resize(size);
   if (truncates()) order_.resize(size);
@@ -53,24 +48,24 @@ bool Sampler::truncates() const {
   return options_.top_k > 0 || options_.top_p < 1 || options_.min_p > 0;
 }
 
-void Sampler::prepare(std::span<const float> logits) {
+void Sampler::prepare(std::span<const float> logits, std::span<const std::uint8_t> allowed) {
   double highest = -kInfinity;
   for (std::size_t id = 0; id < weights_.size(); ++id) {
     if (std::isnan(logits[id])) throw ArtifactError("the model's logits hold NaN");
-    weights_[id] = masked_[id] ? -kInfinity : logits[id];
+    weights_[id] = allowed.empty() || allowed[id] != 0 ? logits[id] : -kInfinity;
     highest = std::max(highest, weights_[id]);
   }
   if (highest > 0 && std::isinf(highest)) throw ArtifactError("the model's logits hold +inf");
-  if (std::isinf(highest)) throw_no_token(options_);
+  if (std::isinf(highest)) throw_no_token(!allowed.empty());
   if (options_.temperature == 0) {
-    const auto likeliest = std::ranges::find(weights_, highest);
-    std::fill(weights_.begin(), likeliest, 0.0);
-    *likeliest = 1;
-    std::fill(likeliest + 1, weights_.end(), 0.0);
+    const auto chosen = std::ranges::find(weights_, highest);
+    std::fill(weights_.begin(), chosen, 0.0);
+    *chosen = 1;
+    std::fill(chosen + 1, weights_.end(), 0.0);
   } else {
     for (double& weight : weights_) weight = (weight - highest) / options_.temperature;
     exp_of_negative(weights_);
-    if (truncates()) truncate(logits);
+    if (truncates()) truncate(logits, allowed);
   }
   double sum = 0;
   for (std::size_t id = 0; id < weights_.size(); ++id) {
@@ -78,10 +73,10 @@ void Sampler::prepare(std::span<const float> logits) {
   }
 }
 
-void Sampler::truncate(std::span<const float> logits) {
+void Sampler::truncate(std::span<const float> logits, std::span<const std::uint8_t> allowed) {
   std::iota(order_.begin(), order_.end(), std::size_t{0});
   std::ranges::sort(order_, [&](std::size_t a, std::size_t b) {
-    if (masked_[a] != masked_[b]) return static_cast<bool>(masked_[b]);
+    if (!allowed.empty() && allowed[a] != allowed[b]) return allowed[b] == 0;
     return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
   });
   std::size_t kept = order_.size();
@@ -90,9 +85,11 @@ void Sampler::truncate(std::span<const float> logits) {
     double mass = 0;
     for (std::size_t i = 0; i < kept; ++i) mass += weights_[order_[i]];
     const double enough = options_.top_p * mass;
-    std::size_t taken = 0;
-    for (double sum = 0; taken < kept && sum < enough; ++taken) sum += weights_[order_[taken]];
-    kept = taken;
+    std::size_t smallest = 0;
+    for (double sum = 0; smallest < kept && sum < enough; ++smallest) {
+      sum += weights_[order_[smallest]];
+    }
+    kept = smallest;
   }
   const double least = options_.min_p * weights_[order_[0]];
   for (std::size_t i = 0; i < order_.size(); ++i) {
@@ -102,19 +99,19 @@ void Sampler::truncate(std::span<const float> logits) {
 }
 
 std::int64_t pick(std::span<const double> cumulative, double coin) {
-  // The sum is at least 1, the weight of the likeliest, and a coin at most 1 - 2^-53, so that even
-  // when rounded the product stays below the sum: some token is always found.
+  // The sum is at least 1, the weight of the most likely token, and a coin at most 1 - 2^-53, so
+  // that even when rounded the product stays below the sum: some token is always found.
   const double target = coin * cumulative.back();
-  // Few tokens are counted sooner than searched: no branch can be guessed wrong.
+  // Of few tokens, counting is faster than a search, whose branches are hard to predict.
   constexpr std::size_t kMaxCounted = 64;
   if (cumulative.size() <= kMaxCounted) return count_up_to(cumulative, target);
   return std::ranges::upper_bound(cumulative, target) - cumulative.begin();
 }
 
-void throw_no_token(const SamplingOptions& options) {
+void throw_no_token(bool constrained) {
   constexpr auto kNoToken = "no token is left to choose: what is not excluded has probability 0";
-  if (options.mask.empty()) throw ArtifactError(kNoToken);
-  throw OptionError(kNoToken);
+  if (constrained) throw OptionError(kNoToken);
+  throw ArtifactError(kNoToken);
 }
 
 double log_sum_exp(std::span<const float> logits) {

@@ -7,13 +7,12 @@
 
 namespace makemore {
 
-/// How a token is chosen. The defaults draw from the model's own distribution.
+/// How a token is chosen. The defaults are the model's own distribution.
 struct SamplingOptions {
-  double temperature = 1.0;        ///< >= 0; 0 takes the likeliest token, the lowest id on a tie
-  std::int64_t top_k = 0;          ///< keep the k likeliest; 0 or >= V keeps all
-  double top_p = 1.0;              ///< in (0, 1]: keep the smallest set whose mass is >= p
-  double min_p = 0.0;              ///< in [0, 1]: keep tokens at least min_p times the likeliest
-  std::vector<std::int64_t> mask;  ///< ids never chosen
+  double temperature = 1.0;  ///< >= 0; 0: the most likely token, of several the lowest id
+  std::int64_t top_k = 0;    ///< keep the k most likely; 0 or >= V keeps all
+  double top_p = 1.0;        ///< in (0, 1]: keep the smallest set whose mass is >= p
+  double min_p = 0.0;        ///< in [0, 1]: least share of the most likely token's weight
 
   bool operator==(const SamplingOptions&) const = default;
 };
@@ -22,16 +21,17 @@ struct SamplingOptions {
 /// the running sum of its weights, the largest at least 1.
 std::int64_t pick(std::span<const double> cumulative, double coin);
 
-/// Turns logits into a distribution and coins into tokens: mask -> temperature -> top_k -> top_p
-/// -> min_p -> inverse CDF in id order, in double. The only place where a token is chosen.
+/// Turns logits into a distribution and coins into tokens: excluded tokens -> temperature -> top_k
+/// -> top_p -> min_p -> inverse CDF in id order, in double. The only place where a token is chosen.
 class Sampler {
  public:
   /// Throws OptionError for an option outside its range.
   Sampler(SamplingOptions options, std::int64_t vocab_size);
 
-  /// Builds the distribution of one row of V logits. Allocates nothing. Throws ArtifactError for
-  /// a NaN, +inf, or a row that leaves no token to choose.
-  void prepare(std::span<const float> logits);
+  /// Builds the distribution of one row of V logits, over the tokens that a constraint allows,
+  /// (V,), or over all. Allocates nothing. Throws ArtifactError for a NaN, +inf, or a row that
+  /// leaves no token to choose; OptionError where the constraint leaves none.
+  void prepare(std::span<const float> logits, std::span<const std::uint8_t> allowed = {});
 
   /// The running sum (V,) of the weights of the prepared distribution, which `pick` takes.
   std::span<const double> cumulative() const { return cumulative_; }
@@ -40,17 +40,16 @@ class Sampler {
 
  private:
   bool truncates() const;
-  void truncate(std::span<const float> logits);
+  void truncate(std::span<const float> logits, std::span<const std::uint8_t> allowed);
 
   SamplingOptions options_;
-  std::vector<std::uint8_t> masked_;
   std::vector<double> weights_;     // (V,) unnormalised probabilities, 0 for tokens left out
   std::vector<double> cumulative_;  // (V,) running sum of weights_
   std::vector<std::size_t> order_;  // ids by falling logit, ties by id
 };
 
-/// Throws because no token may be chosen: the fault of the mask, or else of the model.
-[[noreturn]] void throw_no_token(const SamplingOptions& options);
+/// Throws because no token may be chosen: the fault of a constraint, or else of the model.
+[[noreturn]] void throw_no_token(bool constrained);
 
 /// log(sum(exp(logits))) in double: what to subtract from a logit for its log-probability. Throws
 /// ArtifactError where that is not finite.

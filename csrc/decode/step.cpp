@@ -28,16 +28,14 @@ void Step::require_parents(std::int64_t rows, std::span<const std::int64_t> pare
   }
 }
 
-StepLock::~StepLock() {
-  for (Step* step : steps_) step->locked_.store(false, std::memory_order_release);
-}
-
-void StepLock::add(Step& step) {
-  steps_.reserve(steps_.size() + 1);
+StepLock::StepLock(Step& step) : step_(&step) {
   if (step.locked_.exchange(true, std::memory_order_acquire)) {
     throw OptionError("a step is in use by another call; each call needs a step of its own");
   }
-  steps_.push_back(&step);
+}
+
+StepLock::~StepLock() {
+  if (step_ != nullptr) step_->locked_.store(false, std::memory_order_release);
 }
 
 std::span<const float> run_checked(Step& step, std::span<const std::int64_t> tokens,

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <span>
-#include <vector>
+#include <utility>
 
 namespace makemore {
 
@@ -44,20 +44,17 @@ class Step {
   std::atomic<bool> locked_ = false;
 };
 
-/// The steps that one call uses, on any of its threads; no other call may use them meanwhile.
+/// Holds a step for one call, on any of its threads: no other call can use it meanwhile.
 class StepLock {
  public:
-  StepLock() = default;
-  explicit StepLock(Step& step) { add(step); }
-  StepLock(const StepLock&) = delete;
-  StepLock& operator=(const StepLock&) = delete;
+  /// Throws OptionError where the step is held already, also by this call.
+  explicit StepLock(Step& step);
+  StepLock(StepLock&& other) noexcept : step_(std::exchange(other.step_, nullptr)) {}
+  StepLock& operator=(StepLock&&) = delete;
   ~StepLock();
 
-  /// Throws OptionError where the step is in use, also by this call.
-  void add(Step& step);
-
  private:
-  std::vector<Step*> steps_;
+  Step* step_;
 };
 
 /// Runs a step, and throws StepError unless it returns the logits of exactly these rows.

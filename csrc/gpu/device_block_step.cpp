@@ -8,8 +8,8 @@
 namespace makemore {
 namespace {
 
-/// What ONNX Runtime, CUDA and C++ say when there is no more memory.
-bool says_out_of_memory(std::string_view message) {
+/// Whether ONNX Runtime, CUDA or C++ reports with this message that there is no more memory.
+bool is_out_of_memory(std::string_view message) {
   constexpr std::array<std::string_view, 5> kPhrases{"Failed to allocate memory", "out of memory",
                                                      "ALLOC_FAILED", "bad_alloc", "bad allocation"};
   return std::ranges::any_of(
@@ -21,7 +21,7 @@ void allocating(const Work& work) {
   try {
     work();
   } catch (const OrtError& error) {
-    if (says_out_of_memory(error.what())) throw OutOfMemory(error.what());
+    if (is_out_of_memory(error.what())) throw OutOfMemory(error.what());
     throw;
   }
 }
@@ -29,25 +29,31 @@ void allocating(const Work& work) {
 }  // namespace
 
 DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
-                                 const SamplingOptions& options)
+                                 const SamplingOptions& options, const Constraint* constraint)
     : device_(std::move(device)),
-      session_(device_->sampler(sampling_graph_kind(options))),
+      session_(device_->sampler(sampling_graph_kind(options, constraint != nullptr))),
       top_k_(options.top_k > 0 ? options.top_k : vocab_size()),
-      // Divided by the least of doubles, what is not the likeliest is infinitely far from it.
+      // A difference of logits divided by the smallest double is infinite, so that only the most
+      // likely tokens keep a weight.
       temperature_(std::max(options.temperature, std::numeric_limits<double>::min())),
       top_p_(options.top_p < 1 ? options.top_p : std::numeric_limits<double>::infinity()),
       min_p_(options.min_p),
       allowed_(static_cast<std::size_t>(vocab_size()), 1) {
   const Sampler refuses_bad_options(options, vocab_size());
-  for (const std::int64_t id : options.mask) allowed_[static_cast<std::size_t>(id)] = 0;
-  for (std::int64_t column = 0; column < kStepsPerBlock; ++column) step_numbers_.push_back(column);
+  if (constraint != nullptr) {
+    const auto* excluded = dynamic_cast<const ExcludedTokens*>(constraint);
+    if (excluded == nullptr) throw OptionError("a device knows no constraint but excluded tokens");
+    require_vocab_size(*excluded, vocab_size());
+    std::ranges::copy(excluded->allowed(), allowed_.begin());
+  }
+  for (std::int64_t i = 0; i < kStepsPerBlock; ++i) step_numbers_.push_back(i);
 
   const ort::Library& library = device_->library();
   const std::array<std::int64_t, 1> one{1}, vocab{vocab_size()};
   const auto scalar = [&](const char* name, auto& value, int type) {
     options_.emplace_back(name, library.tensor(std::span(&value, 1), {}, type));
   };
-  const SamplingGraphKind kind = sampling_graph_kind(options);
+  const SamplingGraphKind kind = sampling_graph_kind(options, constraint != nullptr);
   if (kind != SamplingGraphKind::kPlain) {
     options_.emplace_back("sampler/allowed",
                           library.tensor(std::span(allowed_), vocab, ort::kBool));
@@ -74,7 +80,7 @@ void DeviceBlockStep::open(Slots& slots) {
 }
 
 void DeviceBlockStep::release() {
-  steps_.clear();  // they hold what the others own
+  steps_.clear();  // first, for they refer to the others
   buffers_.clear();
   host_.reset();
   coins_.clear();
@@ -82,19 +88,20 @@ void DeviceBlockStep::release() {
 
 DeviceBlockStep::StepBuffers DeviceBlockStep::new_buffers(std::int64_t count,
                                                           bool with_caches) const {
-  StepBuffers side{device_->zeros(ort::kInt64, count, {}),
-                   device_->zeros(ort::kInt64, count, {}),
-                   device_->zeros(ort::kInt64, count, {1}),
-                   device_->zeros(ort::kInt64, count, {kStepsPerBlock}),
-                   device_->zeros(ort::kDouble, count, {1}),
-                   {}};
+  StepBuffers buffers{device_->zeros(ort::kInt64, count, {}),
+                      device_->zeros(ort::kInt64, count, {}),
+                      device_->zeros(ort::kInt64, count, {1}),
+                      device_->zeros(ort::kInt64, count, {kStepsPerBlock}),
+                      device_->zeros(ort::kDouble, count, {1}),
+                      {}};
   const auto& states = device_->model().states();
   for (std::size_t i = 0; i < states.size(); ++i) {
     const bool shared = device_->in_place()[i] && !with_caches;
-    side.states.push_back(shared ? Value(nullptr, nullptr)
+    buffers.states.push_back(shared
+                                 ? Value(nullptr, nullptr)
                                  : device_->zeros(states[i].element_type, count, states[i].shape));
   }
-  return side;
+  return buffers;
 }
 
 void DeviceBlockStep::bind_host(Slots& slots) {
@@ -114,7 +121,7 @@ void DeviceBlockStep::bind_host(Slots& slots) {
   }
 }
 
-/// The first step takes what the host says, the last tells it what was generated.
+/// The first step reads the host's slots, and the last writes them.
 void DeviceBlockStep::bind_step(std::size_t column) {
   const bool first = column == 0, last = column + 1 == kStepsPerBlock;
   const StepBuffers& from = buffers_[column % 2];
@@ -149,7 +156,7 @@ void DeviceBlockStep::bind_inputs(ort::Binding& step, const StepBuffers& from) c
 
 void DeviceBlockStep::run() {
   allocating([&] {
-    bind_inputs(steps_.front(), *host_);  // what is on the host is copied when it is bound
+    bind_inputs(steps_.front(), *host_);  // binding copies the host's values
     for (std::size_t column = 0; column < kStepsPerBlock; ++column) {
       steps_[column].input("sampler/coin", coins_[column].get());
     }

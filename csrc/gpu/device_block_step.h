@@ -12,12 +12,14 @@
 
 namespace makemore {
 
-/// A block of steps over memory of the device: state and all that one step tells the next stay
-/// there, in buffers made once. States go to and fro between two of them, caches are written in
-/// place; coins come from the host a step, the rest a block at a time.
+/// A block of steps over memory of the device. The states, and what one step hands to the next,
+/// stay there in buffers that are made once. States move between two of them, caches are written in
+/// place. Coins are copied from the host at each step, the rest at each block.
 class DeviceBlockStep : public BlockStep {
  public:
-  DeviceBlockStep(std::shared_ptr<const DeviceModel> device, const SamplingOptions& options);
+  /// Of a constraint the device knows excluded tokens only; OptionError for another one.
+  DeviceBlockStep(std::shared_ptr<const DeviceModel> device, const SamplingOptions& options,
+                  const Constraint* constraint = nullptr);
 
   std::int64_t vocab_size() const override { return device_->model().vocab_size(); }
   std::int64_t steps_per_block() const override { return kStepsPerBlock; }
@@ -27,7 +29,7 @@ class DeviceBlockStep : public BlockStep {
  private:
   using Value = DeviceModel::Value;
 
-  /// What one step tells the next.
+  /// What one step hands to the next.
   struct StepBuffers {
     Value token, position, remaining, generated, log_prob;
     std::vector<Value> states;  // null: a cache, which has but one buffer
@@ -46,12 +48,12 @@ class DeviceBlockStep : public BlockStep {
   double temperature_, top_p_, min_p_;
   std::vector<std::uint8_t> allowed_;
   std::vector<std::int64_t> step_numbers_;
-  std::vector<std::pair<const char*, Value>> options_;  // on the host, for the life of a binding
+  std::vector<std::pair<const char*, Value>> options_;  // on the host; bindings refer to them
 
   std::vector<StepBuffers> buffers_;  // two, which steps read and write in turn
   std::optional<StepBuffers> host_;   // over Slots
-  std::vector<Value> coins_, slot_;   // of each column, on the host
-  std::vector<ort::Binding> steps_;   // of each column
+  std::vector<Value> coins_, slot_;   // of each step of a block, on the host
+  std::vector<ort::Binding> steps_;   // of a block
 };
 
 }  // namespace makemore

@@ -19,7 +19,7 @@ class DeviceDecoder {
   DeviceDecoder(BlockStep& step, const DecodeRequest& request)
       : step_(step),
         request_(request),
-        // At temperature 0 the most likely tokens have equal shares, of which the first is taken.
+        // At temperature 0 the most likely tokens have equal shares; this coin is in the first one.
         greedy_coin_(0.5 / static_cast<double>(step.vocab_size())) {}
 
   /// Decodes every row that is not finished. After OutOfMemory it can be called again.
@@ -110,7 +110,7 @@ void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
   const auto steps_per_block = static_cast<std::size_t>(slots.steps_per_block);
   for (std::size_t step = 0; step < steps_per_block; ++step) {
     const std::int64_t token = slots.generated[slot * steps_per_block + step];
-    if (token == step_.vocab_size()) throw_no_token(request_.sampling);
+    if (token == step_.vocab_size()) throw_no_token(request_.constraint != nullptr);
     const FinishReason reason = finish_reason(request_, token, std::ssize(sequence.tokens));
     if (token != kStop) {
       sequence.tokens.push_back(static_cast<std::int32_t>(token));

@@ -15,14 +15,14 @@
 
 namespace makemore {
 
-/// A model on a device, and the sessions beside it that move rows and that sample there. One serves
-/// all steps and decodes of a sampler, on any thread. On the CPU it does the same in ONNX Runtime's
-/// own memory.
+/// A model on a device, and the sessions beside it that move rows and that sample there. All steps
+/// and decodes of a sampler share one, on any thread. On the CPU it does the same in the memory of
+/// ONNX Runtime.
 class DeviceModel {
  public:
   using Value = ort::Owned<ort::OrtValue>;
 
-  /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. `block_size`:
+  /// `time_axes`: for each state the axis of a row's shape that is time, or none. `block_size`:
   /// positions that the model knows. Throws ArtifactError where the axes are not as many as the
   /// states.
   DeviceModel(std::shared_ptr<const OnnxModel> model,

@@ -11,8 +11,8 @@
 namespace makemore {
 
 /// The step of an ONNX model whose state stays on the model's device between steps: next states are
-/// bound to the device and fed back as they are, rows are moved by a Gather there, and only tokens,
-/// positions and logits cross over.
+/// bound to the device and fed back as they are, and rows are moved by a Gather there. Only tokens,
+/// positions and logits are copied between host and device.
 class DeviceStep : public Step {
  public:
   explicit DeviceStep(std::shared_ptr<const DeviceModel> device) : device_(std::move(device)) {}

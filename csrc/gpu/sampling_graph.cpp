@@ -13,8 +13,8 @@ using ort::Graph;
 using Value = Graph::Value;
 using Shape = Graph::Shape;
 
-constexpr std::int64_t kAny = -1;
-const Shape kEach{kAny, 1};
+constexpr std::int64_t kFree = -1;  // an axis of any size
+const Shape kEach{kFree, 1};
 
 /// A distribution over V tokens, unnormalised.
 struct Distribution {
@@ -45,7 +45,7 @@ class SamplingGraphBuilder {
 
   Value exact(const Value& value) { return g_.node("Cast", {value}, {{"to", ort::kDouble}}); }
 
-  /// The largest of each row, (B, 1). A TopK, as CUDA's ReduceMax wants cuDNN and is slow on rows.
+  /// The largest of each row, (B, 1), by TopK: CUDA's ReduceMax needs cuDNN and is slow on rows.
   Value highest(const Value& logits) {
     return exact(g_.node("TopK", {logits, one_}, {{"axis", 1}}, 2));
   }
@@ -55,7 +55,7 @@ class SamplingGraphBuilder {
     return {highest, cumulative, last_column(cumulative)};
   }
 
-  Distribution own(const Value& logits) {
+  Distribution unchanged(const Value& logits) {
     const Value most = highest(logits_);
     return cumulate(most, g_.node("Exp", {g_.node("Sub", {logits, most})}));
   }
@@ -71,10 +71,10 @@ class SamplingGraphBuilder {
   Value position_, logits_;
   SamplingGraphKind kind_;
   Graph g_{"sampler/"};
-  Value axis_ = g_.scalar(ort::kInt64, std::int64_t{1});                     // that of V
-  Value one_ = g_.constant(ort::kInt64, std::vector<std::int64_t>{1}, {1});  // as a list
+  Value axis_ = g_.scalar(ort::kInt64, std::int64_t{1});                     // of V
+  Value one_ = g_.constant(ort::kInt64, std::vector<std::int64_t>{1}, {1});  // a list
   Value zero_ = g_.scalar(ort::kInt64, std::int64_t{0});
-  Value nought_ = g_.scalar(ort::kDouble, 0.0);
+  Value zero_weight_ = g_.scalar(ort::kDouble, 0.0);
 };
 
 Distribution SamplingGraphBuilder::shaped() {
@@ -89,8 +89,7 @@ Distribution SamplingGraphBuilder::shaped() {
                   kind_ == SamplingGraphKind::kTruncated ? truncated(logits, weights) : weights);
 }
 
-/// The weights with those that top_k, top_p and min_p leave out at 0, as
-/// SamplingGraphBuilder::truncate does it.
+/// The weights, 0 where top_k, top_p or min_p leave a token out, as Sampler::truncate has them.
 Value SamplingGraphBuilder::truncated(const Value& logits, const Value& weights) {
   const Value all = g_.constant(ort::kInt64, std::vector{vocab_size_}, {1});
   const Value order = Graph::other(g_.node("TopK", {logits, all}, {{"axis", 1}}, 2), 1);
@@ -98,9 +97,10 @@ Value SamplingGraphBuilder::truncated(const Value& logits, const Value& weights)
   std::iota(places.begin(), places.end(), 0);
   const Value place = g_.constant(ort::kInt64, places, {vocab_size_});
 
-  Value kept = g_.node("GatherElements", {weights, order}, {{"axis", 1}});  // by falling logit
+  Value kept =
+      g_.node("GatherElements", {weights, order}, {{"axis", 1}});  // in order of falling logits
   const auto keep = [&](const Value& condition) {
-    kept = g_.node("Where", {condition, kept, nought_});
+    kept = g_.node("Where", {condition, kept, zero_weight_});
   };
   keep(g_.node("Less", {place, g_.input("top_k", ort::kInt64, Shape{})}));
   const Value before = g_.node("CumSum", {kept, axis_}, {{"exclusive", 1}});
@@ -110,8 +110,8 @@ Value SamplingGraphBuilder::truncated(const Value& logits, const Value& weights)
   return g_.node("ScatterElements", {weights, order, kept}, {{"axis", 1}});
 }
 
-/// Inverse CDF: how many running sums the coin's share of the total has reached, which is V where
-/// the sums are NaN. Counted in float32, exact up to 2^24 tokens.
+/// Inverse CDF: the number of running sums that are not above the coin's share of the total; V
+/// where the sums are NaN. Counted in float32, which is exact up to 2^24 tokens.
 Value SamplingGraphBuilder::choose(const Distribution& distribution) {
   const Value target = g_.node("Mul", {g_.input("coin", ort::kDouble, kEach), distribution.total});
   const Value beyond = g_.node("Greater", {distribution.cumulative, target});
@@ -143,21 +143,21 @@ void SamplingGraphBuilder::keep_states(const OnnxModel& model, const std::vector
             ? flat
             : g_.node("Unsqueeze", {flat, g_.constant(ort::kInt64, axes, {std::ssize(axes)})});
     Shape shape = state.shape;
-    shape.insert(shape.begin(), kAny);
+    shape.insert(shape.begin(), kFree);
     output("state_" + std::to_string(i), state.element_type, shape, "Where",
            {condition, model.output_names()[1 + i], zero_of(state.element_type)});
   }
 }
 
 std::string SamplingGraphBuilder::write(const OnnxModel& model, const std::vector<bool>& in_place) {
-  const Shape cells{kAny, kStepsPerBlock}, rows{kAny};
+  const Shape cells{kFree, kStepsPerBlock}, rows{kFree};
   const Value slot = g_.input("slot", ort::kInt64, Shape{1});
   const Value generated = g_.input("generated", ort::kInt64, cells);
   const Value remaining = g_.input("remaining", ort::kInt64, kEach);
   const Value log_prob = g_.input("log_prob", ort::kDouble, kEach);
   const Value logits = exact(logits_);
-  const Distribution model_own = own(logits);
-  const Value picked = choose(kind_ == SamplingGraphKind::kPlain ? model_own : shaped());
+  const Distribution of_model = unchanged(logits);
+  const Value picked = choose(kind_ == SamplingGraphKind::kPlain ? of_model : shaped());
 
   const Value alive = g_.node("Greater", {remaining, zero_});                // (B, 1)
   const Value forced = g_.node("Gather", {generated, slot}, {{"axis", 1}});  // (B, 1)
@@ -169,20 +169,20 @@ std::string SamplingGraphBuilder::write(const OnnxModel& model, const std::vecto
       g_.node("Equal", {g_.constant(ort::kInt64, steps_per_block, {kStepsPerBlock}), slot});
   output("generated", ort::kInt64, cells, "Where", {here, choice, generated});
 
-  // Where nothing could be chosen, V becomes 0, which ends the row.
+  // V, which stands for no token to choose, becomes 0, which ends the row.
   const Value next = g_.node("Mod", {choice, g_.scalar(ort::kInt64, vocab_size_)});
-  const Value not_stopped =
+  const Value continues =
       g_.node("Cast", {g_.node("Greater", {next, zero_})}, {{"to", ort::kInt64}});
   const Value next_remaining =
       output("remaining", ort::kInt64, kEach, "Mul",
-             {g_.node("Sub", {remaining, g_.scalar(ort::kInt64, std::int64_t{1})}), not_stopped});
+             {g_.node("Sub", {remaining, g_.scalar(ort::kInt64, std::int64_t{1})}), continues});
   const Value going = g_.node("Greater", {next_remaining, zero_});
   output("token", ort::kInt64, rows, "Squeeze", {next, one_});
   const Value moved = g_.node("Cast", {going}, {{"to", ort::kInt64}});
   output("position", ort::kInt64, rows, "Add", {position_, g_.node("Squeeze", {moved, one_})});
 
   const Value logit = g_.node("GatherElements", {logits, next}, {{"axis", 1}});
-  const Value normalizer = g_.node("Add", {model_own.highest, g_.node("Log", {model_own.total})});
+  const Value normalizer = g_.node("Add", {of_model.highest, g_.node("Log", {of_model.total})});
   const Value summed = g_.node("Sub", {g_.node("Add", {log_prob, logit}), normalizer});
   output("log_prob", ort::kDouble, kEach, "Where", {alive, summed, log_prob});
   keep_states(model, in_place, going);
@@ -191,10 +191,10 @@ std::string SamplingGraphBuilder::write(const OnnxModel& model, const std::vecto
 
 }  // namespace
 
-SamplingGraphKind sampling_graph_kind(const SamplingOptions& options) {
+SamplingGraphKind sampling_graph_kind(const SamplingOptions& options, bool excludes) {
   if (options.top_k > 0 || options.top_p < 1 || options.min_p > 0)
     return SamplingGraphKind::kTruncated;
-  const bool shaped = options.temperature != 1 || !options.mask.empty();
+  const bool shaped = options.temperature != 1 || excludes;
   return shaped ? SamplingGraphKind::kShaped : SamplingGraphKind::kPlain;
 }
 

@@ -63,7 +63,7 @@ class DeviceModel:
     def __init__(
         self, model: OnnxModel, time_axes: Sequence[int | None], block_size: int | None = None
     ) -> None: ...
-    def sampler_bytes(self, options: SamplingOptions) -> bytes: ...
+    def sampler_bytes(self, options: SamplingOptions, excludes: bool = False) -> bytes: ...
 
 class DeviceStep(Step):
     def __init__(self, model: DeviceModel) -> None: ...
@@ -90,8 +90,12 @@ class SamplingOptions:
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
-        mask: Sequence[int] = [],
     ) -> None: ...
+
+class Constraint: ...
+
+class ExcludedTokens(Constraint):
+    def __init__(self, ids: Sequence[int], vocab_size: int) -> None: ...
 
 class CancellationToken:
     def __init__(self) -> None: ...
@@ -100,7 +104,12 @@ class CancellationToken:
     def cancelled(self) -> bool: ...
 
 def coin(seed: int, row: int, position: int) -> float: ...
-def choose(logits: ArrayLike, coin: float, options: SamplingOptions = ...) -> int: ...
+def choose(
+    logits: ArrayLike,
+    coin: float,
+    options: SamplingOptions = ...,
+    excluded: ExcludedTokens | None = None,
+) -> int: ...
 def decode(
     workers: Sequence[Worker],
     *,
@@ -110,6 +119,7 @@ def decode(
     first_row: int = 0,
     max_length: int,
     options: SamplingOptions = ...,
+    constraint: Constraint | None = None,
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,
@@ -125,6 +135,7 @@ def decode_on_device(
     first_row: int = 0,
     max_length: int,
     options: SamplingOptions = ...,
+    constraint: Constraint | None = None,
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,

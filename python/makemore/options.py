@@ -175,6 +175,8 @@ def _limits(options: type[SampleOptions]) -> list[tuple[str, Any, Limit]]:
     """Name, default and limit of each field; a default needs no check."""
     limits = []
     for each in fields(options):
+        if "limit" not in each.metadata:
+            continue
         limit = each.metadata["limit"]
         if each.default is None:
             limit = Limit(limit.type, f"{limit.words}, or None", limit.holds)

@@ -53,10 +53,10 @@ class Sampler:
     """Samples from a model and scores strings; `makemore.load` returns one.
 
     Several threads may use it at once: no two calls share a step. The logits of common prefixes are
-    kept for the next calls in at most `cache_bytes` of memory, however many threads call; that
-    changes the speed only. A running call needs memory of its own beside the cache: its strings,
-    and a few megabytes. `clear_cache` and `close` free the cache, and so does leaving a `with`
-    block.
+    kept for the next calls in `cache_bytes` of memory, and at most a quarter more, however many
+    threads call; that changes the speed only. A running call needs memory of its own beside the
+    cache: its strings, and a few megabytes. `clear_cache` and `close` free the cache, and so does
+    leaving a `with` block.
     """
 
     batch_size = BATCH_SIZE
@@ -94,7 +94,6 @@ class Sampler:
         self.threads = threads
         self.max_rows = max_rows
         self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
-        self._closed = False
         self._make_cache()
 
     def _make_cache(self) -> None:
@@ -147,7 +146,6 @@ class Sampler:
         """Frees the cache and the model. Calls that are running end as usual; later ones raise
         `OptionError`.
         """
-        self._closed = True
         self.new_step = _no_step
         self.clear_cache()
 
@@ -275,14 +273,18 @@ class Sampler:
                 top_k=call.top_k,
                 top_p=call.top_p,
                 min_p=call.min_p,
-                mask=self.vocabulary.mask(call.exclude),
             ),
+            constraint=self._constraint(call.exclude),
             seed=seed,
             batch_size=self.batch_size if call.batch_size is None else call.batch_size,
             cancellation=call.cancellation,
             log_probs=log_probs,
         )
         return ids, offsets, nats, stopped, seed
+
+    def _constraint(self, exclude: str) -> _core.Constraint | None:
+        ids = self.vocabulary.mask(exclude)
+        return _core.ExcludedTokens(ids, len(self.vocabulary)) if ids else None
 
     def _check_length(self, length: int, what: str) -> None:
         block_size = self.artifact.block_size

@@ -189,7 +189,7 @@ TEST_CASE("decoded rows are those of one row alone, whatever the batch size and 
   }
 }
 
-TEST_CASE("rows start at first_row and say the prefix that all share") {
+TEST_CASE("rows are numbered from first_row and begin with the prefix that all share") {
   auto request = request_of(20, 7);
   const Ids prompt{3, 1};
   request.first_row = (std::uint64_t{1} << 32) - 5;
@@ -201,7 +201,7 @@ TEST_CASE("rows start at first_row and say the prefix that all share") {
   }
 }
 
-TEST_CASE("each row says its own prompt, and a prompt may stop") {
+TEST_CASE("each row begins with its own prompt, and a prompt may stop") {
   auto request = request_of(3, 3);
   const Ids tokens{1, 2, 0, 1, 3, 0, 4};
   const Ids offsets{0, 3, 6, 7};
@@ -216,8 +216,8 @@ TEST_CASE("each row says its own prompt, and a prompt may stop") {
   double expected = 0;
   for (const Ids& fed : {Ids{0}, Ids{0, 1}, Ids{0, 1, 2}}) {
     const auto logits = history_logits(fed);
-    const auto said = tokens[fed.size() - 1];
-    expected += logits[static_cast<std::size_t>(said)] - log_sum_exp(logits);
+    const auto token = tokens[fed.size() - 1];
+    expected += logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
   }
   CHECK(decoded.log_probs[0] == doctest::Approx(expected));
 }
@@ -305,6 +305,13 @@ TEST_CASE("a call that would hold more tokens than it may is refused, at the lat
   auto all = request_of(1, 1);
   all.rows = kMaxTokens + 1;
   CHECK_THROWS_AS(decode_on(1, all), OptionError);
+}
+
+TEST_CASE("a constraint for another vocabulary is refused") {
+  auto request = request_of(1, 1);
+  request.constraint = std::make_shared<const ExcludedTokens>(Ids{1}, kVocabSize + 1);
+  CHECK_THROWS_WITH_AS(decode_on(1, request), "a constraint is for 6 tokens; the vocabulary has 5",
+                       OptionError);
 }
 
 TEST_CASE("a step is used by one call at a time") {

@@ -1,5 +1,5 @@
-// The rows of a request on their way through the slots of a device, which is played by C++: the
-// sampler's arithmetic and its bookkeeping, memory that does not suffice, models that fail.
+// The decode loop of a device, over a device that C++ plays: its bookkeeping, too little memory,
+// models that fail.
 #include "device_decoder.h"
 
 #include <doctest/doctest.h>
@@ -20,7 +20,9 @@ namespace {
 /// Slots whose state is all that was fed to them; holds its caller to the rules of BlockStep.
 class HistoryBlocks : public BlockStep {
  public:
-  explicit HistoryBlocks(SamplingOptions options = {}) : sampler_(std::move(options), kVocabSize) {}
+  explicit HistoryBlocks(SamplingOptions options = {},
+                         std::shared_ptr<const ExcludedTokens> excluded = nullptr)
+      : sampler_(options, kVocabSize), excluded_(std::move(excluded)) {}
 
   std::int64_t vocab_size() const override { return kVocabSize; }
   std::int64_t steps_per_block() const override { return 3; }
@@ -48,7 +50,7 @@ class HistoryBlocks : public BlockStep {
           continue;
         }
         fed_[slot].push_back(token);
-        token = generated = say(slot, column, generated);
+        token = generated = generate(slot, column, generated);
         if (token == kVocabSize) token = 0;
         remaining = token == 0 ? 0 : remaining - 1;
         if (remaining == 0) fed_[slot].clear();
@@ -63,12 +65,12 @@ class HistoryBlocks : public BlockStep {
   int begun = 0;
 
  private:
-  std::int64_t say(std::size_t slot, std::size_t column, std::int64_t forced) {
+  std::int64_t generate(std::size_t slot, std::size_t column, std::int64_t forced) {
     const auto logits = logits_of(fed_[slot]);
     std::int64_t token = forced;
     if (forced < 0) {
       try {
-        sampler_.prepare(logits);
+        sampler_.prepare(logits, allowed_tokens(excluded_.get(), 0));
       } catch (const std::exception&) {
         for (const float logit : logits) slots_->log_probs[slot] += logit > -1e30F ? 0 * logit : 0;
         return kVocabSize;
@@ -80,6 +82,7 @@ class HistoryBlocks : public BlockStep {
   }
 
   Sampler sampler_;
+  std::shared_ptr<const ExcludedTokens> excluded_;
   Slots* slots_ = nullptr;
   std::vector<Ids> fed_;
 };
@@ -127,12 +130,11 @@ TEST_CASE("a prompt is generated first, one that all share or one each, and may 
   }
 }
 
-TEST_CASE("temperature 0 takes the first of the likeliest") {
+TEST_CASE("temperature 0 takes the first of the most likely") {
   DecodeRequest request = request_of(1, 1);
   request.sampling.temperature = 0;
-  // As the sampler on a device does it: what is not the likeliest has weight 0.
-  HistoryBlocks blocks(
-      SamplingOptions{.temperature = std::numeric_limits<double>::min(), .mask = {}});
+  // As the sampler on a device does it: all but the most likely tokens have weight 0.
+  HistoryBlocks blocks(SamplingOptions{.temperature = std::numeric_limits<double>::min()});
   check_same(decode_on_device(blocks, request), row_by_row(history_logits, kVocabSize, request));
 }
 
@@ -149,7 +151,7 @@ TEST_CASE("where memory does not hold the slots, fewer are tried, and no string 
   CHECK(blocks.begun <= 200 + 64 + 32);  // but for those on their way, each string is made once
 }
 
-TEST_CASE("memory that does not hold one slot is an error that says so") {
+TEST_CASE("memory that does not hold one slot is an error with that message") {
   HistoryBlocks blocks;
   blocks.most_slots = 0;
   CHECK_THROWS_WITH_AS(decode_on_device(blocks, request_of(5, 4)),
@@ -157,17 +159,18 @@ TEST_CASE("memory that does not hold one slot is an error that says so") {
   CHECK(blocks.opened == Ids{4, 2, 1});
 }
 
-TEST_CASE("no token to choose is the fault of the mask, or else of the model") {
-  HistoryBlocks blocks(SamplingOptions{.mask = {1}});
+TEST_CASE("no token to choose is the fault of the constraint, or else of the model") {
+  const auto excluded = std::make_shared<const ExcludedTokens>(Ids{1}, kVocabSize);
+  HistoryBlocks blocks({}, excluded);
   blocks.logits_of = [](const Ids&) {
     std::vector<float> logits(kVocabSize, -std::numeric_limits<float>::infinity());
     logits[1] = 0;
     return logits;
   };
   DecodeRequest request = request_of(5, 4);
-  request.sampling.mask = {1};
+  request.constraint = excluded;
   CHECK_THROWS_AS(decode_on_device(blocks, request), OptionError);
-  request.sampling.mask = {};
+  request.constraint = nullptr;
   CHECK_THROWS_AS(decode_on_device(blocks, request), ArtifactError);
 }
 

@@ -35,16 +35,20 @@ LogitsOf logits_by(Step& step) {
   };
 }
 
-const std::vector<SamplingOptions> kOptions{
-    {},
-    {.temperature = 0.6, .mask = {}},
-    {.temperature = 0, .mask = {}},
-    {.top_k = 2, .mask = {}},
-    {.top_p = 0.7, .mask = {}},
-    {.min_p = 0.4, .mask = {}},
-    {.mask = {1}},
-    {.temperature = 0, .top_k = 1, .top_p = 0.1, .min_p = 1, .mask = {2}},
-    {.temperature = 1.5, .top_k = 3, .top_p = 0.9, .min_p = 0.2, .mask = {3}}};
+struct Case {
+  SamplingOptions options;
+  Ids excluded = {};
+};
+
+const std::vector<Case> kCases{{{}},
+                               {{.temperature = 0.6}},
+                               {{.temperature = 0}},
+                               {{.top_k = 2}},
+                               {{.top_p = 0.7}},
+                               {{.min_p = 0.4}},
+                               {{}, {1}},
+                               {{.temperature = 0, .top_k = 1, .top_p = 0.1, .min_p = 1}, {2}},
+                               {{.temperature = 1.5, .top_k = 3, .top_p = 0.9, .min_p = 0.2}, {3}}};
 
 }  // namespace
 
@@ -53,14 +57,18 @@ TEST_CASE("the sampler on the device makes the strings of the definition, whatev
     CAPTURE(tiny.name);
     const auto device = open(tiny);
     DeviceStep alone(device);
-    for (const SamplingOptions& options : kOptions) {
+    for (const auto& [options, excluded] : kCases) {
       DecodeRequest request;
       request.rows = 60;
       request.max_length = 7;
       request.seed = 5;
       request.batch_size = 16;
       request.sampling = options;
-      DeviceBlockStep step(device, options);
+      if (!excluded.empty()) {
+        request.constraint =
+            std::make_shared<const ExcludedTokens>(excluded, device->model().vocab_size());
+      }
+      DeviceBlockStep step(device, options, request.constraint.get());
       const Decoded made = decode_on_device(step, request);
       const Decoded expected = row_by_row(logits_by(alone), step.vocab_size(), request);
       CHECK(made.tokens == expected.tokens);
@@ -75,11 +83,8 @@ TEST_CASE("the sampler on the device makes the strings of the definition, whatev
 
 TEST_CASE("options outside their range are refused before anything runs") {
   const auto device = open(kTinyModels[0]);
-  for (const SamplingOptions& options : {SamplingOptions{.temperature = -1, .mask = {}},
-                                         {.top_k = -1, .mask = {}},
-                                         {.top_p = 0, .mask = {}},
-                                         {.min_p = 2, .mask = {}},
-                                         {.mask = {4}}}) {
+  for (const SamplingOptions& options :
+       {SamplingOptions{.temperature = -1}, {.top_k = -1}, {.top_p = 0}, {.min_p = 2}}) {
     CHECK_THROWS_AS(DeviceBlockStep(device, options), OptionError);
   }
 }

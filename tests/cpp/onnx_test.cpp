@@ -61,12 +61,12 @@ void check_same(const Decoded& made, const Decoded& expected) {
 
 }  // namespace
 
-TEST_CASE("the library says its version and that it runs on the CPU") {
+TEST_CASE("the library has a version and a provider for the CPU") {
   CHECK(library()->version().substr(0, 2) == "1.");
   CHECK(std::ranges::count(library()->providers(), "CPUExecutionProvider") == 1);
 }
 
-TEST_CASE("a model tells its states and its metadata") {
+TEST_CASE("a model has its states and its metadata") {
   const auto history = open("history");
   CHECK(history->vocab_size() == 4);
   REQUIRE(history->states().size() == 2);
@@ -155,7 +155,8 @@ TEST_CASE("rows, tokens and parents that do not fit are refused") {
   CHECK_THROWS_AS(cpu.select(crossed), OptionError);
 }
 
-TEST_CASE("tokens and positions that a model does not know are refused, and the step goes on") {
+TEST_CASE(
+    "tokens and positions that a model does not know are refused, and the step can be used again") {
   const auto model = open("cache");  // of 4 tokens and 8 positions
   CpuStep in_place(model, Axes{1}), copied(model, Axes{std::nullopt}, 8);
   DeviceStep device(std::make_shared<const DeviceModel>(model, Axes{1}, 8));

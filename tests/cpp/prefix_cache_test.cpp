@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <deque>
 #include <set>
@@ -94,6 +95,31 @@ class SavedStep : public SnapshotStep {
   std::vector<float> logits_;
 };
 
+/// No token but 0 may follow itself; after three tokens, no 4 at all.
+class NeverTwice : public Constraint {
+ public:
+  NeverTwice() {
+    for (State state = 0; state < kStates; ++state) {
+      auto& allowed = allowed_[static_cast<std::size_t>(state)];
+      allowed.assign(kVocabSize, 1);
+      if (state % 10 > 0) allowed[static_cast<std::size_t>(state % 10)] = 0;
+      if (state / 10 == 3) allowed[4] = 0;
+    }
+  }
+  State start() const override { return 0; }
+  State next(State state, std::int64_t token) const override {
+    return std::min(state / 10 + 1, 3) * 10 + static_cast<State>(token);
+  }
+  std::span<const std::uint8_t> allowed(State state) const override {
+    return allowed_[static_cast<std::size_t>(state)];
+  }
+  bool equals(const Constraint& other) const override { return &other == this; }
+
+ private:
+  static constexpr State kStates = 40;
+  std::array<std::vector<std::uint8_t>, kStates> allowed_;
+};
+
 DecodeRequest request_of(std::int64_t rows, std::uint64_t seed = 42) {
   DecodeRequest request;
   request.rows = rows;
@@ -117,6 +143,10 @@ std::shared_ptr<CacheBudget> new_budget(std::size_t bytes = CacheBudget::kDefaul
   return std::make_shared<CacheBudget>(bytes);
 }
 
+std::shared_ptr<const Constraint> excluded(const Ids& ids) {
+  return std::make_shared<const ExcludedTokens>(ids, kVocabSize);
+}
+
 Decoded decode_on(Worker& worker, const DecodeRequest& request) {
   Worker* pointer = &worker;
   return decode({&pointer, 1}, request);
@@ -124,7 +154,7 @@ Decoded decode_on(Worker& worker, const DecodeRequest& request) {
 
 }  // namespace
 
-TEST_CASE("what is remembered changes no string, whatever the options of the calls before") {
+TEST_CASE("what is cached changes no string, whatever the options of the calls before") {
   for (const auto& [stateless, strategy] : {std::pair(false, Strategy::kCached),
                                             {true, Strategy::kCached},
                                             {false, Strategy::kTree},
@@ -147,6 +177,27 @@ TEST_CASE("what is remembered changes no string, whatever the options of the cal
   }
 }
 
+TEST_CASE("a constraint holds whatever it knows of the prefix, over a tree and over a cache") {
+  for (const bool stateless : {false, true}) {
+    const LogitsOf logits = stateless ? logits_of_last : history_logits;
+    for (const Strategy strategy : {Strategy::kTree, Strategy::kCached}) {
+      SavedStep step(stateless);
+      Worker worker(step, new_budget());
+      for (const auto& constraint :
+           {std::shared_ptr<const Constraint>(), excluded({2, 3}),
+            std::shared_ptr<const Constraint>(std::make_shared<const NeverTwice>()), excluded({1}),
+            excluded({2, 3}), std::shared_ptr<const Constraint>()}) {
+        auto request = request_of(300);
+        request.strategy = strategy;
+        request.constraint = constraint;
+        const Ids prompt{1, 1, 2};  // what a prompt forces is not asked for
+        if (constraint) request.prompts.tokens = prompt;
+        check_same(decode_on(worker, request), row_by_row(logits, kVocabSize, request));
+      }
+    }
+  }
+}
+
 TEST_CASE("a prefix is run once, however many calls come to it") {
   SavedStep step;
   Worker worker(step, new_budget());
@@ -159,7 +210,7 @@ TEST_CASE("a prefix is run once, however many calls come to it") {
   CHECK(step.rows_run > before);
 }
 
-TEST_CASE("without a state a token at a position is run once, however many rows say it") {
+TEST_CASE("without a state a token at a position is run once, however many rows have it") {
   SavedStep step(true);
   Worker worker(step, new_budget());
   decode_on(worker, request_of(2000));
@@ -197,7 +248,7 @@ TEST_CASE("many rows are a tree: no prefix is run twice, and steps are full") {
   }
 }
 
-TEST_CASE("many rows of a model with a state are not remembered") {
+TEST_CASE("many rows of a model with a state are not cached") {
   SavedStep step;
   Worker worker(step, new_budget());
   decode_on(worker, request_of(5000));
@@ -270,7 +321,7 @@ TEST_CASE("a decode leaves no row in the step") {
   }
 }
 
-TEST_CASE("when room is short, what strings came by more than once is kept") {
+TEST_CASE("when memory is short, prefixes that were used more than once are kept") {
   SavedStep step;
   step.padding = CacheBudget::kDefaultBytes / 2000;
   Worker worker(step, new_budget());
@@ -288,7 +339,7 @@ TEST_CASE("when room is short, what strings came by more than once is kept") {
   check_same(decode_on(worker, often), row_by_row(history_logits, kVocabSize, often));
   CHECK(step.rows_run == before);
   decode_on(worker, request_of(3, 1001));
-  CHECK(step.rows_run > before);  // met once
+  CHECK(step.rows_run > before);  // used once
 }
 
 TEST_CASE("what was common long ago gives way to what is common now") {
@@ -318,13 +369,13 @@ TEST_CASE("what would take too much memory is decoded all the same, and forgotte
   Worker worker(step, new_budget());
   for (std::uint64_t seed = 1; seed < 30; ++seed) {
     auto request = request_of(3, seed);
-    request.sampling.mask = {0};  // no string stops before it is cut
+    request.constraint = excluded({0});  // no string stops before it is cut
     check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
     CHECK(worker.cache->bytes() < 3 * CacheBudget::kDefaultBytes);
   }
   auto request = request_of(1);
   request.max_length = 500;
-  request.sampling.mask = {0};
+  request.constraint = excluded({0});
   check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
 }
 

@@ -22,6 +22,8 @@ inline Decoded row_by_row(const LogitsOf& logits_of, std::int64_t vocab_size,
     std::vector<std::int64_t> fed{0};
     double log_prob = 0;
     bool stopped = false;
+    const Constraint* constraint = request.constraint.get();
+    Constraint::State state = constraint != nullptr ? constraint->start() : 0;
     while (!stopped && std::ssize(fed) <= request.max_length) {
       const auto logits = logits_of(fed);
       const auto prompt = request.prompts.of(row);
@@ -30,12 +32,17 @@ inline Decoded row_by_row(const LogitsOf& logits_of, std::int64_t vocab_size,
       if (position < prompt.size()) {
         token = prompt[position];
       } else {
-        sampler.prepare(logits);
+        if (constraint != nullptr) {
+          sampler.prepare(logits, constraint->allowed(state));
+        } else {
+          sampler.prepare(logits);
+        }
         token = sampler.pick(coin(request.seed, request.first_row + static_cast<std::uint64_t>(row),
                                   static_cast<std::uint32_t>(position)));
       }
       log_prob += logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
       stopped = token == 0;
+      if (constraint != nullptr) state = constraint->next(state, token);
       if (!stopped) fed.push_back(token);
     }
     out.tokens.insert(out.tokens.end(), fed.begin() + 1, fed.end());

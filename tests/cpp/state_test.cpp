@@ -1,4 +1,4 @@
-// States of the steps that save them: any row of any step of a model may go on from any state.
+// States of the steps that save them: any row of any step of a model can continue from any state.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -45,7 +45,7 @@ std::vector<NewStep> kinds() {
   return kinds;
 }
 
-/// What a fresh step says after the tokens of `fed`.
+/// The logits of a new step after the tokens of `fed`.
 std::vector<float> logits_after(const NewStep& new_step, const Ids& fed) {
   const auto step = new_step();
   step->reset(1);
@@ -63,7 +63,7 @@ struct Known {
 
 }  // namespace
 
-TEST_CASE("a row goes on from any state, whatever row of whatever step was in it") {
+TEST_CASE("a row continues from any state, whatever row of whatever step was in it") {
   for (const NewStep& new_step : kinds()) {
     std::mt19937 random(1);
     const auto below = [&random](std::size_t limit) { return random() % limit; };

@@ -8,7 +8,7 @@ namespace makemore {
 
 using Axes = std::vector<std::optional<std::int64_t>>;
 
-/// A file of tests/tiny_artifacts.py, and the axes that its states are said to grow along.
+/// A file of tests/tiny_artifacts.py, and the axes of time of its states.
 struct Tiny {
   const char* name;
   Axes time_axes;

@@ -41,8 +41,8 @@ std::vector<float> logits_of(std::shared_ptr<const OnnxModel> model, const Axes&
       positions.push_back(std::max<std::int64_t>(turn - row % 3, 0));
       tokens.push_back((row + turn) % kVocab);
     }
-    const auto said = step.run(tokens, positions);
-    logits.insert(logits.end(), said.begin(), said.end());
+    const auto found = step.run(tokens, positions);
+    logits.insert(logits.end(), found.begin(), found.end());
   }
   return logits;
 }

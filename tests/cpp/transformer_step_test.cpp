@@ -78,7 +78,7 @@ class Oracle {
   explicit Oracle(const Weights& weights) : weights_(weights), past_(weights.shape.layers) {}
 
   /// The logits after `token`, at the position after that of the last call.
-  Numbers say(std::size_t token) {
+  Numbers logits_after(std::size_t token) {
     next_ = 2;
     Numbers x(weights_.shape.width);
     const auto &embedding = weights_.values[0], &of_position = weights_.values[1];
@@ -241,7 +241,7 @@ TEST_CASE("every kernel gives the logits of the definition") {
         rows.run(step, tokens, positions);
         for (std::size_t row = 0; row < kRows; ++row) {
           if (turn < row || turn - row >= shape.block) continue;
-          const Numbers wanted = oracles[row].say(static_cast<std::size_t>(tokens[row]));
+          const Numbers wanted = oracles[row].logits_after(static_cast<std::size_t>(tokens[row]));
           const auto found = rows.row(row);
           for (std::size_t i = 0; i < wanted.size(); ++i) {
             worst = std::max(worst, std::abs(found[i] - wanted[i]));

@@ -23,11 +23,17 @@ class DeviceSampler(Sampler):
     ) -> None:
         """A sampler over a model that is on `device`."""
         super().__init__(artifact, lambda: _core.DeviceStep(model), device=device)
-        self._model = model
+        self._model: _core.DeviceModel | None = model
+
+    def close(self) -> None:
+        """Frees the model on the device, too."""
+        super().close()
+        self._model = None
 
     def _decode(
         self, rows: int, **request: Any
     ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
-        if request["offsets"].size > 0:  # a string of its own for each row, to be scored
+        scores = request["offsets"].size > 0  # each row has a string of its own
+        if scores or self._model is None:
             return super()._decode(rows, **request)
         return _core.decode_on_device(self._model, rows=rows, **request)
