@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import onnx
 import pytest
 import tiny_models
 from makemore import OptionError, Sampler, _core
-from makemore import sampler as sampler_module
 from makemore.artifact import METADATA_KEY, StateSpec
 from makemore.vocabulary import Vocabulary
+from makemore.worker_pool import IDLE_SECONDS
 from tiny_artifacts import FOLDER, metadata, parse
 
 ROWS = 60
@@ -48,7 +49,7 @@ def test_scores_are_the_same_again(fresh):
 
 def cache_bytes(sampler):
     """What the idle workers of a sampler hold."""
-    return [worker.cache_bytes for _, worker in sampler._idle]
+    return [worker.cache_bytes for _, worker in sampler._pool._idle]
 
 
 def test_calls_one_after_another_share_a_cache(fresh):
@@ -84,12 +85,12 @@ def test_a_budget_that_cannot_be_is_refused(bigram, size):
         Sampler(bigram.artifact, bigram.new_step, cache_bytes=size)
 
 
-def test_a_cache_that_was_not_used_for_long_is_freed(fresh, monkeypatch):
+def test_a_cache_that_was_not_used_for_long_is_freed(fresh):
     expected = fresh.sample(ROWS, seed=3)
-    old, _ = fresh._worker(fresh._idle), fresh.sample(1, seed=3)
+    pool = fresh._pool
+    old, _ = pool.borrow(fresh.new_step), fresh.sample(1, seed=3)
     assert len(cache_bytes(fresh)) == 1
-    now = sampler_module.time.monotonic()
-    fresh._idle.appendleft((now - 2 * sampler_module.IDLE_SECONDS, old))
+    pool._idle.appendleft((time.monotonic() - 2 * IDLE_SECONDS, old))
     assert one_by_one(fresh) == expected
     assert len(cache_bytes(fresh)) == 1
 

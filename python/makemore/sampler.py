@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from operator import sub
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -16,11 +13,12 @@ from numpy.typing import NDArray
 from makemore import _core
 from makemore._core import CancellationToken
 from makemore.artifact import Artifact
-from makemore.errors import OptionError, OptionTypeError, StepError
+from makemore.errors import OptionError, OptionTypeError
 from makemore.options import BATCH_SIZE, Limit, SampleCall, integer, shown, takes
 from makemore.sample import Sample
 from makemore.step import Step
 from makemore.vocabulary import STOP
+from makemore.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,9 +28,6 @@ ROWS_PER_THREAD = 64
 
 CACHE_BYTES = 64 << 20
 """Memory of a sampler's prefix caches by default."""
-
-IDLE_SECONDS = 10.0
-"""A cache that was not used for so long, while others were, is freed."""
 
 _BATCH_SIZE = integer(1)
 _CACHE_BYTES = integer(0)
@@ -94,12 +89,7 @@ class Sampler:
         self.threads = threads
         self.max_rows = max_rows
         self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
-        self._make_cache()
-
-    def _make_cache(self) -> None:
-        self._budget = _core.CacheBudget(self.cache_bytes)
-        # Workers with a cache, and when it was used last. A call takes the last one.
-        self._idle: deque[tuple[float, _core.Worker]] = deque()
+        self.clear_cache()
 
     def __reduce__(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
         """A pickle says where the artifact is and how it was loaded; it is loaded again from there.
@@ -120,7 +110,7 @@ class Sampler:
         """Another sampler over the same model, with an empty cache."""
         other = object.__new__(type(self))
         vars(other).update(vars(self))
-        other._make_cache()
+        other.clear_cache()
         return other
 
     def __repr__(self) -> str:
@@ -140,7 +130,7 @@ class Sampler:
 
     def clear_cache(self) -> None:
         """Frees the memory of the cache; calls that are running free theirs when they end."""
-        self._make_cache()
+        self._pool = WorkerPool(len(self.vocabulary), self.cache_bytes)
 
     def close(self) -> None:
         """Frees the cache and the model. Calls that are running end as usual; later ones raise
@@ -301,37 +291,11 @@ class Sampler:
         if self.max_rows is not None:
             request["batch_size"] = min(request["batch_size"], self.max_rows)
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
-        idle = self._idle  # clear_cache replaces it, and so drops the workers of this call
-        workers = [self._worker(idle) for _ in range(count)]
+        pool = self._pool  # clear_cache replaces it, and so drops the workers of this call
+        workers = [pool.borrow(self.new_step) for _ in range(count)]
         decoded = _core.decode(workers, rows=rows, strategy=self._strategy, **request)
-        # The workers of a call that failed are dropped.
-        now = time.monotonic()
-        for worker in workers:
-            if worker.cache_bytes:
-                idle.append((now, worker))
-        if len(idle) > count:
-            _drop_unused(idle, now - IDLE_SECONDS)
+        pool.give_back(workers)
         return decoded
-
-    def _worker(self, idle: deque[tuple[float, _core.Worker]]) -> _core.Worker:
-        """An idle worker, whose cache knows earlier calls, or a new one."""
-        try:
-            return idle.pop()[1]
-        except IndexError:
-            step = self.new_step()
-        if step.vocab_size != len(self.vocabulary):
-            raise StepError(
-                f"a step has {step.vocab_size} logits; the vocabulary has {len(self.vocabulary)}"
-            )
-        if isinstance(step, _core.SnapshotStep):
-            return _core.Worker(step, self._budget)
-        return _core.Worker(step if isinstance(step, _core.Step) else _core.PythonStep(step))
-
-
-def _drop_unused(idle: deque[tuple[float, _core.Worker]], before: float) -> None:
-    with contextlib.suppress(IndexError):  # another thread may take the last one
-        while idle[0][0] < before:
-            idle.popleft()
 
 
 def _no_step() -> Step:

@@ -102,7 +102,8 @@ class NeverTwice : public Constraint {
     for (State state = 0; state < kStates; ++state) {
       auto& allowed = allowed_[static_cast<std::size_t>(state)];
       allowed.assign(kVocabSize, 1);
-      if (state % 10 > 0) allowed[static_cast<std::size_t>(state % 10)] = 0;
+      const State last = state % 10;  // the token before; states of tokens past V are never met
+      if (last > 0 && last < kVocabSize) allowed[static_cast<std::size_t>(last)] = 0;
       if (state / 10 == 3) allowed[4] = 0;
     }
   }
