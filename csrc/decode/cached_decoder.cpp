@@ -11,8 +11,7 @@ CachedDecoder::CachedDecoder(PrefixCache& cache, const DecodeRequest& request, s
       request_(request),
       first_(first),
       sequences_(static_cast<std::size_t>(count),
-                 {.node = cache.begin(request.sampling, request.constraint),
-                  .constraint_state = start_state(request)}),
+                 {.node = cache.begin(request.sampling, request.excluded)}),
       tokens_(sequences_.size() * capacity_) {}
 
 bool CachedDecoder::run(StopCondition& stop) {
@@ -59,9 +58,11 @@ void CachedDecoder::advance(std::size_t index) {
   const std::int64_t row = first_ + static_cast<std::int64_t>(index);
   while (cache_.is_known(sequence.node)) {
     const std::int64_t length = sequence.length;
-    const std::int64_t token = next_token(request_, row, length, [&] {
-      return cache_.cumulative(sequence.node, sequence.constraint_state);
-    });
+    const std::int64_t token =
+        next_token(request_, row, length, [&] { return cache_.cumulative(sequence.node); });
+    sequence.filter_state = next_state(request_, sequence.filter_state, token);
+    sequence.finish_reason = finish_reason(request_, token, length, sequence.filter_state);
+    if (sequence.finish_reason == FinishReason::kRejected) break;
     if (request_.log_probs) {
       sequence.log_prob = cache_.add_log_prob(sequence.log_prob, sequence.node, token);
     }
@@ -71,10 +72,8 @@ void CachedDecoder::advance(std::size_t index) {
           static_cast<std::int32_t>(token);
       ++sequence.length;
     }
-    sequence.finish_reason = finish_reason(request_, token, length);
     if (sequence.finish_reason != FinishReason::kNone) break;
     sequence.node = cache_.child(sequence.node, token);
-    sequence.constraint_state = next_state(request_, sequence.constraint_state, token);
   }
   sequences_[index] = sequence;
 }
@@ -91,8 +90,10 @@ void CachedDecoder::widen() {
 
 void CachedDecoder::append_to(Decoded& out) const {
   for (std::size_t i = 0; i < sequences_.size(); ++i) {
+    if (sequences_[i].finish_reason == FinishReason::kRejected) continue;
     const auto length = static_cast<std::size_t>(sequences_[i].length);
-    out.append(std::span(tokens_).subspan(i * capacity_, length), sequences_[i].log_prob,
+    out.append(first_ + static_cast<std::int64_t>(i),
+               std::span(tokens_).subspan(i * capacity_, length), sequences_[i].log_prob,
                sequences_[i].finish_reason);
   }
 }

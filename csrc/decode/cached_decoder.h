@@ -24,14 +24,14 @@ class CachedDecoder {
   /// all of them.
   bool run(StopCondition& stop);
 
-  /// Appends the strings, in row order.
+  /// Appends the strings that pass, in row order.
   void append_to(Decoded& out) const;
 
  private:
   struct Sequence {
     PrefixCache::NodeId node;
     std::int32_t length = 0;
-    Constraint::State constraint_state;
+    RowFilter::State filter_state = 0;
     FinishReason finish_reason = FinishReason::kNone;
     double log_prob = 0;
   };

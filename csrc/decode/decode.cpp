@@ -14,6 +14,11 @@ namespace {
 bool use_caches(std::span<Worker* const> workers, const DecodeRequest& request) {
   if (request.strategy == Strategy::kTree) return false;
   const bool required = request.strategy == Strategy::kCached;
+  if (!request.processors.empty() || !request.records.empty()) {
+    if (required)
+      throw OptionError("strategy is 'cached'; logits are processed or recorded by 'tree' only");
+    return false;
+  }
   const bool can_save = std::ranges::all_of(
       workers, [](const Worker* worker) { return worker->snapshot_step != nullptr; });
   if (required && !can_save) {

@@ -10,19 +10,21 @@
 
 namespace makemore {
 
-/// Strings as token ids, without start and stop, laid end to end in row order.
+/// The n strings that pass, as token ids, without start and stop, laid end to end in row order.
 struct Decoded {
   std::vector<std::int32_t> tokens;
-  std::vector<std::int64_t> lengths;   ///< (rows,)
-  std::vector<double> log_probs;       ///< (rows,) of each string under the model itself, in nats
-  std::vector<std::uint8_t> finished;  ///< (rows,) 1: the stop token came, 0: cut at max_length
+  std::vector<std::int64_t> rows;      ///< (n,) numbers within the request
+  std::vector<std::int64_t> lengths;   ///< (n,)
+  std::vector<double> log_probs;       ///< (n,) of each string under the model itself, in nats
+  std::vector<std::uint8_t> finished;  ///< (n,) 1: the stop token came, 0: cut at max_length
 
-  /// Appends the string of the next row.
-  void append(std::span<const std::int32_t> string, double log_prob, FinishReason reason);
+  /// Appends the string of a later row.
+  void append(std::int64_t row, std::span<const std::int32_t> string, double log_prob,
+              FinishReason reason);
 
-  /// Appends the strings of the next rows. The first call makes room for `rows` strings as long as
-  /// these.
-  void append(const Decoded& more, std::size_t rows);
+  /// Appends the strings of later rows. Of `all_rows` rows in all, as large a share passes as of
+  /// these, more or less: the first call makes room for so many.
+  void append(const Decoded& more, std::size_t all_rows);
 
   void clear();
 };
@@ -41,8 +43,8 @@ struct FinishedSequences {
   LargeVector<Sequence> sequences;
 };
 
-/// Appends the sequences of all parts, which together are `count` rows of a request from row
-/// `first` on. Throws OptionError where `out` would hold more tokens than the request allows.
+/// Appends the sequences of all parts, which are among `count` rows of a request from row `first`
+/// on. Throws OptionError where `out` would hold more tokens than the request allows.
 void append_in_row_order(Decoded& out, const DecodeRequest& request, std::int64_t first,
                          std::size_t count, std::span<const FinishedSequences> parts);
 

@@ -15,8 +15,9 @@ constexpr std::uint32_t kMaxUses = 8;
 /// Uses are halved every so many times that something is forgotten.
 constexpr std::uint64_t kHalvingPeriod = 8;
 
-bool same(const std::shared_ptr<const Constraint>& a, const std::shared_ptr<const Constraint>& b) {
-  return a == b || (a && b && a->equals(*b));
+bool same(const std::shared_ptr<const ExcludedTokens>& a,
+          const std::shared_ptr<const ExcludedTokens>& b) {
+  return a == b || (a && b && *a == *b);
 }
 
 }  // namespace
@@ -41,11 +42,11 @@ std::size_t PrefixCache::node_bytes(const SnapshotStep& step) {
 }
 
 PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options,
-                                       const std::shared_ptr<const Constraint>& constraint) {
-  if (!sampler_ || options != options_ || !same(constraint, constraint_)) {
+                                       const std::shared_ptr<const ExcludedTokens>& excluded) {
+  if (!sampler_ || options != options_ || !same(excluded, excluded_)) {
     sampler_.emplace(options, step_.vocab_size());
     options_ = options;
-    constraint_ = constraint;
+    excluded_ = excluded;
     ++options_number_;
   }
   // What is left of a larger cache would be scattered over all its memory.
@@ -180,11 +181,10 @@ void PrefixCache::store(NodeId id, std::span<const float> logits, StateSnapshot 
   of_id.known = true;
 }
 
-void PrefixCache::prepare(Node& node, Constraint::State state) {
-  sampler_->prepare(logits(node), allowed_tokens(constraint_.get(), state));
+void PrefixCache::prepare(Node& node) {
+  sampler_->prepare(logits(node), allowed_tokens(excluded_.get()));
   std::ranges::copy(sampler_->cumulative(), distribution(node).begin());
   node.prepared = options_number_;
-  node.prepared_state = state;
 }
 
 double PrefixCache::add_log_prob(double log_prob, NodeId id, std::int64_t token) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cache_budget.h"
-#include "constraint.h"
+#include "excluded_tokens.h"
 #include "row_pool.h"
 #include "sampler.h"
 #include "snapshot_step.h"
@@ -28,9 +28,10 @@ class PrefixCache {
   /// The step must outlive the cache.
   PrefixCache(SnapshotStep& step, CacheShare share);
 
-  /// The empty prefix, for strings that are sampled with `options` under a constraint, if any.
+  /// The empty prefix, for strings that are sampled with `options`, without some tokens, if any.
   /// Nothing else may use the step until they are finished.
-  NodeId begin(const SamplingOptions& options, const std::shared_ptr<const Constraint>& constraint);
+  NodeId begin(const SamplingOptions& options,
+               const std::shared_ptr<const ExcludedTokens>& excluded);
 
   bool is_known(NodeId id) { return node(id).known; }
 
@@ -45,11 +46,10 @@ class PrefixCache {
   /// Runs the step on all nodes that are not known yet, at most `max_rows` at a time.
   void evaluate(std::size_t max_rows);
 
-  /// The distribution after a known node, as `pick` takes it. The constraint's state is that of the
-  /// string: where the model has no state, strings of several prefixes share a node.
-  std::span<const double> cumulative(NodeId id, Constraint::State state) {
+  /// The distribution after a known node, as `pick` takes it.
+  std::span<const double> cumulative(NodeId id) {
     Node& of_id = node(id);
-    if (of_id.prepared != options_number_ || of_id.prepared_state != state) prepare(of_id, state);
+    if (of_id.prepared != options_number_) prepare(of_id);
     return distribution(of_id);
   }
 
@@ -86,8 +86,7 @@ class PrefixCache {
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is needed
     std::byte* row = nullptr;    // in rows_: distribution, logits and children, each (V,)
     bool known = false;
-    Constraint::State prepared_state = 0;  // that the distribution is for, too
-    StateSnapshot state = {};              // once it is known
+    StateSnapshot state = {};  // once it is known
   };
 
   static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
@@ -106,7 +105,7 @@ class PrefixCache {
   static std::size_t row_bytes(std::size_t vocab_size);
   NodeId find(NodeId parent, std::int64_t token);
   NodeId add(NodeId parent, std::int64_t token, std::int64_t position);
-  void prepare(Node& node, Constraint::State state);
+  void prepare(Node& node);
   void clear();
   void run(std::span<const NodeId> ids);
   void store(NodeId id, std::span<const float> logits, StateSnapshot state);
@@ -119,7 +118,7 @@ class PrefixCache {
   std::uint64_t times_forgotten_ = 0;
   std::size_t last_share_ = 0;
   SamplingOptions options_;
-  std::shared_ptr<const Constraint> constraint_;
+  std::shared_ptr<const ExcludedTokens> excluded_;
   std::optional<Sampler> sampler_;
   LargeVector<Node> nodes_;  // parents before children, where the model has a state
   RowPool rows_;

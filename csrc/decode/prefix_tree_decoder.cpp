@@ -28,8 +28,7 @@ PrefixTreeDecoder::PrefixTreeDecoder(const DecodeRequest& request, std::int64_t 
   sequences_.reserve(rows.size());
   finished_.sequences.reserve(rows.size());
   for (const std::int64_t row : rows) sequences_.push_back({row, kStop});
-  pending_.push_back(
-      {.end = rows.size(), .constraint_state = start_state(request), .state = StateSnapshot()});
+  pending_.push_back({.end = rows.size(), .state = StateSnapshot()});
   first_unsaved_ = 1;
 }
 
@@ -127,18 +126,52 @@ std::span<const float> PrefixTreeDecoder::run_step(Step& step) {
   return run_checked(step, tokens_, positions_);
 }
 
+/// The distribution after a group's prefix, as `pick` takes it.
+std::span<const double> PrefixTreeDecoder::prepare(const Group& group,
+                                                   std::span<const float> logits) {
+  if (!request_.processors.empty()) {
+    prefix_.clear();
+    tree_.append_to(prefix_, group.prefix);
+    processed_.assign(logits.begin(), logits.end());
+    for (const auto& processor : request_.processors) processor->process(prefix_, processed_);
+    logits = processed_;
+  }
+  sampler_.prepare(logits, allowed_tokens(request_.excluded.get()));
+  return sampler_.cumulative();
+}
+
 /// Each row of a group draws with its own coin from the distribution that they share.
 void PrefixTreeDecoder::choose_tokens(const Group& group, std::span<const float> logits) {
-  auto cumulative = [&, prepared = false]() mutable {
-    if (!prepared) {
-      const Constraint* constraint = request_.constraint.get();
-      sampler_.prepare(logits, allowed_tokens(constraint, group.constraint_state));
-    }
-    prepared = true;
-    return sampler_.cumulative();
+  auto cumulative = [&, prepared = std::span<const double>()]() mutable {
+    if (prepared.empty()) prepared = prepare(group, logits);
+    return prepared;
   };
+  const bool records = !request_.records.distributions.empty();
   for (Sequence& sequence : std::span(sequences_).subspan(group.begin, group.end - group.begin)) {
-    sequence.token = next_token(request_, sequence.row, group.position, cumulative);
+    if (records && !forced_token(request_, sequence.row, group.position)) {
+      record_distribution(sequence.row, cumulative());
+      sequence.token = kStop;
+    } else {
+      sequence.token = next_token(request_, sequence.row, group.position, cumulative);
+    }
+  }
+}
+
+void PrefixTreeDecoder::record_distribution(std::int64_t row, std::span<const double> cumulative) {
+  const auto size = cumulative.size();
+  const auto out =
+      request_.records.distributions.subspan(static_cast<std::size_t>(row) * size, size);
+  std::adjacent_difference(cumulative.begin(), cumulative.end(), out.begin());
+  for (double& probability : out) probability /= cumulative.back();
+}
+
+/// The last token's log-probability, for each row of a group.
+void PrefixTreeDecoder::record_log_prob(const Group& group, double log_prob) {
+  const auto& prompts = request_.prompts;
+  for (std::size_t i = group.begin; i < group.end; ++i) {
+    const auto offset = prompts.offsets[static_cast<std::size_t>(sequences_[i].row)];
+    const auto place = static_cast<std::size_t>(offset + group.position - 1);
+    request_.records.token_log_probs[place] = log_prob;
   }
 }
 
@@ -157,13 +190,16 @@ void PrefixTreeDecoder::split_by_token(std::size_t row, std::span<const float> l
                   .position = group.position + 1,
                   .begin = begin,
                   .end = end,
-                  .constraint_state = next_state(request_, group.constraint_state, token),
+                  .filter_state = next_state(request_, group.filter_state, token),
                   .parent = row};
+    const FinishReason reason = finish_reason(request_, token, group.position, next.filter_state);
+    if (reason == FinishReason::kRejected) continue;
     if (token != kStop) next.prefix = tree_.add(group.prefix, token);
     if (request_.log_probs) {
-      next.log_prob = group.log_prob + logits[static_cast<std::size_t>(token)] - normalizer;
+      const float logit = logits[static_cast<std::size_t>(token)];
+      next.log_prob = group.log_prob + logit - normalizer;
+      if (!request_.records.token_log_probs.empty()) record_log_prob(next, logit - normalizer);
     }
-    const FinishReason reason = finish_reason(request_, token, group.position);
     if (reason == FinishReason::kNone) {
       pending_.push_back(std::move(next));
     } else {

@@ -58,7 +58,7 @@ class PrefixTreeDecoder {
     std::int64_t position = 0;
     double log_prob = 0;             // of the prefix
     std::size_t begin = 0, end = 0;  // in sequences_
-    Constraint::State constraint_state = 0;
+    RowFilter::State filter_state = 0;
     std::size_t parent = 0;                   // the row of the step that the group was part of
     std::optional<StateSnapshot> state = {};  // none: it is still in row `parent` of the step
   };
@@ -73,7 +73,10 @@ class PrefixTreeDecoder {
   void move_states(SnapshotStep& step);
   void move_states(Step& step);
   std::span<const float> run_step(Step& step);
+  std::span<const double> prepare(const Group& group, std::span<const float> logits);
   void choose_tokens(const Group& group, std::span<const float> logits);
+  void record_distribution(std::int64_t row, std::span<const double> cumulative);
+  void record_log_prob(const Group& group, double log_prob);
   void split_by_token(std::size_t row, std::span<const float> logits);
   void sort_by_token(std::span<Sequence> sequences);
   void finish(const Group& group, FinishReason reason);
@@ -95,6 +98,8 @@ class PrefixTreeDecoder {
   std::vector<std::optional<StateSnapshot>> states_;
   std::vector<Group*> kept_, moved_;
   LargeVector<Sequence> unsorted_;
+  LargeVector<std::int32_t> prefix_;
+  std::vector<float> processed_;
   std::vector<std::size_t> begins_;  // (V + 1,)
 };
 

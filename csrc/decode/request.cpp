@@ -12,6 +12,12 @@ void require(bool good, const char* name, std::int64_t value, const std::string&
   if (!good) throw OptionError(std::string(name) + " is " + std::to_string(value) + "; " + limit);
 }
 
+void require_size(const char* name, std::span<const double> record, std::size_t size) {
+  if (record.empty() || record.size() == size) return;
+  throw OptionError(std::string(name) + " has room for " + std::to_string(record.size()) +
+                    " numbers; " + std::to_string(size) + " are to be written");
+}
+
 }  // namespace
 
 void validate(const DecodeRequest& request, std::int64_t vocab_size) {
@@ -25,12 +31,22 @@ void validate(const DecodeRequest& request, std::int64_t vocab_size) {
     require(token >= 0 && token < vocab_size, "a token", token,
             "the vocabulary has " + std::to_string(vocab_size));
   }
-  if (request.constraint) require_vocab_size(*request.constraint, vocab_size);
+  if (request.excluded) require_vocab_size(*request.excluded, vocab_size);
+  if (request.filter && request.filter->vocab_size() != vocab_size) {
+    throw OptionError("a filter is for " + std::to_string(request.filter->vocab_size()) +
+                      " tokens; the vocabulary has " + std::to_string(vocab_size));
+  }
   const auto offsets = request.prompts.offsets;
   const bool one_each = offsets.size() == static_cast<std::size_t>(request.rows) + 1 &&
                         offsets.front() == 0 && std::ranges::is_sorted(offsets) &&
                         offsets.back() == static_cast<std::int64_t>(request.prompts.tokens.size());
   if (!offsets.empty() && !one_each) throw OptionError("offsets must part the prompts of n rows");
+  if (!request.records.empty() && offsets.empty()) {
+    throw OptionError("records need the offsets of a prompt for each row");
+  }
+  require_size("token_log_probs", request.records.token_log_probs, request.prompts.tokens.size());
+  require_size("distributions", request.records.distributions,
+               static_cast<std::size_t>(request.rows * vocab_size));
 }
 
 void require_room(const DecodeRequest& request, std::size_t tokens) {

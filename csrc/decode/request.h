@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
-#include "constraint.h"
+#include "excluded_tokens.h"
+#include "logits_processor.h"
+#include "row_filter.h"
 #include "sampler.h"
 
 namespace makemore {
@@ -35,18 +38,32 @@ enum class Strategy {
 /// of them, some 20 GB of memory are in use.
 inline constexpr std::int64_t kMaxTokens = std::int64_t{1} << 30;
 
+/// What a decode writes beside the strings, where a span is not empty.
+struct Records {
+  /// (prompts.tokens.size(),) natural-log probability of each prompt's tokens under the model.
+  std::span<double> token_log_probs;
+
+  /// (rows, V) probabilities of the token after each prompt, as they are drawn; no string goes on.
+  std::span<double> distributions;
+
+  bool empty() const { return token_log_probs.empty() && distributions.empty(); }
+};
+
 struct DecodeRequest {
-  std::int64_t rows = 0;        ///< number of strings
+  std::int64_t rows = 0;        ///< number of rows, of which those are decoded that pass
   std::uint64_t first_row = 0;  ///< number of the first row, which its coins depend on
   Prompts prompts;
   std::int64_t max_length = 0;  ///< most tokens of a string, the stop token not counted
   SamplingOptions sampling;
-  std::shared_ptr<const Constraint> constraint;  ///< null: any token may follow
+  std::shared_ptr<const ExcludedTokens> excluded;            ///< null: any token may be drawn
+  std::vector<std::shared_ptr<LogitsProcessor>> processors;  ///< called one after the other
+  std::shared_ptr<const RowFilter> filter;                   ///< null: every row passes
   std::uint64_t seed = 0;
   std::int64_t batch_size = 0;  ///< most rows of a step
   bool log_probs = true;        ///< whether to compute log-probabilities; otherwise they are 0
   Strategy strategy = Strategy::kAuto;
   std::int64_t max_tokens = kMaxTokens;  ///< of all strings together, their ends included
+  Records records;
 };
 
 /// Throws OptionError for a request that no model of `vocab_size` tokens can meet.

@@ -20,21 +20,15 @@ inline std::optional<std::int64_t> forced_token(const DecodeRequest& request, st
   return prompt[static_cast<std::size_t>(position)];
 }
 
-/// What the request's constraint knows after the empty prefix.
-inline Constraint::State start_state(const DecodeRequest& request) {
-  return request.constraint ? request.constraint->start() : 0;
+/// The state of the request's filter after one more token; 0 where there is none.
+inline RowFilter::State next_state(const DecodeRequest& request, RowFilter::State state,
+                                   std::int64_t token) {
+  return request.filter ? request.filter->next(state, token) : state;
 }
 
-/// What it knows after one more token.
-inline Constraint::State next_state(const DecodeRequest& request, Constraint::State state,
-                                    std::int64_t token) {
-  return request.constraint ? request.constraint->next(state, token) : state;
-}
-
-/// The tokens that may follow, as `Sampler::prepare` takes them.
-inline std::span<const std::uint8_t> allowed_tokens(const Constraint* constraint,
-                                                    Constraint::State state) {
-  return constraint != nullptr ? constraint->allowed(state) : std::span<const std::uint8_t>();
+/// The tokens that may be drawn, as `Sampler::prepare` takes them.
+inline std::span<const std::uint8_t> allowed_tokens(const ExcludedTokens* excluded) {
+  return excluded != nullptr ? excluded->allowed() : std::span<const std::uint8_t>();
 }
 
 /// The coin of a row after `position` tokens.
@@ -55,16 +49,20 @@ std::int64_t next_token(const DecodeRequest& request, std::int64_t row, std::int
 
 /// Why a string ends.
 enum class FinishReason : std::uint8_t {
-  kNone,    ///< it is not finished
-  kStop,    ///< the stop token came
-  kLength,  ///< it was cut at max_length
+  kNone,      ///< it is not finished
+  kStop,      ///< the stop token came
+  kLength,    ///< it was cut at max_length
+  kRejected,  ///< it does not pass the filter, or cannot pass any more
 };
 
-/// Whether `token`, which comes after `position` tokens, ends the string.
+/// Whether `token`, which comes after `position` tokens, ends the string. `state` is that of the
+/// filter after it.
 inline FinishReason finish_reason(const DecodeRequest& request, std::int64_t token,
-                                  std::int64_t position) {
+                                  std::int64_t position, RowFilter::State state) {
+  const std::int64_t left = token == kStop ? 0 : request.max_length - position - 1;
+  if (request.filter && !request.filter->can_pass(state, left)) return FinishReason::kRejected;
   if (token == kStop) return FinishReason::kStop;
-  return position + 1 == request.max_length ? FinishReason::kLength : FinishReason::kNone;
+  return left == 0 ? FinishReason::kLength : FinishReason::kNone;
 }
 
 }  // namespace makemore

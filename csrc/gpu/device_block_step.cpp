@@ -29,9 +29,9 @@ void allocating(const Work& work) {
 }  // namespace
 
 DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
-                                 const SamplingOptions& options, const Constraint* constraint)
+                                 const SamplingOptions& options, const ExcludedTokens* excluded)
     : device_(std::move(device)),
-      session_(device_->sampler(sampling_graph_kind(options, constraint != nullptr))),
+      session_(device_->sampler(sampling_graph_kind(options, excluded != nullptr))),
       top_k_(options.top_k > 0 ? options.top_k : vocab_size()),
       // A difference of logits divided by the smallest double is infinite, so that only the most
       // likely tokens keep a weight.
@@ -40,9 +40,7 @@ DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
       min_p_(options.min_p),
       allowed_(static_cast<std::size_t>(vocab_size()), 1) {
   const Sampler refuses_bad_options(options, vocab_size());
-  if (constraint != nullptr) {
-    const auto* excluded = dynamic_cast<const ExcludedTokens*>(constraint);
-    if (excluded == nullptr) throw OptionError("a device knows no constraint but excluded tokens");
+  if (excluded != nullptr) {
     require_vocab_size(*excluded, vocab_size());
     std::ranges::copy(excluded->allowed(), allowed_.begin());
   }
@@ -53,7 +51,7 @@ DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
   const auto scalar = [&](const char* name, auto& value, int type) {
     options_.emplace_back(name, library.tensor(std::span(&value, 1), {}, type));
   };
-  const SamplingGraphKind kind = sampling_graph_kind(options, constraint != nullptr);
+  const SamplingGraphKind kind = sampling_graph_kind(options, excluded != nullptr);
   if (kind != SamplingGraphKind::kPlain) {
     options_.emplace_back("sampler/allowed",
                           library.tensor(std::span(allowed_), vocab, ort::kBool));

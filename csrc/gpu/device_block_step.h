@@ -17,9 +17,8 @@ namespace makemore {
 /// place. Coins are copied from the host at each step, the rest at each block.
 class DeviceBlockStep : public BlockStep {
  public:
-  /// Of a constraint the device knows excluded tokens only; OptionError for another one.
   DeviceBlockStep(std::shared_ptr<const DeviceModel> device, const SamplingOptions& options,
-                  const Constraint* constraint = nullptr);
+                  const ExcludedTokens* excluded = nullptr);
 
   std::int64_t vocab_size() const override { return device_->model().vocab_size(); }
   std::int64_t steps_per_block() const override { return kStepsPerBlock; }

@@ -31,6 +31,7 @@ class DeviceDecoder {
   struct Sequence {
     std::optional<std::int64_t> row;  // none: the slot is idle
     std::vector<std::int32_t> tokens;
+    RowFilter::State filter_state = 0;
   };
 
   std::optional<std::int64_t> next_row();
@@ -110,8 +111,10 @@ void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
   const auto steps_per_block = static_cast<std::size_t>(slots.steps_per_block);
   for (std::size_t step = 0; step < steps_per_block; ++step) {
     const std::int64_t token = slots.generated[slot * steps_per_block + step];
-    if (token == step_.vocab_size()) throw_no_token(request_.constraint != nullptr);
-    const FinishReason reason = finish_reason(request_, token, std::ssize(sequence.tokens));
+    if (token == step_.vocab_size()) throw_no_token(request_.excluded != nullptr);
+    sequence.filter_state = next_state(request_, sequence.filter_state, token);
+    const FinishReason reason =
+        finish_reason(request_, token, std::ssize(sequence.tokens), sequence.filter_state);
     if (token != kStop) {
       sequence.tokens.push_back(static_cast<std::int32_t>(token));
       require_room(request_, ++tokens_);
@@ -121,12 +124,17 @@ void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
 }
 
 void DeviceDecoder::finish(Sequence& sequence, double log_prob, FinishReason reason) {
-  const double wanted = request_.log_probs ? log_prob : 0;
-  finished_.sequences.push_back(
-      {*sequence.row, finished_.tokens.size(), sequence.tokens.size(), wanted, reason});
-  finished_.tokens.insert(finished_.tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
+  if (reason == FinishReason::kRejected) {
+    tokens_ -= sequence.tokens.size();
+  } else {
+    const double wanted = request_.log_probs ? log_prob : 0;
+    finished_.sequences.push_back(
+        {*sequence.row, finished_.tokens.size(), sequence.tokens.size(), wanted, reason});
+    finished_.tokens.insert(finished_.tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
+  }
   sequence.row.reset();
   sequence.tokens.clear();
+  sequence.filter_state = 0;
 }
 
 Decoded DeviceDecoder::results() const {
@@ -152,6 +160,9 @@ Slots::Slots(std::int64_t count, std::int64_t steps_per_block)
 Decoded decode_on_device(BlockStep& step, const DecodeRequest& request,
                          const Interrupts& interrupts) {
   validate(request, step.vocab_size());
+  if (!request.processors.empty() || !request.records.empty()) {
+    throw OptionError("a device neither processes nor records logits");
+  }
   if (request.strategy != Strategy::kAuto) {
     throw OptionError("strategy must be 'auto': on a device each row has a slot of its own");
   }

@@ -5,10 +5,14 @@
 #include "decode.h"
 #include "device_block_step.h"
 #include "device_decoder.h"
+#include "python_processor.h"
 #include "running_calls.h"
 
 namespace makemore {
 namespace {
+
+template <class T>
+using Table = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
 /// The arrays that `decode` makes of a request.
 template <class Decode>
@@ -21,7 +25,7 @@ py::tuple decode_to_numpy(const Ids& prompts, const Ids& offsets, DecodeRequest 
   for (const std::int64_t length : decoded.lengths) ends.push_back(ends.back() + length);
   return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(ends)),
                         to_numpy(std::move(decoded.log_probs)),
-                        to_numpy(std::move(decoded.finished)));
+                        to_numpy(std::move(decoded.finished)), to_numpy(std::move(decoded.rows)));
 }
 
 Strategy find_strategy(const std::string& name) {
@@ -39,7 +43,9 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
             std::uint64_t first_row, std::int64_t max_length, const SamplingOptions& options,
             // Optional: pybind11 needs a microsecond for a None that is not.
-            const std::optional<std::shared_ptr<Constraint>>& constraint, std::uint64_t seed,
+            const std::optional<std::shared_ptr<ExcludedTokens>>& excluded,
+            const std::vector<std::shared_ptr<LogitsProcessor>>& processors,
+            const std::optional<std::shared_ptr<RowFilter>>& filter, std::uint64_t seed,
             std::int64_t batch_size, bool log_probs, const std::string& strategy,
             const std::optional<std::shared_ptr<CancellationToken>>& cancellation) {
         return decode_to_numpy(prompts, offsets,
@@ -48,7 +54,9 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
                                 .prompts = {},
                                 .max_length = max_length,
                                 .sampling = options,
-                                .constraint = constraint.value_or(nullptr),
+                                .excluded = excluded.value_or(nullptr),
+                                .processors = processors,
+                                .filter = filter.value_or(nullptr),
                                 .seed = seed,
                                 .batch_size = batch_size,
                                 .log_probs = log_probs,
@@ -60,9 +68,53 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       },
       py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
       py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = SamplingOptions(),
-      py::arg("constraint") = py::none(), py::arg("seed") = 0, py::arg("batch_size"),
+      py::arg("excluded") = py::none(), py::arg("processors") = py::list(),
+      py::arg("filter") = py::none(), py::arg("seed") = 0, py::arg("batch_size"),
       py::arg("log_probs") = true, py::arg("strategy") = "auto",
       py::arg("cancellation") = py::none());
+}
+
+/// Runs a request that records, over prompts one a row.
+void record(const std::vector<Worker*>& workers, const Ids& prompts, const Ids& offsets,
+            DecodeRequest request, const CancellationToken* cancellation) {
+  request.prompts = {view(prompts), view(offsets)};
+  request.rows = std::max(offsets.size() - 1, py::ssize_t{0});
+  for (std::int64_t row = 0; row < request.rows; ++row) {
+    request.max_length = std::max(request.max_length, offsets.at(row + 1) - offsets.at(row) + 1);
+  }
+  const Interrupts interrupts{.poll = RunningCalls::poll, .token = cancellation};
+  RunningCalls::without_gil([&] { return decode(workers, request, interrupts); });
+}
+
+py::array_t<double> distributions(const std::vector<Worker*>& workers, const Ids& prompts,
+                                  const Ids& offsets, const SamplingOptions& options,
+                                  std::shared_ptr<ExcludedTokens> excluded,
+                                  std::vector<std::shared_ptr<LogitsProcessor>> processors,
+                                  std::int64_t batch_size, const CancellationToken* cancellation) {
+  const std::int64_t vocab_size = workers.empty() ? 0 : workers.front()->step.vocab_size();
+  py::array_t<double> out({std::max(offsets.size() - 1, py::ssize_t{0}), vocab_size});
+  const std::span<double> all(out.mutable_data(), static_cast<std::size_t>(out.size()));
+  record(workers, prompts, offsets,
+         {.max_length = 1,
+          .sampling = options,
+          .excluded = std::move(excluded),
+          .processors = std::move(processors),
+          .batch_size = batch_size,
+          .log_probs = false,
+          .records = {.distributions = all}},
+         cancellation);
+  return out;
+}
+
+py::array_t<double> token_log_probs(const std::vector<Worker*>& workers, const Ids& prompts,
+                                    const Ids& offsets, std::int64_t batch_size,
+                                    const CancellationToken* cancellation) {
+  py::array_t<double> out(prompts.size());
+  const std::span<double> all(out.mutable_data(), static_cast<std::size_t>(out.size()));
+  record(workers, prompts, offsets,
+         {.max_length = 1, .batch_size = batch_size, .records = {.token_log_probs = all}},
+         cancellation);
+  return out;
 }
 
 std::int64_t choose(const py::array_t<float, py::array::c_style | py::array::forcecast>& logits,
@@ -95,8 +147,21 @@ void define_decoding(py::module_& m) {
            py::kw_only(), py::arg("temperature") = 1.0, py::arg("top_k") = 0,
            py::arg("top_p") = 1.0, py::arg("min_p") = 0.0);
 
-  py::class_<Constraint, std::shared_ptr<Constraint>>(m, "Constraint");
-  py::class_<ExcludedTokens, Constraint, std::shared_ptr<ExcludedTokens>>(m, "ExcludedTokens")
+  py::class_<LogitsProcessor, std::shared_ptr<LogitsProcessor>>(m, "LogitsProcessor");
+  py::class_<RepetitionPenalty, LogitsProcessor, std::shared_ptr<RepetitionPenalty>>(
+      m, "RepetitionPenalty")
+      .def(py::init<double>(), py::arg("penalty"));
+  py::class_<PythonProcessor, LogitsProcessor, std::shared_ptr<PythonProcessor>>(m,
+                                                                                 "PythonProcessor")
+      .def(py::init<py::object>(), py::arg("function"));
+  py::class_<RowFilter, std::shared_ptr<RowFilter>>(m, "RowFilter")
+      .def(py::init([](const Table<std::int32_t>& transitions, const Table<std::uint8_t>& accepting,
+                       std::int64_t vocab_size) {
+             return RowFilter({transitions.data(), transitions.data() + transitions.size()},
+                              {accepting.data(), accepting.data() + accepting.size()}, vocab_size);
+           }),
+           py::arg("transitions"), py::arg("accepting"), py::arg("vocab_size"));
+  py::class_<ExcludedTokens, std::shared_ptr<ExcludedTokens>>(m, "ExcludedTokens")
       .def(py::init<const std::vector<std::int64_t>&, std::int64_t>(), py::arg("ids"),
            py::arg("vocab_size"));
 
@@ -112,6 +177,12 @@ void define_decoding(py::module_& m) {
   m.def("coin", &coin, py::arg("seed"), py::arg("row"), py::arg("position"));
   m.def("choose", &choose, py::arg("logits"), py::arg("coin"),
         py::arg("options") = SamplingOptions(), py::arg("excluded") = py::none());
+  m.def("distributions", &distributions, py::arg("workers"), py::kw_only(), py::arg("prompts"),
+        py::arg("offsets"), py::arg("options") = SamplingOptions(),
+        py::arg("excluded") = py::none(), py::arg("processors") = py::list(), py::arg("batch_size"),
+        py::arg("cancellation") = py::none());
+  m.def("token_log_probs", &token_log_probs, py::arg("workers"), py::kw_only(), py::arg("prompts"),
+        py::arg("offsets"), py::arg("batch_size"), py::arg("cancellation") = py::none());
   def_decode<std::vector<Worker*>>(
       m, "decode", "workers",
       [](const auto& workers, const DecodeRequest& request, const Interrupts& interrupts) {
@@ -120,7 +191,7 @@ void define_decoding(py::module_& m) {
   def_decode<std::shared_ptr<DeviceModel>>(
       m, "decode_on_device", "model",
       [](const auto& model, const DecodeRequest& request, const Interrupts& interrupts) {
-        DeviceBlockStep step(model, request.sampling, request.constraint.get());
+        DeviceBlockStep step(model, request.sampling, request.excluded.get());
         return decode_on_device(step, request, interrupts);
       });
 }

@@ -307,10 +307,15 @@ TEST_CASE("a call that would hold more tokens than it may is refused, at the lat
   CHECK_THROWS_AS(decode_on(1, all), OptionError);
 }
 
-TEST_CASE("a constraint for another vocabulary is refused") {
+TEST_CASE("excluded tokens and a filter for another vocabulary are refused") {
   auto request = request_of(1, 1);
-  request.constraint = std::make_shared<const ExcludedTokens>(Ids{1}, kVocabSize + 1);
-  CHECK_THROWS_WITH_AS(decode_on(1, request), "a constraint is for 6 tokens; the vocabulary has 5",
+  request.excluded = std::make_shared<const ExcludedTokens>(Ids{1}, kVocabSize + 1);
+  CHECK_THROWS_WITH_AS(decode_on(1, request),
+                       "the mask of excluded tokens is for 6; the vocabulary has 5", OptionError);
+  request.excluded = nullptr;
+  request.filter = std::make_shared<const RowFilter>(std::vector<RowFilter::State>(6, 0),
+                                                     std::vector<std::uint8_t>{1}, kVocabSize + 1);
+  CHECK_THROWS_WITH_AS(decode_on(1, request), "a filter is for 6 tokens; the vocabulary has 5",
                        OptionError);
 }
 

@@ -40,6 +40,7 @@ class HistoryBlocks : public BlockStep {
       std::int64_t token = slots_->tokens[slot];
       std::int64_t& remaining = slots_->remaining[slot];
       if (remaining > 0) {
+        if (slots_->positions[slot] == 0) fed_[slot].clear();  // its last row was rejected
         REQUIRE(slots_->positions[slot] == std::ssize(fed_[slot]));
         if (fed_[slot].empty()) ++begun;
       }
@@ -70,7 +71,7 @@ class HistoryBlocks : public BlockStep {
     std::int64_t token = forced;
     if (forced < 0) {
       try {
-        sampler_.prepare(logits, allowed_tokens(excluded_.get(), 0));
+        sampler_.prepare(logits, allowed_tokens(excluded_.get()));
       } catch (const std::exception&) {
         for (const float logit : logits) slots_->log_probs[slot] += logit > -1e30F ? 0 * logit : 0;
         return kVocabSize;
@@ -98,6 +99,7 @@ DecodeRequest request_of(std::int64_t rows, std::int64_t batch_size) {
 }
 
 void check_same(const Decoded& made, const Decoded& expected) {
+  CHECK(made.rows == expected.rows);
   CHECK(made.tokens == expected.tokens);
   CHECK(made.lengths == expected.lengths);
   CHECK(made.log_probs == expected.log_probs);
@@ -151,6 +153,25 @@ TEST_CASE("where memory does not hold the slots, fewer are tried, and no string 
   CHECK(blocks.begun <= 200 + 64 + 32);  // but for those on their way, each string is made once
 }
 
+TEST_CASE("a filter drops rows on a device too; what a device cannot do is refused") {
+  for (const std::int64_t batch_size : {1, 64}) {
+    HistoryBlocks blocks;
+    DecodeRequest request = request_of(200, batch_size);
+    // Only strings of two tokens or more that begin with 1 and hold no 3 pass.
+    request.filter = std::make_shared<const RowFilter>(
+        std::vector<RowFilter::State>{-1, 1, -1, -1, -1, -1, 2, 2, -1, 2, -1, 2, 2, -1, 2},
+        std::vector<std::uint8_t>{0, 0, 1}, kVocabSize);
+    const Decoded made = decode_on_device(blocks, request);
+    CHECK(made.rows.size() > 3);
+    check_same(made, row_by_row(history_logits, kVocabSize, request));
+  }
+  HistoryBlocks blocks;
+  DecodeRequest request = request_of(1, 1);
+  request.processors.push_back(std::make_shared<RepetitionPenalty>(2));
+  CHECK_THROWS_WITH_AS(decode_on_device(blocks, request),
+                       "a device neither processes nor records logits", OptionError);
+}
+
 TEST_CASE("memory that does not hold one slot is an error with that message") {
   HistoryBlocks blocks;
   blocks.most_slots = 0;
@@ -159,7 +180,7 @@ TEST_CASE("memory that does not hold one slot is an error with that message") {
   CHECK(blocks.opened == Ids{4, 2, 1});
 }
 
-TEST_CASE("no token to choose is the fault of the constraint, or else of the model") {
+TEST_CASE("no token to choose is the fault of what is excluded, or else of the model") {
   const auto excluded = std::make_shared<const ExcludedTokens>(Ids{1}, kVocabSize);
   HistoryBlocks blocks({}, excluded);
   blocks.logits_of = [](const Ids&) {
@@ -168,9 +189,9 @@ TEST_CASE("no token to choose is the fault of the constraint, or else of the mod
     return logits;
   };
   DecodeRequest request = request_of(5, 4);
-  request.constraint = excluded;
+  request.excluded = excluded;
   CHECK_THROWS_AS(decode_on_device(blocks, request), OptionError);
-  request.constraint = nullptr;
+  request.excluded = nullptr;
   CHECK_THROWS_AS(decode_on_device(blocks, request), ArtifactError);
 }
 

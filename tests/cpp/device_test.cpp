@@ -65,10 +65,10 @@ TEST_CASE("the sampler on the device makes the strings of the definition, whatev
       request.batch_size = 16;
       request.sampling = options;
       if (!excluded.empty()) {
-        request.constraint =
+        request.excluded =
             std::make_shared<const ExcludedTokens>(excluded, device->model().vocab_size());
       }
-      DeviceBlockStep step(device, options, request.constraint.get());
+      DeviceBlockStep step(device, options, request.excluded.get());
       const Decoded made = decode_on_device(step, request);
       const Decoded expected = row_by_row(logits_by(alone), step.vocab_size(), request);
       CHECK(made.tokens == expected.tokens);

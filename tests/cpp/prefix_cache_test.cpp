@@ -4,122 +4,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <deque>
 #include <set>
 
 #include "cached_decoder.h"
-#include "history_logits.h"
 #include "row_by_row.h"
+#include "saved_step.h"
 
 using namespace makemore;
 
 namespace {
-
-std::vector<float> logits_of_last(const Ids& fed) {
-  return history_logits({fed.back(), static_cast<std::int64_t>(fed.size())});
-}
-
-/// A model whose state is all that it was fed, which can be saved; or one without any.
-class SavedStep : public SnapshotStep {
- public:
-  explicit SavedStep(bool stateless = false) : stateless_(stateless) {}
-
-  std::int64_t vocab_size() const override { return kVocabSize; }
-  std::size_t snapshot_bytes() const override {
-    return stateless_ ? 0 : pool_->node_bytes() + padding;
-  }
-  std::shared_ptr<const FirstStep> first_step() override {
-    return std::make_shared<const FirstStep>(run_first_step(*this));
-  }
-  void reset(std::int64_t rows) override { fed_.assign(static_cast<std::size_t>(rows), {}); }
-
-  std::span<const float> run(std::span<const std::int64_t> tokens,
-                             std::span<const std::int64_t> positions) override {
-    REQUIRE(tokens.size() == fed_.size());
-    logits_.clear();
-    for (std::size_t row = 0; row < fed_.size(); ++row) {
-      if (stateless_) fed_[row].resize(static_cast<std::size_t>(positions[row]));
-      REQUIRE(positions[row] == std::ssize(fed_[row]));
-      fed_[row].push_back(tokens[row]);
-      const auto logits = stateless_ ? logits_of_last(fed_[row]) : history_logits(fed_[row]);
-      logits_.insert(logits_.end(), logits.begin(), logits.end());
-    }
-    ++runs;
-    rows_run += std::ssize(fed_);
-    most_rows = std::max(most_rows, std::ssize(fed_));
-    return logits_;
-  }
-
-  void select(std::span<const std::int64_t> parents) override {
-    std::vector<Ids> next;
-    for (const std::int64_t parent : parents)
-      next.push_back(fed_[static_cast<std::size_t>(parent)]);
-    fed_ = std::move(next);
-  }
-
-  StateSnapshot save(std::int64_t row) override {
-    const Ids& fed = fed_[static_cast<std::size_t>(row)];
-    StateSnapshot state;
-    for (const std::int64_t token : fed) {
-      const std::int64_t steps = (state ? state->steps : 0) + 1;
-      const auto added = pool_->add(state, steps);
-      std::memcpy(added.data, &token, sizeof token);
-      state = added.snapshot;
-    }
-    return state;
-  }
-
-  void restore(std::span<const std::optional<StateSnapshot>> states) override {
-    fed_.resize(states.size());
-    for (std::size_t row = 0; row < states.size(); ++row) {
-      if (!states[row]) continue;
-      fed_[row].clear();
-      for (const SnapshotNode* step = states[row]->get(); step != nullptr;
-           step = step->before.get()) {
-        std::memcpy(&fed_[row].emplace_back(), step->data, sizeof(std::int64_t));
-      }
-      std::ranges::reverse(fed_[row]);
-    }
-  }
-
-  std::int64_t rows() const { return std::ssize(fed_); }
-
-  std::int64_t runs = 0, rows_run = 0, most_rows = 0;
-  std::size_t padding = 0;  // of a saved state
-
- private:
-  bool stateless_;
-  std::shared_ptr<SnapshotPool> pool_ = SnapshotPool::make(sizeof(std::int64_t));
-  std::vector<Ids> fed_;
-  std::vector<float> logits_;
-};
-
-/// No token but 0 may follow itself; after three tokens, no 4 at all.
-class NeverTwice : public Constraint {
- public:
-  NeverTwice() {
-    for (State state = 0; state < kStates; ++state) {
-      auto& allowed = allowed_[static_cast<std::size_t>(state)];
-      allowed.assign(kVocabSize, 1);
-      const State last = state % 10;  // the token before; states of tokens past V are never met
-      if (last > 0 && last < kVocabSize) allowed[static_cast<std::size_t>(last)] = 0;
-      if (state / 10 == 3) allowed[4] = 0;
-    }
-  }
-  State start() const override { return 0; }
-  State next(State state, std::int64_t token) const override {
-    return std::min(state / 10 + 1, 3) * 10 + static_cast<State>(token);
-  }
-  std::span<const std::uint8_t> allowed(State state) const override {
-    return allowed_[static_cast<std::size_t>(state)];
-  }
-  bool equals(const Constraint& other) const override { return &other == this; }
-
- private:
-  static constexpr State kStates = 40;
-  std::array<std::vector<std::uint8_t>, kStates> allowed_;
-};
 
 DecodeRequest request_of(std::int64_t rows, std::uint64_t seed = 42) {
   DecodeRequest request;
@@ -131,6 +25,7 @@ DecodeRequest request_of(std::int64_t rows, std::uint64_t seed = 42) {
 }
 
 void check_same(const Decoded& one, const Decoded& other) {
+  CHECK(one.rows == other.rows);
   CHECK(one.tokens == other.tokens);
   CHECK(one.lengths == other.lengths);
   CHECK(one.finished == other.finished);
@@ -144,7 +39,7 @@ std::shared_ptr<CacheBudget> new_budget(std::size_t bytes = CacheBudget::kDefaul
   return std::make_shared<CacheBudget>(bytes);
 }
 
-std::shared_ptr<const Constraint> excluded(const Ids& ids) {
+std::shared_ptr<const ExcludedTokens> excluded(const Ids& ids) {
   return std::make_shared<const ExcludedTokens>(ids, kVocabSize);
 }
 
@@ -178,21 +73,18 @@ TEST_CASE("what is cached changes no string, whatever the options of the calls b
   }
 }
 
-TEST_CASE("a constraint holds whatever it knows of the prefix, over a tree and over a cache") {
+TEST_CASE("excluded tokens are never drawn, over a tree and over a cache") {
   for (const bool stateless : {false, true}) {
     const LogitsOf logits = stateless ? logits_of_last : history_logits;
     for (const Strategy strategy : {Strategy::kTree, Strategy::kCached}) {
       SavedStep step(stateless);
       Worker worker(step, new_budget());
-      for (const auto& constraint :
-           {std::shared_ptr<const Constraint>(), excluded({2, 3}),
-            std::shared_ptr<const Constraint>(std::make_shared<const NeverTwice>()), excluded({1}),
-            excluded({2, 3}), std::shared_ptr<const Constraint>()}) {
+      for (const Ids& ids : {Ids{}, Ids{2, 3}, Ids{1}, Ids{2, 3}, Ids{}}) {
         auto request = request_of(300);
         request.strategy = strategy;
-        request.constraint = constraint;
+        if (!ids.empty()) request.excluded = excluded(ids);
         const Ids prompt{1, 1, 2};  // what a prompt forces is not asked for
-        if (constraint) request.prompts.tokens = prompt;
+        if (request.excluded) request.prompts.tokens = prompt;
         check_same(decode_on(worker, request), row_by_row(logits, kVocabSize, request));
       }
     }
@@ -370,13 +262,13 @@ TEST_CASE("what would take too much memory is decoded all the same, and forgotte
   Worker worker(step, new_budget());
   for (std::uint64_t seed = 1; seed < 30; ++seed) {
     auto request = request_of(3, seed);
-    request.constraint = excluded({0});  // no string stops before it is cut
+    request.excluded = excluded({0});  // no string stops before it is cut
     check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
     CHECK(worker.cache->bytes() < 3 * CacheBudget::kDefaultBytes);
   }
   auto request = request_of(1);
   request.max_length = 500;
-  request.constraint = excluded({0});
+  request.excluded = excluded({0});
   check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
 }
 

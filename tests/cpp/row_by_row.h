@@ -22,8 +22,7 @@ inline Decoded row_by_row(const LogitsOf& logits_of, std::int64_t vocab_size,
     std::vector<std::int64_t> fed{0};
     double log_prob = 0;
     bool stopped = false;
-    const Constraint* constraint = request.constraint.get();
-    Constraint::State state = constraint != nullptr ? constraint->start() : 0;
+    RowFilter::State state = 0;
     while (!stopped && std::ssize(fed) <= request.max_length) {
       const auto logits = logits_of(fed);
       const auto prompt = request.prompts.of(row);
@@ -32,19 +31,24 @@ inline Decoded row_by_row(const LogitsOf& logits_of, std::int64_t vocab_size,
       if (position < prompt.size()) {
         token = prompt[position];
       } else {
-        if (constraint != nullptr) {
-          sampler.prepare(logits, constraint->allowed(state));
+        auto processed = logits;
+        const std::vector<std::int32_t> prefix(fed.begin() + 1, fed.end());
+        for (const auto& processor : request.processors) processor->process(prefix, processed);
+        if (request.excluded) {
+          sampler.prepare(processed, request.excluded->allowed());
         } else {
-          sampler.prepare(logits);
+          sampler.prepare(processed);
         }
         token = sampler.pick(coin(request.seed, request.first_row + static_cast<std::uint64_t>(row),
                                   static_cast<std::uint32_t>(position)));
       }
       log_prob += logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
       stopped = token == 0;
-      if (constraint != nullptr) state = constraint->next(state, token);
+      if (request.filter) state = request.filter->next(state, token);
       if (!stopped) fed.push_back(token);
     }
+    if (request.filter && !request.filter->accepts(state)) continue;
+    out.rows.push_back(row);
     out.tokens.insert(out.tokens.end(), fed.begin() + 1, fed.end());
     out.lengths.push_back(std::ssize(fed) - 1);
     out.log_probs.push_back(log_prob);

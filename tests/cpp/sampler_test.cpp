@@ -8,8 +8,8 @@
 #include <set>
 #include <vector>
 
-#include "constraint.h"
 #include "errors.h"
+#include "excluded_tokens.h"
 
 using namespace makemore;
 
@@ -26,16 +26,16 @@ const std::array<float, 5> kHalves{std::log(1.F), std::log(8.F), std::log(4.F), 
 std::int64_t choose(std::span<const float> logits, double coin, const SamplingOptions& options = {},
                     const Ids& excluded = {}) {
   Sampler sampler(options, std::ssize(logits));
-  const ExcludedTokens constraint(excluded, std::ssize(logits));
-  sampler.prepare(logits, excluded.empty() ? Allowed() : constraint.allowed());
+  const ExcludedTokens mask(excluded, std::ssize(logits));
+  sampler.prepare(logits, excluded.empty() ? Allowed() : mask.allowed());
   return sampler.pick(coin);
 }
 
 /// All tokens that some coin chooses.
 std::set<std::int64_t> chosen(const SamplingOptions& options, const Ids& excluded = {}) {
   Sampler sampler(options, std::ssize(kHalves));
-  const ExcludedTokens constraint(excluded, std::ssize(kHalves));
-  sampler.prepare(kHalves, constraint.allowed());
+  const ExcludedTokens mask(excluded, std::ssize(kHalves));
+  sampler.prepare(kHalves, mask.allowed());
   std::set<std::int64_t> tokens;
   for (int i = 0; i < 1000; ++i) tokens.insert(sampler.pick(i / 1000.0));
   return tokens;

@@ -1,4 +1,4 @@
-#include "constraint.h"
+#include "excluded_tokens.h"
 
 #include <algorithm>
 #include <string>
@@ -18,12 +18,11 @@ ExcludedTokens::ExcludedTokens(std::span<const std::int64_t> ids, std::int64_t v
   }
 }
 
-void require_vocab_size(const Constraint& constraint, std::int64_t vocab_size) {
-  const std::int64_t found = std::ssize(constraint.allowed(constraint.start()));
-  if (found != vocab_size) {
-    throw OptionError("a constraint is for " + std::to_string(found) +
-                      " tokens; the vocabulary has " + std::to_string(vocab_size));
-  }
+void require_vocab_size(const ExcludedTokens& excluded, std::int64_t vocab_size) {
+  const std::int64_t found = std::ssize(excluded.allowed());
+  if (found == vocab_size) return;
+  throw OptionError("the mask of excluded tokens is for " + std::to_string(found) +
+                    "; the vocabulary has " + std::to_string(vocab_size));
 }
 
 }  // namespace makemore
