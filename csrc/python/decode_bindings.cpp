@@ -69,7 +69,7 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
       py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
       py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = SamplingOptions(),
       py::arg("excluded") = py::none(), py::arg("processors") = py::list(),
-      py::arg("filter") = py::none(), py::arg("seed") = 0, py::arg("batch_size"),
+      py::arg("row_filter") = py::none(), py::arg("seed") = 0, py::arg("batch_size"),
       py::arg("log_probs") = true, py::arg("strategy") = "auto",
       py::arg("cancellation") = py::none());
 }

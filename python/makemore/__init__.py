@@ -17,6 +17,7 @@ from makemore.errors import (
     ArtifactError,
     CancelledError,
     DataError,
+    ExhaustedError,
     MakemoreError,
     MissingDependencyError,
     OptionError,
@@ -27,23 +28,32 @@ from makemore.errors import (
 from makemore.loading import load
 from makemore.options import SampleOptions
 from makemore.sample import Sample
-from makemore.sampler import Sampler
+from makemore.sampler import NextToken, Sampler
+from makemore.scorer import Ranks
+from makemore.search.most_likely import MostLikely
+from makemore.search.stream import AsyncSampleStream, SampleStream
 
 __version__ = version("makemore")
 
 __all__ = [
     "Artifact",
     "ArtifactError",
+    "AsyncSampleStream",
     "CancellationToken",
     "CancelledError",
     "DataError",
+    "ExhaustedError",
     "MakemoreError",
     "MissingDependencyError",
+    "MostLikely",
+    "NextToken",
     "OptionError",
     "OptionTypeError",
     "OrtError",
+    "Ranks",
     "Sample",
     "SampleOptions",
+    "SampleStream",
     "Sampler",
     "StepError",
     "load",

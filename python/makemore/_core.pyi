@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import overload
 
@@ -92,10 +92,21 @@ class SamplingOptions:
         min_p: float = 0.0,
     ) -> None: ...
 
-class Constraint: ...
-
-class ExcludedTokens(Constraint):
+class ExcludedTokens:
     def __init__(self, ids: Sequence[int], vocab_size: int) -> None: ...
+
+class LogitsProcessor: ...
+
+class RepetitionPenalty(LogitsProcessor):
+    def __init__(self, penalty: float) -> None: ...
+
+class PythonProcessor(LogitsProcessor):
+    def __init__(
+        self, function: Callable[[NDArray[np.int64], NDArray[np.float32]], ArrayLike]
+    ) -> None: ...
+
+class RowFilter:
+    def __init__(self, transitions: ArrayLike, accepting: ArrayLike, vocab_size: int) -> None: ...
 
 class CancellationToken:
     def __init__(self) -> None: ...
@@ -110,6 +121,25 @@ def choose(
     options: SamplingOptions = ...,
     excluded: ExcludedTokens | None = None,
 ) -> int: ...
+def distributions(
+    workers: Sequence[Worker],
+    *,
+    prompts: ArrayLike,
+    offsets: ArrayLike,
+    options: SamplingOptions = ...,
+    excluded: ExcludedTokens | None = None,
+    processors: Sequence[LogitsProcessor] = ...,
+    batch_size: int,
+    cancellation: CancellationToken | None = None,
+) -> NDArray[np.float64]: ...
+def token_log_probs(
+    workers: Sequence[Worker],
+    *,
+    prompts: ArrayLike,
+    offsets: ArrayLike,
+    batch_size: int,
+    cancellation: CancellationToken | None = None,
+) -> NDArray[np.float64]: ...
 def decode(
     workers: Sequence[Worker],
     *,
@@ -119,13 +149,21 @@ def decode(
     first_row: int = 0,
     max_length: int,
     options: SamplingOptions = ...,
-    constraint: Constraint | None = None,
+    excluded: ExcludedTokens | None = None,
+    processors: Sequence[LogitsProcessor] = ...,
+    row_filter: RowFilter | None = None,
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,
     strategy: str = "auto",
     cancellation: CancellationToken | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
+) -> tuple[
+    NDArray[np.int32],
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.uint8],
+    NDArray[np.int64],
+]: ...
 def decode_on_device(
     model: DeviceModel,
     *,
@@ -135,11 +173,19 @@ def decode_on_device(
     first_row: int = 0,
     max_length: int,
     options: SamplingOptions = ...,
-    constraint: Constraint | None = None,
+    excluded: ExcludedTokens | None = None,
+    processors: Sequence[LogitsProcessor] = ...,
+    row_filter: RowFilter | None = None,
     seed: int = 0,
     batch_size: int,
     log_probs: bool = True,
     strategy: str = "auto",
     cancellation: CancellationToken | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]: ...
+) -> tuple[
+    NDArray[np.int32],
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.uint8],
+    NDArray[np.int64],
+]: ...
 def texts(ids: ArrayLike, offsets: ArrayLike, code_points: NDArray[np.uint32]) -> list[str]: ...

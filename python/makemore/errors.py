@@ -1,5 +1,7 @@
 """What can go wrong, a type per culprit. A message names the thing, the value and the limit."""
 
+from typing import Any
+
 _MAX_MESSAGE = 2000
 """Characters of a message; what a file says of itself may have any number."""
 
@@ -18,6 +20,32 @@ class OptionError(MakemoreError, ValueError):
 
 class OptionTypeError(OptionError, TypeError):
     """An option, or a string to score, of a type that it cannot have."""
+
+
+class ExhaustedError(MakemoreError):
+    """No more strings pass, or none was found in as many rows as may be tried.
+
+    found: what the call would have returned, so far; a stream has returned it already.
+    rows: how many were tried. mass: the probability of the strings that were found and of what can
+    never pass, together; None where it is not known.
+    """
+
+    found: list[Any]
+
+    def __init__(self, message: str, *, rows: int, mass: float | None = None) -> None:
+        super().__init__(message)
+        self.found = []
+        self.rows = rows
+        self.mass = mass
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _exhausted, (self.args[0], self.rows, self.mass, self.found)
+
+
+def _exhausted(message: str, rows: int, mass: float | None, found: list[Any]) -> ExhaustedError:
+    error = ExhaustedError(message, rows=rows, mass=mass)
+    error.found = found
+    return error
 
 
 class ArtifactError(MakemoreError, ValueError):

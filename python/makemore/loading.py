@@ -13,13 +13,14 @@ import numpy as np
 
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
+from makemore.engine import CACHE_BYTES
 from makemore.errors import ArtifactError, OptionError, OrtError
-from makemore.options import integer
+from makemore.limits import integer
 from makemore.runtime.cores import usable_cores
 from makemore.runtime.cuda_libraries import require_cuda
 from makemore.runtime.device_sampler import DeviceSampler
 from makemore.runtime.onnxruntime_library import open_library
-from makemore.sampler import CACHE_BYTES, Sampler
+from makemore.sampler import Sampler
 from makemore.step import Step
 
 Device = Literal["cpu", "cuda", "auto"]

@@ -1,50 +1,53 @@
-"""The sampler: strings from a model, and the probability of strings under it."""
+"""The sampler: strings from a model, as many as are asked for and as they are asked for."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
-from operator import sub
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from makemore import _core
 from makemore._core import CancellationToken
-from makemore.artifact import Artifact
-from makemore.errors import OptionError, OptionTypeError
-from makemore.options import BATCH_SIZE, Limit, SampleCall, integer, shown, takes
+from makemore.calls import (
+    CompleteCall,
+    MostLikelyCall,
+    NextTokensCall,
+    RowsCall,
+    SampleCall,
+    StreamCall,
+    takes,
+)
+from makemore.engine import end_to_end
+from makemore.errors import ExhaustedError
+from makemore.fingerprints import Fingerprints
+from makemore.limits import Limit
+from makemore.options import FilterOptions, SampleOptions
 from makemore.sample import Sample
-from makemore.step import Step
-from makemore.vocabulary import STOP
-from makemore.worker_pool import WorkerPool
+from makemore.scorer import Scorer
+from makemore.search.most_likely import BestFirstSearch, MostLikely
+from makemore.search.next_tokens import NextTokens
+from makemore.search.row_search import RowSearch
+from makemore.search.stream import AsyncSampleStream, SampleStream
+from makemore.search.string_filter import FilterCache, text_filter
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+STREAM_CHUNK = 65_536
+"""Strings that a stream makes at a time at most."""
 
-ROWS_PER_THREAD = 64
-"""Fewer rows than this are not worth a thread of their own."""
-
-CACHE_BYTES = 64 << 20
-"""Memory of a sampler's prefix caches by default."""
-
-_BATCH_SIZE = integer(1)
-_CACHE_BYTES = integer(0)
-_STRING = Limit(str, "a string")
-
-_ONE_PROMPT = np.empty(0, dtype=np.int64)
-"""Offsets of prompts where all rows share one."""
+_PREFIX = Limit(str, "a string")
 
 
-class LoadedFrom(Protocol):
-    """Where a sampler comes from."""
+class NextToken(NamedTuple):
+    """A token that may follow: its id, its text, "" for the stop, and its probability."""
 
-    def reduce(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
-        """A function that loads the sampler again in another process, and its arguments."""
+    id: int
+    text: str
+    probability: float
 
 
-class Sampler:
+class Sampler(Scorer):
     """Samples from a model and scores strings; `makemore.load` returns one.
 
     Several threads may use it at once: no two calls share a step. The logits of common prefixes are
@@ -54,95 +57,17 @@ class Sampler:
     leaving a `with` block.
     """
 
-    batch_size = BATCH_SIZE
-    """Rows decoded together by default."""
+    _fingerprints: Callable[[], Fingerprints | None] | None = None
+    """Reads those of the training lines."""
 
-    _loaded_from: LoadedFrom | None = None
-    """What `makemore.load` opened, and how; None for a sampler over another step."""
-
-    _strategy: Literal["auto", "tree", "cached"] = "auto"
-    """How rows share work; changes speed only. Tests compare all of them."""
-
-    def __init__(
-        self,
-        artifact: Artifact,
-        new_step: Callable[[], Step],
-        *,
-        device: str = "cpu",
-        threads: int = 1,
-        max_rows: int | None = None,
-        cache_bytes: int = CACHE_BYTES,
-    ) -> None:
-        """A sampler over any step.
-
-        new_step: makes a step; a call uses up to `threads` of them at a time.
-        max_rows: rows that a step takes at most; larger batches are made smaller.
-        cache_bytes: memory for the logits of common prefixes, for all calls together; 0: none is
-          kept. Steps that are written in Python have no cache.
-        """
-        if threads < 1:
-            raise OptionError(f"threads is {threads}; it must be >= 1")
-        self.artifact = artifact
-        self.vocabulary = artifact.vocabulary
-        self.new_step = new_step
-        self.device = device
-        self.threads = threads
-        self.max_rows = max_rows
-        self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
-        self.clear_cache()
-
-    def __reduce__(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
-        """A pickle says where the artifact is and how it was loaded; it is loaded again from there.
-
-        `ArtifactError` where the file has changed since.
-        """
-        if self._loaded_from is None:
-            raise OptionTypeError(
-                "this sampler cannot be pickled: it was made with a new_step of its own, "
-                "not by makemore.load"
-            )
-        return self._loaded_from.reduce()
-
-    def __deepcopy__(self, _: dict[int, Any]) -> Self:
-        return self.__copy__()
-
-    def __copy__(self) -> Self:
-        """Another sampler over the same model, with an empty cache."""
-        other = object.__new__(type(self))
-        vars(other).update(vars(self))
-        other.clear_cache()
-        return other
-
-    def __repr__(self) -> str:
-        losses = self.artifact.training.losses.items()
-        nats = ", ".join(f"{part} {'inf' if n is None else f'{n:.4f}'}" for part, n in losses)
-        return (
-            f"<{type(self).__name__}: {self.artifact.model.type}, {len(self.vocabulary):,} tokens "
-            f"({self.artifact.level}s), on {self.device}, nats per {self.artifact.level}: "
-            f"{nats or 'unknown'}>"
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def clear_cache(self) -> None:
-        """Frees the memory of the cache; calls that are running free theirs when they end."""
-        self._pool = WorkerPool(len(self.vocabulary), self.cache_bytes)
-
-    def close(self) -> None:
-        """Frees the cache and the model. Calls that are running end as usual; later ones raise
-        `OptionError`.
-        """
-        self.new_step = _no_step
-        self.clear_cache()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._filters = FilterCache(self.vocabulary)
 
     @takes(SampleCall)
     def sample(self, call: SampleCall) -> list[str]:
-        """Makes n strings. A string depends on artifact, options, seed and row alone: neither batch
-        size nor threads change it.
+        """Makes n strings: the first n of the seed's rows that pass. A row's string depends on
+        artifact, options, seed and row alone: neither batch size nor threads change it.
 
         cancellation: ends the call from another thread, before its next step. Threads cannot be
           interrupted, so that a program with asyncio needs it to stop waiting:
@@ -156,158 +81,143 @@ class Sampler:
 
           With a thread pool: `pool.submit(sampler.sample, n, cancellation=token)`.
 
-        Raises `OptionError` for an option outside its range, or a character or word of `prefix` or
-        `exclude` that the model does not know; `CancelledError`.
+        Raises `OptionError` for an option outside its range, a character or word that the model
+        does not know, or a pattern that no string matches; `ExhaustedError`, which holds the
+        strings found, where fewer than n pass in as many rows as are tried; `CancelledError`.
         """
-        ids, offsets, *_ = self._sample(call)
-        return self.vocabulary.decode(ids, offsets)
+        search = self._search(call, _seed(call.seed), cancellation=call.cancellation)
+        found: list[str] = []
+        try:
+            for chunk in search.chunks(call.n):
+                found += chunk.texts
+        except ExhaustedError as error:
+            error.found = found
+            raise
+        return found
 
     @takes(SampleCall)
     def sample_ids(self, call: SampleCall) -> list[Sample]:
         """Makes the strings that `sample` makes, each with its ids, log-probability, finish reason,
-        seed and row.
+        seed and row. To go on after them, take the last one's row + 1 as `first_row`.
         """
-        ids, offsets, log_probs, stopped, seed = self._sample(call, log_probs=True)
-        wide = ids.astype(np.int64)
-        return [
-            Sample(
-                text=text,
-                ids=wide[offsets[i] : offsets[i + 1]],
-                log_prob=float(log_probs[i]),
-                finish_reason="stop" if stopped[i] else "length",
-                seed=seed,
-                row=call.first_row + i,
-            )
-            for i, text in enumerate(self.vocabulary.decode(ids, offsets))
+        seed = _seed(call.seed)
+        search = self._search(call, seed, log_probs=True, cancellation=call.cancellation)
+        found: list[Sample] = []
+        try:
+            for chunk in search.chunks(call.n):
+                found += chunk.samples(seed)
+        except ExhaustedError as error:
+            error.found = found
+            raise
+        return found
+
+    @takes(RowsCall)
+    def sample_rows(self, call: RowsCall) -> list[Sample]:
+        """The strings of the rows from `first_row` to `first_row + rows - 1` that pass.
+
+        However rows are divided among calls, processes and machines, the results put together are
+        the same.
+        """
+        options = SampleOptions(
+            **{each.name: call[each.name] for each in fields(FilterOptions)},
+            first_row=call.first_row,
+        )
+        search = self._search(options, call.seed, log_probs=True, cancellation=call.cancellation)
+        return search.decode_rows(call.rows).samples(call.seed)
+
+    @takes(StreamCall)
+    def stream(self, call: StreamCall) -> SampleStream:
+        """An iterator over the strings that `sample` would make, in the same order, without end if
+        n is None. It holds a chunk of them at a time, and works only when the next is asked for.
+        """
+        cancellation = CancellationToken()
+        search = self._search(call, _seed(call.seed), cancellation=cancellation)
+        return SampleStream(search.chunks(call.n, STREAM_CHUNK), cancellation)
+
+    @takes(StreamCall)
+    def astream(self, call: StreamCall) -> AsyncSampleStream:
+        """The same for asyncio: `async for name in sampler.astream(100): ...`."""
+        cancellation = CancellationToken()
+        search = self._search(call, _seed(call.seed), cancellation=cancellation)
+        return AsyncSampleStream(search.chunks(call.n, STREAM_CHUNK), cancellation)
+
+    @takes(CompleteCall)
+    def complete(self, call: CompleteCall) -> list[list[str]]:
+        """N strings for each prefix, each of which it begins with, in one call.
+
+        String j of prefix i is row first_row + i * n + j. Nothing is filtered: where a prefix is
+        empty, so may a string be.
+        """
+        max_length = self.max_length_of(call)
+        prompts = [
+            self.prompt_of(_PREFIX.parse(f"prefix number {i}", prefix), max_length)
+            for i, prefix in enumerate(call.prefixes, 1)
         ]
-
-    def score(
-        self,
-        strings: Iterable[str],
-        *,
-        on_unknown: Literal["error", "-inf"] = "error",
-        batch_size: int | None = None,
-        cancellation: CancellationToken | None = None,
-    ) -> NDArray[np.float64]:
-        """Natural-log probability of each whole string, its stop included: (n,) float64.
-
-        A word that the model does not know counts with the probability of an unknown one.
-
-        on_unknown: "error" raises `OptionError` for a string that holds a character the model never
-          saw or is longer than its block; with "-inf" minus infinity is the score of that string.
-        batch_size: strings scored together, which changes the speed only.
-        """
-        if on_unknown not in ("error", "-inf"):
-            raise OptionError(f"on_unknown is {shown(on_unknown)}; it must be 'error' or '-inf'")
-        batch_size = _BATCH_SIZE.parse(
-            "batch_size", BATCH_SIZE if batch_size is None else batch_size
-        )
-        listed = list_strings(strings)
-        known: list[int] = []
-        tokens: list[int] = []
-        offsets = [0]
-        for i, string in enumerate(listed):
-            try:
-                ids = self.encode(string)
-            except OptionError as error:
-                if on_unknown == "error":
-                    raise OptionError(f"string number {i + 1}: {error}") from None
-                continue
-            known.append(i)
-            tokens += [*ids, STOP]
-            offsets.append(len(tokens))
-        *_, log_probs, _ = self._decode(
-            len(known),
-            prompts=np.array(tokens, dtype=np.int64),
-            offsets=np.array(offsets, dtype=np.int64),
-            max_length=max(map(sub, offsets[1:], offsets), default=1),
-            batch_size=batch_size,
-            cancellation=cancellation,
-        )
-        scores = np.full(len(listed), -np.inf)
-        scores[known] = log_probs
-        return scores
-
-    def encode(self, string: str) -> list[int]:
-        """Ids of a string as `score` takes it, start and stop left out.
-
-        Raises `OptionError` for a character the model never saw or a string longer than its block.
-        """
-        ids = self.vocabulary.encode(string)
-        self._check_length(len(ids), f"{shown(string)} has")
-        return ids
-
-    def _sample(
-        self, call: SampleCall, *, log_probs: bool = False
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8], int]:
-        """Token ids (total,), offsets (n + 1,), log-probabilities (n,), stopped (n,), seed."""
-        max_length = self.artifact.max_length if call.max_length is None else call.max_length
-        self._check_length(max_length, "max_length is")
-        prompt = self.vocabulary.prompt(call.prefix)
-        if len(prompt) > max_length:
-            raise OptionError(
-                f"prefix {call.prefix!r} has {len(prompt)} {self.artifact.level}s; "
-                f"max_length is {max_length}"
-            )
-        if call.first_row + call.n > 2**64:
-            raise OptionError(f"first_row is {call.first_row}; with {call.n} rows it passes 2**64")
-        seed = secrets.randbits(63) if call.seed is None else call.seed
-        ids, offsets, nats, stopped = self._decode(
-            call.n,
-            prompts=np.array(prompt, dtype=np.int64),
-            offsets=_ONE_PROMPT,
+        ids, offsets = end_to_end([prompt for prompt in prompts for _ in range(call.n)])
+        decoded = self.decode(
+            len(prompts) * call.n,
+            prompts=ids,
+            offsets=offsets,
             first_row=call.first_row,
             max_length=max_length,
-            options=_core.SamplingOptions(
-                temperature=call.temperature,
-                top_k=call.top_k,
-                top_p=call.top_p,
-                min_p=call.min_p,
-            ),
-            constraint=self._constraint(call.exclude),
-            seed=seed,
-            batch_size=self.batch_size if call.batch_size is None else call.batch_size,
+            seed=_seed(call.seed),
+            log_probs=False,
             cancellation=call.cancellation,
-            log_probs=log_probs,
+            **self.draw(call),
         )
-        return ids, offsets, nats, stopped, seed
+        texts = self.vocabulary.decode(decoded.ids, decoded.offsets)
+        ends = range(0, len(texts) + 1, call.n) if call.n else [0] * (len(prompts) + 1)
+        return [texts[begin:end] for begin, end in pairwise(ends)]
 
-    def _constraint(self, exclude: str) -> _core.Constraint | None:
-        ids = self.vocabulary.mask(exclude)
-        return _core.ExcludedTokens(ids, len(self.vocabulary)) if ids else None
+    @takes(MostLikelyCall)
+    def most_likely(self, call: MostLikelyCall) -> MostLikely:
+        """The k strings with the highest probabilities of all that pass, exactly, and these.
 
-    def _check_length(self, length: int, what: str) -> None:
-        block_size = self.artifact.block_size
-        if block_size is not None and length > block_size - 1:
-            raise OptionError(
-                f"{what} {length} {self.artifact.level}s; "
-                f"a block of {block_size} holds {block_size - 1}"
-            )
+        Ties are in the order of their ids. `OptionError` where too many prefixes are as likely as
+        the last string.
+        """
+        max_length = self.max_length_of(call)
+        next_tokens = NextTokens(
+            self,
+            self.draw(call),
+            self.prompt_of(call.prefix, max_length),
+            max_length,
+            self._filters.get(call, max_length),
+            call.cancellation,
+        )
+        texts = text_filter(call, self._fingerprints)
+        return BestFirstSearch(next_tokens, texts, call.k).run()
 
-    def _decode(
-        self, rows: int, **request: Any
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
-        """`_core.decode` on as many threads as are worth having for so many rows."""
-        if self.max_rows is not None:
-            request["batch_size"] = min(request["batch_size"], self.max_rows)
-        count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
-        pool = self._pool  # clear_cache replaces it, and so drops the workers of this call
-        workers = [pool.borrow(self.new_step) for _ in range(count)]
-        decoded = _core.decode(workers, rows=rows, strategy=self._strategy, **request)
-        pool.give_back(workers)
-        return decoded
+    @takes(NextTokensCall)
+    def next_tokens(self, call: NextTokensCall) -> list[NextToken]:
+        """The tokens that may follow a prefix, the likeliest first; the stop has no text."""
+        prompt = self.prompt_of(call.prefix, self.max_length_of(call))
+        (probabilities,) = self.distributions([prompt], self.draw(call))
+        texts = self.vocabulary.texts()
+        order = np.argsort(-probabilities, kind="stable")
+        return [
+            NextToken(int(token), texts[token] or "", float(probabilities[token]))
+            for token in order[probabilities[order] > 0]
+        ]
+
+    def _search(
+        self,
+        options: SampleOptions,
+        seed: int,
+        *,
+        log_probs: bool = False,
+        cancellation: CancellationToken | None = None,
+    ) -> RowSearch:
+        return RowSearch(
+            self,
+            options,
+            seed,
+            self._filters.get(options, self.max_length_of(options)),
+            text_filter(options, self._fingerprints),
+            log_probs,
+            cancellation,
+        )
 
 
-def _no_step() -> Step:
-    raise OptionError("this sampler is closed")
-
-
-def list_strings(strings: Iterable[str]) -> list[str]:
-    """What `score` is given as a list; `OptionTypeError` where it is not all strings."""
-    if isinstance(strings, str | bytes):
-        raise OptionTypeError(f"score takes a list of strings, not one: {shown(strings)}")
-    try:
-        listed = list(strings)
-    except TypeError:
-        raise OptionTypeError(f"score takes a list of strings, not {shown(strings)}") from None
-    return [_STRING.parse(f"string number {i}", each) for i, each in enumerate(listed, 1)]
+def _seed(seed: int | None) -> int:
+    return secrets.randbits(63) if seed is None else seed

@@ -65,6 +65,14 @@ class Vocabulary:
         """Ids that are never made: those of `exclude`; `OptionError` for what is not known."""
         return self.encode(exclude)
 
+    def texts(self) -> list[str | None]:
+        """What each token adds to a string, (V,); None for a token that is never made."""
+        return [None, *self.tokens]
+
+    def first_texts(self) -> list[str | None]:
+        """What each token adds to the beginning of a string, (V,)."""
+        return self.texts()
+
     def decode(self, ids: NDArray[np.integer], offsets: NDArray[np.int64]) -> list[str]:
         """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.
 
@@ -130,6 +138,14 @@ class WordVocabulary(Vocabulary):
                 raise self._unknown(at, exclude)
             ids += found
         return ids
+
+    def texts(self) -> list[str | None]:
+        """What each token adds to a string, (V,); None for a token that is never made."""
+        return [None, *self.tokens, None]
+
+    def first_texts(self) -> list[str | None]:
+        """The same at the beginning of a string: without the space before."""
+        return [None, *(token.removeprefix(" ") for token in self.tokens), None]
 
     def decode(self, ids: NDArray[np.integer], offsets: NDArray[np.int64]) -> list[str]:
         """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.

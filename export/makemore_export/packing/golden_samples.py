@@ -36,7 +36,7 @@ def golden_samples(model: Model, artifact: Artifact) -> Golden:
 def _clear(model: Model, sampler: Sampler, seed: int) -> tuple[int, float, Golden]:
     """How many of the first samples of a seed keep clear, by how much all do, and those."""
     mask = sampler.vocabulary.mask()
-    samples = _few(sampler.sample_ids(_GOLDEN_SAMPLES, seed=seed))
+    samples = _few(sampler.sample_ids(_GOLDEN_SAMPLES, seed=seed, min_length=0))
     margins = [_margin(model, mask, sample) for sample in samples]
     margins = [*takewhile(lambda margin: margin > _MARGIN[model.precision], margins)]
     strings = tuple(sample.text for sample in samples[: len(margins)])

@@ -66,7 +66,7 @@ def verify(file: Path, model: Model, artifact: Artifact) -> Verification:
             )
         worst = max(worst, float(difference.max()))
     golden = artifact.golden
-    again = sampler.sample(len(golden.strings), seed=golden.seed)
+    again = sampler.sample(len(golden.strings), seed=golden.seed, min_length=0)
     for i, (found, wanted) in enumerate(zip(again, golden.strings, strict=True)):
         if found != wanted:
             raise ExportError(

@@ -27,6 +27,8 @@ threads_option = click.option("--threads", type=int, help="Batches at once.  [de
 
 def _flag(option: Field[Any]) -> Callable[[F], F]:
     about, none = option.metadata["about"], option.metadata["none"]
+    if option.metadata["limit"].type is bool:
+        return click.option(f"--{option.name.replace('_', '-')}", is_flag=True, help=about)
     return click.option(
         f"--{option.name.replace('_', '-')}",
         type=option.metadata["limit"].type,
@@ -37,9 +39,10 @@ def _flag(option: Field[Any]) -> Callable[[F], F]:
 
 
 def sample_options(command: F) -> F:
-    """Adds a flag for each of `SampleOptions`."""
+    """Adds a flag for each of `SampleOptions` that a command line can hold."""
     for option in reversed(fields(SampleOptions)):
-        command = _flag(option)(command)
+        if option.metadata["flag"]:
+            command = _flag(option)(command)
     return command
 
 

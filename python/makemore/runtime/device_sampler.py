@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from makemore import _core
 from makemore.artifact import Artifact
-from makemore.options import CUDA_BATCH_SIZE
+from makemore.engine import Decoded
+from makemore.errors import OptionError
+from makemore.options import CUDA_BATCH_SIZE, DrawOptions
 from makemore.sampler import Sampler
 
 
@@ -30,10 +29,13 @@ class DeviceSampler(Sampler):
         super().close()
         self._model = None
 
-    def _decode(
-        self, rows: int, **request: Any
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint8]]:
-        scores = request["offsets"].size > 0  # each row has a string of its own
-        if scores or self._model is None:
-            return super()._decode(rows, **request)
-        return _core.decode_on_device(self._model, rows=rows, **request)
+    def decode(self, rows: int, **request: Any) -> Decoded:
+        """Decodes on the device, unless each row has a prompt of its own."""
+        if request["offsets"].size > 0 or self._model is None:
+            return super().decode(rows, **request)
+        return Decoded(*_core.decode_on_device(self._model, rows=rows, **request))
+
+    def _processors(self, options: DrawOptions) -> list[_core.LogitsProcessor]:
+        """The graph that samples on the device cannot call back."""
+        name = "penalty" if options.adjust is None else "adjust"
+        raise OptionError(f"{name} cannot be used on {self.device}; device='cpu' has it")

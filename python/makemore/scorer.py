@@ -1,0 +1,208 @@
+"""How likely strings are under a model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore._core import CancellationToken
+from makemore.engine import ONE_PROMPT, Engine, end_to_end
+from makemore.errors import OptionError, OptionTypeError
+from makemore.limits import Limit, integer, shown
+from makemore.options import BATCH_SIZE
+from makemore.vocabulary import STOP
+
+RANK_SAMPLES = 100_000
+"""Strings that `rank` draws, once."""
+
+_BATCH_SIZE = integer(1)
+_STRING = Limit(str, "a string")
+_ROUNDING = 1e-9
+"""Nats by which the log-probabilities of one string may differ."""
+
+_CHUNK = 4096
+"""Strings scored at a time where numbers of each token are kept."""
+
+
+class Ranks(NamedTuple):
+    """Of each string how many are likelier, (n,), and the standard error of that, (n,)."""
+
+    rank: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+
+class Scorer(Engine):
+    """Scores strings."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ranking = _Once()
+
+    def score(
+        self,
+        strings: Iterable[str],
+        *,
+        on_unknown: Literal["error", "-inf"] = "error",
+        batch_size: int | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> NDArray[np.float64]:
+        """Natural-log probability of each whole string, its stop included: (n,) float64.
+
+        A word that the model does not know counts with the probability of an unknown one.
+
+        on_unknown: "error" raises `OptionError` for a string that holds a character the model never
+          saw or is longer than its block; with "-inf" minus infinity is the score of that string.
+        batch_size: strings scored together, which changes the speed only.
+        """
+        batch_size = _parse_batch_size(batch_size)
+        listed = list_strings(strings)
+        known, encoded = self._encode_all(listed, on_unknown)
+        prompts, offsets = end_to_end(encoded)
+        decoded = self.decode(
+            len(known),
+            prompts=prompts,
+            offsets=offsets,
+            max_length=max(map(len, encoded), default=1),
+            batch_size=self.rows_together(batch_size),
+            cancellation=cancellation,
+        )
+        scores = np.full(len(listed), -np.inf)
+        scores[known] = decoded.log_probs
+        return scores
+
+    def score_tokens(
+        self,
+        strings: Iterable[str],
+        *,
+        on_unknown: Literal["error", "-inf"] = "error",
+        batch_size: int | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> list[NDArray[np.float64]]:
+        """Natural-log probability of each token of each string, given those before it.
+
+        An array (length + 1,) for each string: its characters or words, and last the stop. Its sum
+        is the string's score. Options as those of `score`; with on_unknown "-inf" a string that has
+        no ids is an array of one, minus infinity.
+        """
+        batch_size = _parse_batch_size(batch_size)
+        listed = list_strings(strings)
+        known, encoded = self._encode_all(listed, on_unknown)
+        scores = [np.array([-np.inf])] * len(listed)
+        for begin in range(0, len(encoded), _CHUNK):
+            some = encoded[begin : begin + _CHUNK]
+            log_probs = self.token_log_probs(some, batch_size=batch_size, cancellation=cancellation)
+            each = np.split(log_probs, np.cumsum([len(ids) for ids in some])[:-1])
+            for index, of_string in zip(known[begin : begin + _CHUNK], each, strict=True):
+                scores[index] = of_string
+        return scores
+
+    def perplexity(
+        self,
+        strings: Iterable[str],
+        *,
+        batch_size: int | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> float:
+        """Exp of the mean negative log-probability of a token, over all strings, stops included.
+
+        `OptionError` where there are none, or one that `score` refuses.
+        """
+        listed = list_strings(strings)
+        if not listed:
+            raise OptionError("perplexity needs at least 1 string; there are 0")
+        scores = self.score(listed, batch_size=batch_size, cancellation=cancellation)
+        tokens = sum(len(self.vocabulary.encode(string)) + 1 for string in listed)
+        return float(np.exp(-scores.sum() / tokens))
+
+    def rank(
+        self,
+        strings: Iterable[str],
+        *,
+        on_unknown: Literal["error", "-inf"] = "error",
+        cancellation: CancellationToken | None = None,
+    ) -> Ranks:
+        """How many strings the model holds for likelier than each: the guesses that one who tries
+        strings from the likeliest on needs before it.
+
+        An estimate from one sample of 100,000 strings, which is drawn at the first call and kept
+        (Dell'Amico and Filippone, 2015, Monte Carlo Strength Evaluation, section 3.1), with its
+        standard error. Infinite for a string of score minus infinity. Strings that would be longer
+        than `max_length` do not count, nor does the empty string.
+        """
+        scores = self.score(strings, on_unknown=on_unknown, cancellation=cancellation)
+        likelier, ranks, errors = self._ranking.get(lambda: self._new_ranking(cancellation))
+        place = np.searchsorted(likelier, -scores - _ROUNDING, side="left")
+        known = scores > -np.inf
+        return Ranks(np.where(known, ranks[place], np.inf), np.where(known, errors[place], np.inf))
+
+    def _new_ranking(self, cancellation: CancellationToken | None) -> tuple[NDArray[Any], ...]:
+        """Of a sample: -log p, rising, (n,), and the rank and its error before each, (n + 1,)."""
+        decoded = self.decode(
+            RANK_SAMPLES,
+            prompts=ONE_PROMPT,
+            offsets=ONE_PROMPT,
+            max_length=self.artifact.max_length,
+            batch_size=self.rows_together(None),
+            cancellation=cancellation,
+        )
+        counted = (decoded.stopped == 1) & (np.diff(decoded.offsets) > 0)
+        costs = np.sort(-decoded.log_probs[counted])
+        with np.errstate(over="ignore", invalid="ignore"):  # of strings that are very long
+            inverse = np.exp(costs)  # 1 / p
+            ranks = np.concatenate([[0.0], np.cumsum(inverse)]) / RANK_SAMPLES
+            squares = np.concatenate([[0.0], np.cumsum(inverse**2)]) / RANK_SAMPLES
+            errors = np.sqrt(np.maximum(squares - ranks**2, 0) / RANK_SAMPLES)
+        return costs, ranks, np.nan_to_num(errors, nan=np.inf, posinf=np.inf)
+
+    def _encode_all(
+        self, strings: Sequence[str], on_unknown: str
+    ) -> tuple[list[int], list[list[int]]]:
+        """Which strings can be encoded, and their ids with the stop."""
+        if on_unknown not in ("error", "-inf"):
+            raise OptionError(f"on_unknown is {shown(on_unknown)}; it must be 'error' or '-inf'")
+        known: list[int] = []
+        encoded: list[list[int]] = []
+        for i, string in enumerate(strings):
+            try:
+                ids = self.encode(string)
+            except OptionError as error:
+                if on_unknown == "error":
+                    raise OptionError(f"string number {i + 1}: {error}") from None
+                continue
+            known.append(i)
+            encoded.append([*ids, STOP])
+        return known, encoded
+
+
+class _Once:
+    """A value that the first thread computes while the others wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._value: tuple[NDArray[Any], ...] | None = None
+
+    def get(self, compute: Callable[[], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+        with self._lock:
+            if self._value is None:
+                self._value = compute()
+            return self._value
+
+
+def _parse_batch_size(batch_size: int | None) -> int:
+    size: int = _BATCH_SIZE.parse("batch_size", BATCH_SIZE if batch_size is None else batch_size)
+    return size
+
+
+def list_strings(strings: Iterable[str]) -> list[str]:
+    """What `score` is given as a list; `OptionTypeError` where it is not all strings."""
+    if isinstance(strings, str | bytes):
+        raise OptionTypeError(f"score takes a list of strings, not one: {shown(strings)}")
+    try:
+        listed = list(strings)
+    except TypeError:
+        raise OptionTypeError(f"score takes a list of strings, not {shown(strings)}") from None
+    return [_STRING.parse(f"string number {i}", each) for i, each in enumerate(listed, 1)]

@@ -1,0 +1,53 @@
+"""Strings that one decode made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore.engine import Decoded
+from makemore.sample import Sample
+
+
+class Chunk(NamedTuple):
+    """Strings that pass, and their rows, numbered from 0: row i of `decoded` is text i."""
+
+    texts: list[str]
+    decoded: Decoded
+    rows: list[int]
+
+    def take(self, indices: NDArray[np.intp] | list[int]) -> Chunk:
+        """Some of the strings, in that order."""
+        ids, offsets, log_probs, stopped, rows = self.decoded
+        chosen = np.asarray(indices, dtype=np.intp)
+        lengths = (offsets[1:] - offsets[:-1])[chosen]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        at = np.repeat(offsets[:-1][chosen] - ends[:-1], lengths) + np.arange(ends[-1])
+        decoded = Decoded(ids[at], ends, log_probs[chosen], stopped[chosen], rows[chosen])
+        return Chunk([self.texts[i] for i in chosen], decoded, [self.rows[i] for i in chosen])
+
+    def each(self) -> Iterator[tuple[list[int], bool]]:
+        """The ids of each string, and whether it came to its stop."""
+        ids, offsets, _, stopped, _ = self.decoded
+        for i, (begin, end) in enumerate(pairwise(offsets.tolist())):
+            yield ids[begin:end].tolist(), bool(stopped[i])
+
+    def samples(self, seed: int) -> list[Sample]:
+        """The strings with all that is known of them."""
+        ids, offsets, log_probs, stopped, _ = self.decoded
+        wide = ids.astype(np.int64)
+        return [
+            Sample(
+                text=text,
+                ids=wide[offsets[i] : offsets[i + 1]],
+                log_prob=float(log_probs[i]),
+                finish_reason="stop" if stopped[i] else "length",
+                seed=seed,
+                row=self.rows[i],
+            )
+            for i, text in enumerate(self.texts)
+        ]

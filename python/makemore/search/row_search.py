@@ -1,0 +1,139 @@
+"""The rows of a seed that pass, in order: what every way of sampling is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from makemore._core import CancellationToken
+from makemore.engine import ONE_PROMPT, Engine
+from makemore.errors import ExhaustedError, OptionError
+from makemore.options import MAX_ROWS, SampleOptions
+from makemore.search.chunk import Chunk
+from makemore.search.distinct import DistinctSearch
+from makemore.search.string_filter import Compiled, TextFilter
+
+ROWS_PER_STRING = 100
+"""Rows that are tried for each string, by default, where that is more than `MAX_ROWS`."""
+
+_MAX_CHUNK = 1 << 22
+"""Rows decoded at a time where few pass."""
+
+
+@dataclass
+class RowSearch:
+    """A search among the rows of a seed, from `options.first_row` on."""
+
+    engine: Engine
+    options: SampleOptions
+    seed: int
+    compiled: Compiled | None
+    text_filter: TextFilter | None
+    log_probs: bool = False
+    cancellation: CancellationToken | None = None
+    tried: int = 0
+    """Rows so far."""
+    found: int = 0
+    """Strings that passed so far."""
+
+    def __post_init__(self) -> None:
+        options = self.options
+        self.max_length = self.engine.max_length_of(options)
+        self.prompt = self.engine.prompt_of(options.prefix, self.max_length)
+        self.draw = self.engine.draw(options)
+
+    def decode_rows(self, rows: int) -> Chunk:
+        """Those of the next rows that pass, whether they came before or not."""
+        engine = self.engine
+        first_row = self.options.first_row + self.tried
+        if first_row + rows > 2**64:
+            raise OptionError(
+                f"first_row is {self.options.first_row}; with {self.tried + rows} rows it passes "
+                "2**64"
+            )
+        decoded = engine.decode(
+            rows,
+            prompts=np.array(self.prompt, dtype=np.int64),
+            offsets=ONE_PROMPT,
+            first_row=first_row,
+            max_length=self.max_length,
+            row_filter=None if self.compiled is None else self.compiled.row_filter,
+            seed=self.seed,
+            log_probs=self.log_probs,
+            cancellation=self.cancellation,
+            **self.draw,
+        )
+        texts = engine.vocabulary.decode(decoded.ids, decoded.offsets)
+        chunk = Chunk(texts, decoded, [first_row + row for row in decoded.rows.tolist()])
+        if self.text_filter is None:
+            return chunk
+        passing = self.text_filter.passing(texts)
+        return chunk if len(passing) == len(texts) else chunk.take(passing)
+
+    def chunks(self, n: int | None, most: int | None = None) -> Iterator[Chunk]:
+        """The first n strings that pass, or all of them; `most` at a time, few at first.
+
+        `ExhaustedError` where the rows end before.
+        """
+        first_row = self.options.first_row
+        distinct = DistinctSearch(self) if self.options.unique else None
+        wanted = 1
+        while n is None or self.found < n:
+            left = None if n is None else n - self.found
+            now = min(
+                x for x in (left, None if most is None else min(wanted, most)) if x is not None
+            )
+            rows = self._rows_for(now, n)
+            chunk = self.decode_rows(rows)
+            self.tried += rows
+            if distinct is not None:
+                chunk = distinct.without_repeats(chunk)
+            if left is not None and len(chunk.texts) > left:
+                chunk = chunk.take(np.arange(left))
+                self.tried = chunk.rows[-1] + 1 - first_row
+            self.found += len(chunk.texts)
+            if chunk.texts:
+                yield chunk
+            if distinct is not None and distinct.repeats_dominate and (n is None or self.found < n):
+                yield from distinct.chunks(None if n is None else n - self.found)
+                return
+            wanted *= 2
+
+    def _rows_for(self, wanted: int, n: int | None) -> int:
+        """Rows to decode next: as many as are likely to hold so many strings that pass."""
+        if self.tried == 0:
+            rows = wanted
+        elif self.found == 0:
+            rows = 8 * self.tried
+        else:
+            rows = min(int(1.05 * wanted * self.tried / self.found) + 8, 64 * self.tried)
+        if self.tried > 0:
+            rows = min(rows, max(_MAX_CHUNK, wanted))
+        if self.tried > 0 or self.options.max_rows is not None:
+            rows = min(rows, self.require_rows(n))
+        return rows
+
+    def require_rows(self, n: int | None) -> int:
+        """How many more rows may be tried; `ExhaustedError` where none."""
+        limit = self.options.max_rows
+        if limit is None:
+            limit = max(MAX_ROWS, ROWS_PER_STRING * (self.found + 1 if n is None else n))
+        left = min(limit, 2**64 - self.options.first_row) - self.tried
+        if left <= 0:
+            raise self._given_up(n)
+        return left
+
+    def _given_up(self, n: int | None) -> ExhaustedError:
+        share = self.found / self.tried if self.tried else 0.0
+        message = f"{self.found:,} strings were found in {self.tried:,} rows"
+        if self.options.unique:
+            message += ", each once"
+        if n is not None and share > 0:
+            rows = int(n / share * 1.1)
+            message += f"; {share:.2g} of the rows pass, so that {n:,} strings take about {rows:,}"
+            message += f": max_rows={rows}"
+        elif self.found == 0:
+            message += "; fewer than 1 in so many pass; more are tried with a larger max_rows"
+        return ExhaustedError(message, rows=self.tried)
