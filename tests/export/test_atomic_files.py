@@ -123,6 +123,13 @@ with prepared_folder(Path(sys.argv[1])) as prepared:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_an_empty_folder_of_a_process_killed_before_it_marked_it_is_removed(tmp_path):
+    (tmp_path / ".out.makemore-12345678").mkdir()
+    with prepared_folder(tmp_path / "out"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_old_folder_moved_away_by_a_killed_process_is_put_back(tmp_path):
     left = tmp_path / ".out.makemore-12345678"
     (left / "old").mkdir(parents=True)

@@ -6,6 +6,7 @@ What a killed process left behind is removed by the next one that holds the lock
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import secrets
@@ -91,6 +92,10 @@ def _recover(target: Path) -> None:
     """Removes what killed processes left beside `target`, and puts back what they moved away."""
     for folder in target.parent.glob(f"{_prefix(target)}*"):
         if folder.is_symlink() or not (folder / _MARKER).is_file():
+            # Killed before there was a marker, or after it went: the folder is then empty, and one
+            # that is not is somebody else's.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
             continue
         if (folder / "old").exists() and not target.exists():
             (folder / "old").rename(target)
