@@ -20,7 +20,7 @@ using ort::Field;
 using ort::MessageReader;
 
 constexpr std::size_t kMaxNodes = 20'000;  // of the graph, with those of each function it calls
-constexpr std::size_t kMaxMetadata = std::size_t{16} << 20;  // bytes
+constexpr std::size_t kMaxMetadata = std::size_t{128} << 20;  // bytes, fingerprints included
 constexpr std::size_t kMaxText = 1000;                       // bytes of an attribute
 constexpr int kMaxDepth = 16;                                // of graphs within nodes
 constexpr std::string_view kDomain = "makemore";

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import base64
+import binascii
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -13,8 +16,8 @@ from makemore.errors import ArtifactError
 FINGERPRINTS_KEY = "makemore.lines"
 """Key of the fingerprints beside the metadata of an artifact."""
 
-MAX_LINES = 1 << 27
-"""Most lines whose fingerprints are read."""
+MAX_LINES = 1 << 23
+"""Most lines whose fingerprints an artifact holds."""
 
 _BYTES = 8
 
@@ -34,8 +37,12 @@ class Fingerprints:
         return cls(np.unique(_prints([*lines])))
 
     @classmethod
-    def from_bytes(cls, data: bytes, source: str) -> Fingerprints:
-        """What `to_bytes` gave; `ArtifactError` where it is not so."""
+    def from_text(cls, text: bytes, source: str) -> Fingerprints:
+        """What `to_text` gave; `ArtifactError` where it is not so."""
+        try:
+            data = base64.b64decode(text, validate=True)
+        except binascii.Error as error:
+            raise ArtifactError(f"{source}: the fingerprints are not base64: {error}") from None
         if len(data) % _BYTES or len(data) // _BYTES > MAX_LINES:
             raise ArtifactError(
                 f"{source}: the fingerprints are {len(data)} bytes; they must be {_BYTES} for each "
@@ -46,9 +53,9 @@ class Fingerprints:
             raise ArtifactError(f"{source}: the fingerprints do not rise")
         return cls(prints)
 
-    def to_bytes(self) -> bytes:
-        """8 bytes for each line."""
-        return self._prints.astype("<u8").tobytes()
+    def to_text(self) -> str:
+        """In base64, 8 bytes for each line."""
+        return base64.b64encode(self._prints.astype("<u8").tobytes()).decode()
 
     def __len__(self) -> int:
         return len(self._prints)
@@ -61,6 +68,24 @@ class Fingerprints:
         places = np.searchsorted(self._prints, prints)
         found: NDArray[np.bool_] = self._prints[np.minimum(places, len(self._prints) - 1)] == prints
         return found
+
+
+class FingerprintReader:
+    """Reads the fingerprints of an artifact when they are first asked for, once."""
+
+    def __init__(self, read: Callable[[], bytes], source: str) -> None:
+        """read: gives their text, empty where the artifact has none."""
+        self._read = read
+        self._source = source
+        self._lock = threading.Lock()
+        self._known: Fingerprints | None = None
+
+    def __call__(self) -> Fingerprints | None:
+        """The fingerprints, or None; `ArtifactError` where they are none."""
+        with self._lock:
+            if self._known is None and (text := self._read()):
+                self._known = Fingerprints.from_text(text, self._source)
+            return self._known
 
 
 def _prints(strings: Sequence[str]) -> NDArray[np.uint64]:

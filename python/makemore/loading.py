@@ -15,6 +15,7 @@ from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
 from makemore.engine import CACHE_BYTES
 from makemore.errors import ArtifactError, OptionError, OrtError
+from makemore.fingerprints import FINGERPRINTS_KEY, FingerprintReader
 from makemore.limits import integer
 from makemore.runtime.cores import usable_cores
 from makemore.runtime.cuda_libraries import require_cuda
@@ -218,18 +219,23 @@ def _load_onnx(
     artifact = Artifact.from_json(text, source.name)
     _check_contract(source.name, artifact, model)
     time_axes = [state.time_axis for state in artifact.states]
+    fingerprints = FingerprintReader(lambda: model.metadata(FINGERPRINTS_KEY), source.name)
 
     if device == "cuda":
         on_device = _core.DeviceModel(model, time_axes, artifact.block_size)
-        return DeviceSampler(artifact, on_device)
+        device_sampler = DeviceSampler(artifact, on_device)
+        device_sampler.fingerprints = fingerprints
+        return device_sampler
 
     def new_step() -> Step:
         return _core.cpu_step(model, time_axes, artifact.block_size)
 
     _try(new_step(), source.name)
-    return Sampler(
+    sampler = Sampler(
         artifact, new_step, threads=threads, max_rows=model.max_rows, cache_bytes=cache_bytes
     )
+    sampler.fingerprints = fingerprints
+    return sampler
 
 
 def _try(step: Step, name: str) -> None:
@@ -262,7 +268,7 @@ def _check_contract(name: str, artifact: Artifact, model: _core.OnnxModel) -> No
 def _load_torchscript(source: Source, device: Device, threads: int, max_bytes: int) -> Sampler:
     # torch comes in here, and only for a TorchScript file.
     from makemore.runtime.torch_step import TorchStep, load_module
-    from makemore.runtime.torchscript_file import read_metadata
+    from makemore.runtime.torchscript_file import read_fingerprints, read_metadata
 
     artifact = Artifact.from_json(read_metadata(source.file, source.name, max_bytes), source.name)
     module, device = load_module(source.file, source.name, device)
@@ -271,4 +277,8 @@ def _load_torchscript(source: Source, device: Device, threads: int, max_bytes: i
     def new_step() -> Step:
         return TorchStep(module, artifact.states, size, device, artifact.block_size)
 
-    return Sampler(artifact, new_step, device=device, threads=threads)
+    sampler = Sampler(artifact, new_step, device=device, threads=threads)
+    sampler.fingerprints = FingerprintReader(
+        lambda: read_fingerprints(source.file, source.name, max_bytes), source.name
+    )
+    return sampler

@@ -57,12 +57,17 @@ class Sampler(Scorer):
     leaving a `with` block.
     """
 
-    _fingerprints: Callable[[], Fingerprints | None] | None = None
-    """Reads those of the training lines."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._filters = FilterCache(self.vocabulary)
+        self.fingerprints: Callable[[], Fingerprints | None] = _no_fingerprints
+
+    def close(self) -> None:
+        """Frees the cache and the model. Calls that are running end as usual; later ones raise
+        `OptionError`.
+        """
+        super().close()
+        self.fingerprints = _no_fingerprints
 
     @takes(SampleCall)
     def sample(self, call: SampleCall) -> list[str]:
@@ -185,7 +190,7 @@ class Sampler(Scorer):
             self._filters.get(call, max_length),
             call.cancellation,
         )
-        texts = text_filter(call, self._fingerprints)
+        texts = text_filter(call, self.fingerprints)
         return BestFirstSearch(next_tokens, texts, call.k).run()
 
     @takes(NextTokensCall)
@@ -213,10 +218,14 @@ class Sampler(Scorer):
             options,
             seed,
             self._filters.get(options, self.max_length_of(options)),
-            text_filter(options, self._fingerprints),
+            text_filter(options, self.fingerprints),
             log_probs,
             cancellation,
         )
+
+
+def _no_fingerprints() -> None:
+    """Of a model whose training lines are not known."""
 
 
 def _seed(seed: int | None) -> int:

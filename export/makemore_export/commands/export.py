@@ -44,7 +44,13 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 @click.option(
     "--text",
     type=click.Path(path_type=Path),
-    help="What a run was trained on, to tell the loss of --half.  [default: the names of 2018]",
+    help="What a run was trained on, for its fingerprints, and to tell the loss of --half.  "
+    "[default: the names of 2018]",
+)
+@click.option(
+    "--no-fingerprints",
+    is_flag=True,
+    help="Leave out the fingerprints of the lines, which --novel needs: 8 bytes for each.",
 )
 @run_options
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
@@ -55,6 +61,7 @@ def main(
     samples: int,
     half: bool,
     text: Path | None,
+    no_fingerprints: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -69,16 +76,18 @@ def main(
     """
     distributed.refuse("mm-export")
     check_target(out)
-    if text and not (half and _is_trained(source)):
-        raise OptionError("--text is for --half and a SOURCE that is trained already")
+    if text and not _is_trained(source):
+        raise OptionError("--text is for a SOURCE that is trained already")
     if not _is_trained(source):
         text = source
     with locked(out):
         trained = _trained(source, out, options, text)
-        lines = lines_of(trained.run, text, options["encoding"]) if half else None
+        lines = lines_of(trained.run, text, options["encoding"])
         click.echo("exporting and verifying ...", err=True)
         try:
-            report = replace_artifact(trained, out, half=half, lines=lines)
+            report = replace_artifact(
+                trained, out, half=half, lines=lines, fingerprints=not no_fingerprints
+            )
         except ExportError as error:
             raise click.ClickException(str(error)) from None
         sampler = makemore.load(out, max_bytes=MAX_BYTES)
@@ -105,6 +114,12 @@ def _show(out: Path, trained: Checkpoint, report: Report, strings: list[str]) ->
         click.echo(f"{part} in float16: {quality(loss)[0]} nats {per}")
     if report.novelty:
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
+    prints = report.fingerprints
+    click.echo(
+        f"fingerprints of {prints:,} lines, {8 * prints:,} bytes: mm-sample --novel"
+        if prints
+        else "no fingerprints of the lines: mm-sample has no --novel"
+    )
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
     click.echo("".join(f"\n{to_show(string)}" for string in strings))

@@ -8,6 +8,7 @@ from statistics import fmean
 
 import msgspec
 from makemore import Sampler
+from makemore.vocabulary import Level
 
 SAMPLES = 1000
 
@@ -43,9 +44,13 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
 
 def measure(sampler: Sampler, parts: Mapping[str, Sequence[str]], seed: int) -> Novelty:
     """Compares `SAMPLES` strings of `sampler`, with default options, to the lines of each part."""
-    if sampler.vocabulary.level == "word":  # strings of words have single spaces
-        parts = {part: [" ".join(line.split()) for line in parts[part]] for part in parts}
-    return compare(sampler.sample(SAMPLES, seed=seed), parts)
+    made = {part: as_made(sampler.artifact.level, lines) for part, lines in parts.items()}
+    return compare(sampler.sample(SAMPLES, seed=seed, min_length=0), made)
+
+
+def as_made(level: Level, lines: Sequence[str]) -> Sequence[str]:
+    """Lines as a model would make them: strings of words have single spaces."""
+    return [" ".join(line.split()) for line in lines] if level == "word" else lines
 
 
 def compare(samples: Sequence[str], parts: Mapping[str, Sequence[str]]) -> Novelty:

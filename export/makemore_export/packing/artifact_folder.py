@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
+import makemore
 import msgspec
 from makemore.artifact import Artifact
 from makemore.errors import OptionError
+from makemore.fingerprints import MAX_LINES, Fingerprints
 from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.splits import split
 from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.evaluation.likely_strings import likely_strings
+from makemore_export.evaluation.novelty import as_made
 from makemore_export.models import Model
 from makemore_export.packing.eager import describe
 from makemore_export.packing.golden_samples import golden_samples
@@ -23,7 +27,7 @@ from makemore_export.packing.model_card import Report, model_card
 from makemore_export.packing.onnx_export import to_onnx
 from makemore_export.packing.step_module import StepModule
 from makemore_export.packing.torchscript_export import to_torchscript
-from makemore_export.packing.verification import Verification, verify
+from makemore_export.packing.verification import MAX_BYTES, Verification, verify
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder
 from makemore_export.runs.checkpoint import Checkpoint
 from makemore_export.runs.run import Run
@@ -52,21 +56,32 @@ def check_target(out: Path) -> None:
 
 
 def export(
-    source: Checkpoint, out: Path, *, half: bool = False, lines: Sequence[str] | None = None
+    source: Checkpoint,
+    out: Path,
+    *,
+    half: bool = False,
+    lines: Sequence[str] | None = None,
+    fingerprints: bool = True,
 ) -> Report:
     """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
 
-    half: in float16. lines: all of the text of `source`, to measure the loss in float16.
+    half: in float16. lines: all of the text of `source`, to measure the loss in float16, and for
+    the fingerprints of the lines, which are left out without it or with `fingerprints` False.
     At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
     not do what the model does; `OptionError` if `out` holds anything else, or if another process
     exports to it.
     """
     with locked(out):
-        return replace_artifact(source, out, half=half, lines=lines)
+        return replace_artifact(source, out, half=half, lines=lines, fingerprints=fingerprints)
 
 
 def replace_artifact(
-    source: Checkpoint, out: Path, *, half: bool = False, lines: Sequence[str] | None = None
+    source: Checkpoint,
+    out: Path,
+    *,
+    half: bool = False,
+    lines: Sequence[str] | None = None,
+    fingerprints: bool = True,
 ) -> Report:
     """What `export` does, for a caller that holds the lock of `out`."""
     check_target(out)
@@ -77,13 +92,16 @@ def replace_artifact(
     exported = deepcopy(model).half() if half else model
     artifact = describe(source.run, source.progress, exported)
     artifact = replace(artifact, golden=golden_samples(exported, artifact))
+    prints = _fingerprints(artifact, lines) if lines and fingerprints else None
     with prepared_folder(target) as prepared:
-        digests, checks = _write(prepared, StepModule(exported), artifact, model)
+        digests, checks = _write(prepared, StepModule(exported), artifact, model, prints)
         report = Report(
             finished=source.progress.finished,
             losses=source.progress.losses,
             float16_losses=_held_out(exported, source.run, lines) if half and lines else None,
             novelty=source.progress.novelty,
+            fingerprints=0 if prints is None else len(prints),
+            most_likely=likely_strings(makemore.load(prepared, max_bytes=MAX_BYTES), lines),
             verification=checks,
             sha256=digests,
         )
@@ -94,16 +112,26 @@ def replace_artifact(
 
 
 def _write(
-    folder: Path, step: StepModule, artifact: Artifact, model: Model
+    folder: Path,
+    step: StepModule,
+    artifact: Artifact,
+    model: Model,
+    fingerprints: Fingerprints | None,
 ) -> tuple[dict[str, str], tuple[Verification, ...]]:
     """Writes the files, each compared with `model`; SHA-256 by file, what was found of each."""
     digests, verifications = {}, []
     for name, convert in MODEL_FILES.items():
-        data = convert(step, artifact)
+        data = convert(step, artifact, fingerprints)
         (folder / name).write_bytes(data)
         digests[name] = hashlib.sha256(data).hexdigest()
         verifications.append(verify(folder / name, model, artifact))
     return digests, tuple(verifications)
+
+
+def _fingerprints(artifact: Artifact, lines: Sequence[str]) -> Fingerprints | None:
+    """Those of the lines as the model would make them; None where there are too many."""
+    prints = Fingerprints.of(as_made(artifact.level, lines))
+    return prints if len(prints) <= MAX_LINES else None
 
 
 def _held_out(model: Model, run: Run, lines: Sequence[str]) -> dict[str, float | None]:

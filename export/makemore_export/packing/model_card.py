@@ -9,23 +9,27 @@ import msgspec
 from makemore.artifact import Artifact
 
 from makemore_export.evaluation.likelihood import bits, perplexity
+from makemore_export.evaluation.likely_strings import LikelyString
 from makemore_export.evaluation.novelty import Novelty
 from makemore_export.packing.verification import Verification
 
 _SAMPLES = 10
+_YES_OR_NO = {True: "yes", False: "no", None: "not known"}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The `report.json`. `losses` are nats per token by part, None where infinite; those of an
     unfinished run are over some of the lines, and its `novelty` is None. `float16_losses` are those
-    of an artifact in float16 over whole parts, None where they were not measured. `sha256` is by
-    file.
+    of an artifact in float16 over whole parts, None where they were not measured. `fingerprints` is
+    the number of training lines whose fingerprints the files hold. `sha256` is by file.
     """
 
     finished: bool
     losses: dict[str, float | None]
     float16_losses: dict[str, float | None] | None = None
     novelty: Novelty | None
+    fingerprints: int = 0
+    most_likely: tuple[LikelyString, ...] = ()
     verification: tuple[Verification, ...]
     sha256: dict[str, str]
 
@@ -44,6 +48,9 @@ def model_card(artifact: Artifact, report: Report) -> str:
         f"{data.duplicates:,} duplicate ones in the file)",
         "SHA-256 of the data": data.sha256,
         "split": _listed({part: f"{lines:,}" for part, lines in data.split.items()}),
+        "fingerprints of lines": f"{report.fingerprints:,}, {8 * report.fingerprints:,} bytes"
+        if report.fingerprints
+        else "none",
         "training": f"{training.steps:,} steps, seed {training.seed}",
     }
     losses = {part: quality(loss) for part, loss in report.losses.items()}
@@ -57,6 +64,16 @@ def model_card(artifact: Artifact, report: Report) -> str:
     samples = (
         f"Samples, seed {artifact.golden.seed}:\n\n{fence}text\n{golden}\n{fence}\n"
         if golden
+        else ""
+    )
+    likely = {
+        each.text: (f"{each.probability:.3%}", _YES_OR_NO[each.is_line])
+        for each in report.most_likely
+    }
+    likely_table = (
+        "Its most likely strings:\n\n| string | probability | a line of the text |\n"
+        f"| --- | --- | --- |\n{_rows(likely)}\n"
+        if likely
         else ""
     )
     checks = {
@@ -83,6 +100,7 @@ Mean negative log-likelihood, stops counted, over {over}:
 
 {novelty}
 
+{likely_table}
 {samples}
 `model.onnx` is all that is needed. `model.ts` is a program, which PyTorch runs when it loads it:
 load it only from people you trust.

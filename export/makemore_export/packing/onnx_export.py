@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import torch
 from makemore.artifact import METADATA_KEY, Artifact
+from makemore.fingerprints import FINGERPRINTS_KEY, Fingerprints
 from numpy.typing import NDArray
 from onnxscript import opset20
 
@@ -25,8 +26,11 @@ DOMAIN = "makemore"
 """Of the functions that steps are exported as."""
 
 
-def to_onnx(step: StepModule, artifact: Artifact) -> bytes:
-    """The file for any batch size, with the artifact's metadata in `metadata_props`.
+def to_onnx(
+    step: StepModule, artifact: Artifact, fingerprints: Fingerprints | None = None
+) -> bytes:
+    """The file for any batch size, with the artifact's metadata in `metadata_props`, and the
+    fingerprints of its training lines, if any.
 
     Inputs are `token`, `position` and the names of the states; outputs are `logits` and those names
     with `next_` before them.
@@ -55,7 +59,10 @@ def to_onnx(step: StepModule, artifact: Artifact) -> bytes:
     if step.model.step_function is not None and step.model.precision == "float32":
         parameters = {name: weight.numpy(force=True) for name, weight in step.named_parameters()}
         proto = as_function(proto, step.model.step_function, parameters)
-    onnx.helper.set_model_props(proto, {METADATA_KEY: artifact.to_json()})
+    metadata = {METADATA_KEY: artifact.to_json()}
+    if fingerprints is not None:
+        metadata[FINGERPRINTS_KEY] = fingerprints.to_text()
+    onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)
     return bytes(proto.SerializeToString())
 

@@ -8,18 +8,25 @@ import zipfile
 
 import torch
 from makemore.artifact import METADATA_KEY, Artifact
+from makemore.fingerprints import FINGERPRINTS_KEY, Fingerprints
 
 from makemore_export.packing.step_module import StepModule
 
 
-def to_torchscript(step: StepModule, artifact: Artifact) -> bytes:
-    """The file for any batch size, with the artifact's metadata as an extra file."""
+def to_torchscript(
+    step: StepModule, artifact: Artifact, fingerprints: Fingerprints | None = None
+) -> bytes:
+    """The file for any batch size, with the artifact's metadata as an extra file, and another for
+    the fingerprints of its training lines, if any.
+    """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # torch.jit is deprecated in favour of torch.export, which no C++ runtime reads everywhere.
         warnings.simplefilter("ignore", DeprecationWarning)
         traced = torch.jit.trace(step, step.example(rows=2), check_trace=False)  # type: ignore[no-untyped-call]
         extra = {f"{METADATA_KEY}.json": artifact.to_json()}
+        if fingerprints is not None:
+            extra[FINGERPRINTS_KEY] = fingerprints.to_text()
         torch.jit.save(traced, buffer, _extra_files=extra)
     return _without_origin(buffer)
 

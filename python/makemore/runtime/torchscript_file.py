@@ -9,6 +9,7 @@ from pathlib import Path
 
 from makemore.artifact import MAX_METADATA, METADATA_KEY
 from makemore.errors import ArtifactError
+from makemore.fingerprints import FINGERPRINTS_KEY
 
 _MAX_ENTRIES = 100_000
 _ENCRYPTED = 0x1
@@ -20,17 +21,31 @@ def read_metadata(file: Path | bytes, name: str, max_bytes: int) -> bytes:
     Raises `ArtifactError` for a file that holds none, or that may not be unpacked: with more than
     `max_bytes` in all, encrypted, or compressed in ways that PyTorch does not use.
     """
+    metadata = _read(file, name, max_bytes, f"{METADATA_KEY}.json")
+    if metadata is None:
+        raise ArtifactError(f"{name}: not a TorchScript file made by mm-export")
+    return metadata
+
+
+def read_fingerprints(file: Path | bytes, name: str, max_bytes: int) -> bytes:
+    """The fingerprints of the training lines in such a file, empty where it holds none."""
+    return _read(file, name, max_bytes, FINGERPRINTS_KEY) or b""
+
+
+def _read(file: Path | bytes, name: str, max_bytes: int, extra: str) -> bytes | None:
     try:
         with zipfile.ZipFile(io.BytesIO(file) if isinstance(file, bytes) else file) as archive:
             entries = archive.infolist()
             _check(entries, name, max_bytes)
-            entry = next(e for e in entries if e.filename.endswith(f"extra/{METADATA_KEY}.json"))
-            if entry.file_size > MAX_METADATA:
+            entry = next((e for e in entries if e.filename.endswith(f"extra/{extra}")), None)
+            if entry is None:
+                return None
+            if extra != FINGERPRINTS_KEY and entry.file_size > MAX_METADATA:
                 raise ArtifactError(
                     f"{name}: {entry.file_size} bytes of metadata; the limit is {MAX_METADATA}"
                 )
             return archive.read(entry)
-    except (zipfile.BadZipFile, StopIteration):
+    except zipfile.BadZipFile:
         raise ArtifactError(f"{name}: not a TorchScript file made by mm-export") from None
     except (NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
         if isinstance(error, ArtifactError):

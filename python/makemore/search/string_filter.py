@@ -108,12 +108,12 @@ class TextFilter:
 
 
 def text_filter(
-    options: FilterOptions, fingerprints: Callable[[], Fingerprints | None] | None
+    options: FilterOptions, fingerprints: Callable[[], Fingerprints | None]
 ) -> TextFilter | None:
     """None where every string passes. `OptionError` for `novel` where nothing is known of the
     training text.
     """
-    known = fingerprints() if options.novel and fingerprints is not None else None
+    known = fingerprints() if options.novel else None
     if options.novel and known is None:
         raise OptionError(
             "novel is True; the artifact has no fingerprints of its training lines: export it "
