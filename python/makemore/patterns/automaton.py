@@ -1,0 +1,161 @@
+"""A deterministic automaton over the tokens of a model, and what is made of two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore.errors import OptionError
+
+MAX_STATES = 8_000
+"""Most states of an automaton."""
+
+MAX_TRANSITIONS = 2**24
+"""Most transitions of an automaton, states times tokens: 64 MiB."""
+
+UNREACHABLE = 2**30
+"""What `TokenAutomaton.shortest` holds for a state that no acceptance is reached from."""
+
+_BLOCK = 2**20
+"""Transitions that are computed at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenAutomaton:
+    """Which strings are wanted, told token by token. State 0 is the start.
+
+    transitions: int32 (S, V), the state after one more token, -1 where no wanted string goes on so.
+      Column 0, the stop token, is -1 and never read.
+    accepting: bool (S,), whether the text so far is a wanted string as it stands. It may end there,
+      by the stop token or by being cut at `max_length`.
+    """
+
+    transitions: NDArray[np.int32]
+    accepting: NDArray[np.bool_]
+
+    @classmethod
+    def at_least(cls, length: int, vocab_size: int) -> TokenAutomaton:
+        """All strings of at least `length` tokens: a chain. `OptionError` beyond the limits."""
+        require_states(length + 1, vocab_size)
+        after = np.minimum(np.arange(1, length + 2, dtype=np.int32), length)
+        transitions = np.repeat(after[:, None], vocab_size, axis=1)
+        transitions[:, 0] = -1
+        return cls(transitions, np.arange(length + 1) == length)
+
+    @cached_property
+    def shortest(self) -> NDArray[np.int32]:
+        """(S,) fewest tokens from each state to an accepting one; `UNREACHABLE` where none is."""
+        states = len(self.accepting)
+        key = np.arange(states, dtype=np.int64)[:, None] * states + self.transitions  # (S, V)
+        moves = np.unique(key[self.transitions >= 0])
+        begins, ends = np.divmod(moves, states)  # (E,) each; a move for each pair of states
+        tokens = np.where(self.accepting, 0, UNREACHABLE).astype(np.int32)
+        reached = self.accepting
+        for distance in range(1, states):
+            before = np.zeros(states, dtype=np.bool_)
+            before[begins[reached[ends]]] = True
+            reached = before & (tokens == UNREACHABLE)
+            if not reached.any():
+                break
+            tokens[reached] = distance
+        return tokens
+
+    def trimmed(self) -> TokenAutomaton:
+        """The same strings without transitions, or states, that lead to none of them.
+
+        The start stays, even where there is no string at all.
+        """
+        alive = self.shortest < UNREACHABLE
+        transitions = np.where(alive[self.transitions], self.transitions, -1)
+        transitions[self.transitions < 0] = -1
+
+        def rows(states: NDArray[np.int64]) -> NDArray[np.int64]:
+            return transitions[states].astype(np.int64)
+
+        kept, found = explore(0, rows, self.transitions.shape[1])
+        return TokenAutomaton(found, self.accepting[kept])
+
+    def intersection(self, other: TokenAutomaton) -> TokenAutomaton:
+        """The strings that both want, trimmed. `OptionError` beyond the limits."""
+        size = len(other.accepting)
+
+        def rows(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+            ours = self.transitions[pairs // size].astype(np.int64)  # (n, V)
+            theirs = other.transitions[pairs % size]
+            return np.where((ours < 0) | (theirs < 0), -1, ours * size + theirs)
+
+        pairs, found = explore(0, rows, self.transitions.shape[1])
+        accepting = self.accepting[pairs // size] & other.accepting[pairs % size]
+        return TokenAutomaton(found, accepting).trimmed()
+
+    def beginning_with(self, prefix: Sequence[int]) -> TokenAutomaton:
+        """The strings that begin with the tokens `prefix`: a chain before the state after them.
+
+        The first `len(prefix)` states are those of the chain.
+        """
+        states, vocab_size = self.transitions.shape
+        length = len(prefix)
+        require_states(states + length, vocab_size)
+        chain = np.full((length, vocab_size), -1, dtype=np.int32)
+        passed = [0]
+        for at, token in enumerate(prefix):
+            after = self.transitions[passed[-1], token]
+            if after < 0:
+                return TokenAutomaton(chain[:1], np.zeros(1, dtype=np.bool_))
+            passed.append(int(after))
+            chain[at, token] = at + 1
+        # The last of the chain goes to where the whole automaton is after it.
+        if length:
+            chain[-1, prefix[-1]] = length + passed[-1]
+        whole = np.where(self.transitions < 0, -1, self.transitions + length)
+        accepting = np.concatenate([np.zeros(length, dtype=np.bool_), self.accepting])
+        return TokenAutomaton(np.concatenate([chain, whole.astype(np.int32)]), accepting)
+
+    def without(self, tokens: Sequence[int], after: int = 0) -> TokenAutomaton:
+        """The strings that hold none of `tokens`, trimmed; states below `after` are left alone."""
+        transitions = self.transitions.copy()
+        transitions[after:, np.asarray(tokens, dtype=np.int64)] = -1
+        return TokenAutomaton(transitions, self.accepting).trimmed()
+
+
+def explore(
+    start: int,
+    rows: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    vocab_size: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Numbers what is reached from `start`, breadth first, and tabulates it.
+
+    rows: gives (n, V) what follows each of n keys; a key is any number >= 0, -1 is dead. Returns
+    the keys (S,), `start` first, and transitions (S, V). `OptionError` beyond the limits.
+    """
+    keys = [start]
+    numbers = {start: 0}
+    tables = []
+    done = 0
+    while done < len(keys):
+        block = np.array(keys[done : done + max(_BLOCK // vocab_size, 1)], dtype=np.int64)
+        done += len(block)
+        after = rows(block)
+        found = np.unique(after)
+        numbered = np.empty(len(found), dtype=np.int32)
+        for at, key in enumerate(found.tolist()):
+            if key >= 0 and key not in numbers:
+                numbers[key] = len(keys)
+                keys.append(key)
+            numbered[at] = numbers.get(key, -1)
+        require_states(len(keys), vocab_size)
+        tables.append(numbered[np.searchsorted(found, after)])
+    return np.array(keys, dtype=np.int64), np.concatenate(tables)
+
+
+def require_states(states: int, vocab_size: int) -> None:
+    """Raises `OptionError` for an automaton of too many states, or of too many transitions."""
+    most = min(MAX_STATES, MAX_TRANSITIONS // vocab_size)
+    if states > most:
+        raise OptionError(
+            f"it grows past {most:,} states, the limit for a model of {vocab_size:,} tokens"
+        )
