@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,8 +50,7 @@ class TokenAutomaton:
     def shortest(self) -> NDArray[np.int32]:
         """(S,) fewest tokens from each state to an accepting one; `UNREACHABLE` where none is."""
         states = len(self.accepting)
-        key = np.arange(states, dtype=np.int64)[:, None] * states + self.transitions  # (S, V)
-        moves = np.unique(key[self.transitions >= 0])
+        moves = np.unique(np.concatenate(list(self._moves())))
         begins, ends = np.divmod(moves, states)  # (E,) each; a move for each pair of states
         tokens = np.where(self.accepting, 0, UNREACHABLE).astype(np.int32)
         reached = self.accepting
@@ -63,6 +62,15 @@ class TokenAutomaton:
                 break
             tokens[reached] = distance
         return tokens
+
+    def _moves(self) -> Iterator[NDArray[np.int64]]:
+        """The transitions as begin * S + end, each once; an array for some states at a time."""
+        states, vocab_size = self.transitions.shape
+        rows = max(_BLOCK // vocab_size, 1)
+        for begin in range(0, states, rows):
+            ends = self.transitions[begin : begin + rows]
+            begins = np.arange(begin, begin + len(ends), dtype=np.int64)[:, None]
+            yield np.unique((begins * states + ends)[ends >= 0])
 
     def trimmed(self) -> TokenAutomaton:
         """The same strings without transitions, or states, that lead to none of them.
@@ -93,9 +101,9 @@ class TokenAutomaton:
         return TokenAutomaton(found, accepting).trimmed()
 
     def beginning_with(self, prefix: Sequence[int]) -> TokenAutomaton:
-        """The strings that begin with the tokens `prefix`: a chain before the state after them.
+        """The strings that begin with the tokens `prefix`, at least one.
 
-        The first `len(prefix)` states are those of the chain.
+        The first `len(prefix)` states are a chain to the state that the whole is in after them.
         """
         states, vocab_size = self.transitions.shape
         length = len(prefix)
@@ -105,20 +113,20 @@ class TokenAutomaton:
         for at, token in enumerate(prefix):
             after = self.transitions[passed[-1], token]
             if after < 0:
-                return TokenAutomaton(chain[:1], np.zeros(1, dtype=np.bool_))
+                return TokenAutomaton(np.full_like(chain[:1], -1), np.zeros(1, dtype=np.bool_))
             passed.append(int(after))
             chain[at, token] = at + 1
-        # The last of the chain goes to where the whole automaton is after it.
-        if length:
-            chain[-1, prefix[-1]] = length + passed[-1]
+        chain[-1, prefix[-1]] = length + passed[-1]
         whole = np.where(self.transitions < 0, -1, self.transitions + length)
         accepting = np.concatenate([np.zeros(length, dtype=np.bool_), self.accepting])
-        return TokenAutomaton(np.concatenate([chain, whole.astype(np.int32)]), accepting)
+        return TokenAutomaton(np.concatenate([chain, whole.astype(np.int32)]), accepting).trimmed()
 
     def without(self, tokens: Sequence[int], after: int = 0) -> TokenAutomaton:
         """The strings that hold none of `tokens`, trimmed; states below `after` are left alone."""
+        if (self.transitions[after:, tokens] < 0).all():
+            return self
         transitions = self.transitions.copy()
-        transitions[after:, np.asarray(tokens, dtype=np.int64)] = -1
+        transitions[after:, tokens] = -1
         return TokenAutomaton(transitions, self.accepting).trimmed()
 
 

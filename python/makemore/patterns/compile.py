@@ -16,7 +16,7 @@ from makemore.patterns.expression import ANY, Expression
 from makemore.patterns.positions import Positions, determinize
 from makemore.patterns.regex import parse_regex
 from makemore.patterns.tokens import TokenTexts
-from makemore.patterns.wildcard import escaped, parse_wildcard
+from makemore.patterns.wildcard import parse_suffix, parse_wildcard
 from makemore.vocabulary import Vocabulary
 
 
@@ -47,7 +47,7 @@ def compile_filter(
     parsers: list[tuple[str, str | None, Callable[[str], Expression]]] = [
         ("matching", matching, _parse_matching),
         ("wildcard", wildcard, parse_wildcard),
-        ("suffix", suffix or None, _parse_suffix),
+        ("suffix", suffix or None, parse_suffix),
     ]
     asked: list[str] = []
     whole: TokenAutomaton | None = None
@@ -79,7 +79,8 @@ def compile_filter(
     never = vocabulary.mask()
     if excluded := sorted({*excluded, *never}):
         if named := [i for i in excluded if i not in never]:
-            asked.append(f"exclude takes away {shown(_text(vocabulary, named))}")
+            texts_of = dict.fromkeys(repr(_text(vocabulary, [i])) for i in named)
+            asked.append(f"exclude takes away {_listed(list(texts_of))}")
         with _refused(asked):
             whole = whole.without(excluded, after=len(prefix))
             _require_string(whole, vocabulary, max_length)
@@ -89,10 +90,6 @@ def compile_filter(
 def _parse_matching(pattern: str) -> Expression:
     require_outlines_core()
     return parse_regex(pattern)
-
-
-def _parse_suffix(suffix: str) -> Expression:
-    return parse_wildcard("*" + escaped(suffix))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from makemore.patterns.expression import (
     require_text,
 )
 
-MAX_DEPTH = 100
+MAX_DEPTH = 50
 """Most groups inside each other."""
 
 _ESCAPE = re.compile(

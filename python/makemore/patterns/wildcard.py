@@ -2,8 +2,6 @@ r"""Wildcards: `*` is any run of characters, `?` any one, and `\` takes away the
 
 from __future__ import annotations
 
-import re
-
 from makemore.errors import OptionError
 from makemore.patterns.expression import (
     ANY,
@@ -39,6 +37,7 @@ def parse_wildcard(wildcard: str) -> Concatenation:
     return Concatenation(parts)
 
 
-def escaped(text: str) -> str:
-    """The wildcard that matches `text` alone."""
-    return re.sub(r"[*?\\]", r"\\\g<0>", text)
+def parse_suffix(suffix: str) -> Concatenation:
+    """The wildcard `*` and then `suffix`, each of its characters as it is."""
+    require_text(suffix)
+    return Concatenation([_MEANING["*"], *map(Character, suffix)])
