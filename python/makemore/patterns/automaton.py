@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,7 @@ UNREACHABLE = 2**30
 """What `TokenAutomaton.shortest` holds for a state that no acceptance is reached from."""
 
 _BLOCK = 2**20
-"""Transitions that are computed at once."""
+"""Numbers that are computed at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,43 +49,38 @@ class TokenAutomaton:
     @cached_property
     def shortest(self) -> NDArray[np.int32]:
         """(S,) fewest tokens from each state to an accepting one; `UNREACHABLE` where none is."""
-        states = len(self.accepting)
-        moves = np.unique(np.concatenate(list(self._moves())))
-        begins, ends = np.divmod(moves, states)  # (E,) each; a move for each pair of states
-        tokens = np.where(self.accepting, 0, UNREACHABLE).astype(np.int32)
-        reached = self.accepting
-        for distance in range(1, states):
-            before = np.zeros(states, dtype=np.bool_)
-            before[begins[reached[ends]]] = True
-            reached = before & (tokens == UNREACHABLE)
-            if not reached.any():
-                break
-            tokens[reached] = distance
-        return tokens
+        begins, ends = self._moves
+        return _distances(ends, begins, self.accepting)
 
-    def _moves(self) -> Iterator[NDArray[np.int64]]:
-        """The transitions as begin * S + end, each once; an array for some states at a time."""
+    @cached_property
+    def _moves(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where transitions begin and end (E,), each pair of states once."""
         states, vocab_size = self.transitions.shape
-        rows = max(_BLOCK // vocab_size, 1)
-        for begin in range(0, states, rows):
-            ends = self.transitions[begin : begin + rows]
-            begins = np.arange(begin, begin + len(ends), dtype=np.int64)[:, None]
-            yield np.unique((begins * states + ends)[ends >= 0])
+        begins, ends = [], []
+        block = _BLOCK // max(states, vocab_size) + 1
+        for first in range(0, states, block):
+            after = self.transitions[first : first + block]
+            follows = np.zeros((len(after), states + 1), dtype=np.bool_)  # The last is for -1.
+            follows[np.arange(len(after))[:, None], after] = True
+            rows, columns = np.nonzero(follows[:, :-1])
+            begins.append(first + rows)
+            ends.append(columns)
+        return np.concatenate(begins), np.concatenate(ends)
 
     def trimmed(self) -> TokenAutomaton:
         """The same strings without transitions, or states, that lead to none of them.
 
-        The start stays, even where there is no string at all.
+        The start stays, even where there is no string at all; the order of states does too.
         """
+        begins, ends = self._moves
+        states = len(self.accepting)
         alive = self.shortest < UNREACHABLE
-        transitions = np.where(alive[self.transitions], self.transitions, -1)
-        transitions[self.transitions < 0] = -1
-
-        def rows(states: NDArray[np.int64]) -> NDArray[np.int64]:
-            return transitions[states].astype(np.int64)
-
-        kept, found = explore(0, rows, self.transitions.shape[1])
-        return TokenAutomaton(found, self.accepting[kept])
+        lives = alive[ends]
+        start = np.arange(states) == 0
+        kept = _distances(begins[lives], ends[lives], start) < UNREACHABLE
+        numbers = np.full(states + 1, -1, dtype=np.int32)  # The last is for -1.
+        numbers[:-1] = np.where(kept & alive, np.cumsum(kept) - 1, -1)
+        return TokenAutomaton(numbers[self.transitions[kept]], self.accepting[kept])
 
     def intersection(self, other: TokenAutomaton) -> TokenAutomaton:
         """The strings that both want, trimmed. `OptionError` beyond the limits."""
@@ -145,7 +140,7 @@ def explore(
     tables = []
     done = 0
     while done < len(keys):
-        block = np.array(keys[done : done + max(_BLOCK // vocab_size, 1)], dtype=np.int64)
+        block = np.array(keys[done : done + _BLOCK // vocab_size + 1], dtype=np.int64)
         done += len(block)
         after = rows(block)
         found = np.unique(after)
@@ -158,6 +153,21 @@ def explore(
         require_states(len(keys), vocab_size)
         tables.append(numbered[np.searchsorted(found, after)])
     return np.array(keys, dtype=np.int64), np.concatenate(tables)
+
+
+def _distances(
+    begins: NDArray[np.int64], ends: NDArray[np.int64], reached: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """(S,) fewest moves to each state from those `reached` (S,); `UNREACHABLE` where none is."""
+    distances = np.where(reached, 0, UNREACHABLE).astype(np.int32)
+    for distance in range(1, len(reached)):
+        after = np.zeros(len(reached), dtype=np.bool_)
+        after[ends[reached[begins]]] = True
+        reached = after & (distances == UNREACHABLE)
+        if not reached.any():
+            break
+        distances[reached] = distance
+    return distances
 
 
 def require_states(states: int, vocab_size: int) -> None:
