@@ -69,10 +69,6 @@ class Vocabulary:
         """What each token adds to a string, (V,); None for a token that is never made."""
         return [None, *self.tokens]
 
-    def first_texts(self) -> list[str | None]:
-        """What each token adds to the beginning of a string, (V,)."""
-        return self.texts()
-
     def decode(self, ids: NDArray[np.integer], offsets: NDArray[np.int64]) -> list[str]:
         """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.
 
@@ -142,10 +138,6 @@ class WordVocabulary(Vocabulary):
     def texts(self) -> list[str | None]:
         """What each token adds to a string, (V,); None for a token that is never made."""
         return [None, *self.tokens, None]
-
-    def first_texts(self) -> list[str | None]:
-        """The same at the beginning of a string: without the space before."""
-        return [None, *(token.removeprefix(" ") for token in self.tokens), None]
 
     def decode(self, ids: NDArray[np.integer], offsets: NDArray[np.int64]) -> list[str]:
         """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.

@@ -1,120 +1,179 @@
-"""Deterministic automata over the tokens of a vocabulary."""
+"""A deterministic automaton over the tokens of a model, and what is made of two."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makemore.errors import OptionError
 
-DEAD = -1
-"""The state after which no string passes."""
+MAX_STATES = 8_000
+"""Most states of an automaton."""
 
-MAX_STATES = 10_000
-MAX_CELLS = 1 << 24
-"""Most states, and most transitions, of an automaton."""
+MAX_TRANSITIONS = 2**24
+"""Most transitions of an automaton, states times tokens: 64 MiB."""
 
-NEVER = np.iinfo(np.int64).max
+UNREACHABLE = 2**30
+"""What `TokenAutomaton.shortest` holds for a state that no acceptance is reached from."""
 
-State = TypeVar("State", bound=Hashable)
-
-
-class TooManyStatesError(Exception):
-    """An automaton grows past the limit."""
-
-    def __init__(self, tokens: int) -> None:
-        super().__init__(f"it needs more than {state_limit(tokens):,} states, the limit")
-
-
-def state_limit(tokens: int) -> int:
-    """Most states of an automaton over so many tokens."""
-    return min(MAX_STATES, MAX_CELLS // tokens)
+_BLOCK = 2**20
+"""Numbers that are computed at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class TokenAutomaton:
-    """Reads strings token by token from state 0.
+    """Which strings are wanted, told token by token. State 0 is the start.
 
-    transitions: (S, V) int32, the state after each token, or `DEAD`; column 0, the stop token, is
-    not read. accepting: (S,) bool, whether a string passes that ends there.
+    transitions: int32 (S, V), the state after one more token, -1 where no wanted string goes on so.
+      Column 0, the stop token, is -1 and never read.
+    accepting: bool (S,), whether the text so far is a wanted string as it stands. It may end there,
+      by the stop token or by being cut at `max_length`.
     """
 
     transitions: NDArray[np.int32]
     accepting: NDArray[np.bool_]
 
+    @classmethod
+    def at_least(cls, length: int, vocab_size: int) -> TokenAutomaton:
+        """All strings of at least `length` tokens: a chain. `OptionError` beyond the limits."""
+        require_states(length + 1, vocab_size)
+        after = np.minimum(np.arange(1, length + 2, dtype=np.int32), length)
+        transitions = np.repeat(after[:, None], vocab_size, axis=1)
+        transitions[:, 0] = -1
+        return cls(transitions, np.arange(length + 1) == length)
+
     @cached_property
-    def shortest(self) -> NDArray[np.int64]:
-        """(S,) fewest tokens to an accepting state; `NEVER` where none is reached."""
-        distance = np.where(self.accepting, 0, NEVER)
-        live = self.transitions[:, 1:]
-        for steps in range(1, len(distance) + 1):
-            reaches = (np.where(live >= 0, distance[live], NEVER) == steps - 1).any(axis=1)
-            new = reaches & (distance == NEVER)
-            if not new.any():
-                break
-            distance[new] = steps
-        return distance
+    def shortest(self) -> NDArray[np.int32]:
+        """(S,) fewest tokens from each state to an accepting one; `UNREACHABLE` where none is."""
+        begins, ends = self._moves
+        return _distances(ends, begins, self.accepting)
 
-    def __and__(self, other: TokenAutomaton) -> TokenAutomaton:
-        """What both let pass. `TooManyStatesError`."""
-
-        def row(pair: tuple[int, int]) -> list[tuple[int, int] | None]:
-            one, two = self.transitions[pair[0]], other.transitions[pair[1]]
-            alive = (one >= 0) & (two >= 0)
-            pairs = zip(one.tolist(), two.tolist(), alive.tolist(), strict=True)
-            return [(a, b) if both else None for a, b, both in pairs]
-
-        def accepts(pair: tuple[int, int]) -> bool:
-            return bool(self.accepting[pair[0]] and other.accepting[pair[1]])
-
-        return build((0, 0), row, accepts, self.transitions.shape[1])
+    @cached_property
+    def _moves(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where transitions begin and end (E,), each pair of states once."""
+        states, vocab_size = self.transitions.shape
+        begins, ends = [], []
+        block = _BLOCK // max(states, vocab_size) + 1
+        for first in range(0, states, block):
+            after = self.transitions[first : first + block]
+            follows = np.zeros((len(after), states + 1), dtype=np.bool_)  # The last is for -1.
+            follows[np.arange(len(after))[:, None], after] = True
+            rows, columns = np.nonzero(follows[:, :-1])
+            begins.append(first + rows)
+            ends.append(columns)
+        return np.concatenate(begins), np.concatenate(ends)
 
     def trimmed(self) -> TokenAutomaton:
-        """The same without transitions to states from which none accepts."""
-        useful = self.shortest < NEVER
-        kept = (self.transitions >= 0) & useful[self.transitions]
-        return TokenAutomaton(np.where(kept, self.transitions, np.int32(DEAD)), self.accepting)
+        """The same strings without transitions, or states, that lead to none of them.
+
+        The start stays, even where there is no string at all; the order of states does too.
+        """
+        begins, ends = self._moves
+        states = len(self.accepting)
+        alive = self.shortest < UNREACHABLE
+        lives = alive[ends]
+        start = np.arange(states) == 0
+        kept = _distances(begins[lives], ends[lives], start) < UNREACHABLE
+        numbers = np.full(states + 1, -1, dtype=np.int32)  # The last is for -1.
+        numbers[:-1] = np.where(kept & alive, np.cumsum(kept) - 1, -1)
+        return TokenAutomaton(numbers[self.transitions[kept]], self.accepting[kept])
+
+    def intersection(self, other: TokenAutomaton) -> TokenAutomaton:
+        """The strings that both want, trimmed. `OptionError` beyond the limits."""
+        size = len(other.accepting)
+
+        def rows(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+            ours = self.transitions[pairs // size].astype(np.int64)  # (n, V)
+            theirs = other.transitions[pairs % size]
+            return np.where((ours < 0) | (theirs < 0), -1, ours * size + theirs)
+
+        pairs, found = explore(0, rows, self.transitions.shape[1])
+        accepting = self.accepting[pairs // size] & other.accepting[pairs % size]
+        return TokenAutomaton(found, accepting).trimmed()
+
+    def beginning_with(self, prefix: Sequence[int]) -> TokenAutomaton:
+        """The strings that begin with the tokens `prefix`, at least one.
+
+        The first `len(prefix)` states are a chain to the state that the whole is in after them.
+        """
+        states, vocab_size = self.transitions.shape
+        length = len(prefix)
+        require_states(states + length, vocab_size)
+        chain = np.full((length, vocab_size), -1, dtype=np.int32)
+        passed = [0]
+        for at, token in enumerate(prefix):
+            after = self.transitions[passed[-1], token]
+            if after < 0:
+                return TokenAutomaton(np.full_like(chain[:1], -1), np.zeros(1, dtype=np.bool_))
+            passed.append(int(after))
+            chain[at, token] = at + 1
+        chain[-1, prefix[-1]] = length + passed[-1]
+        whole = np.where(self.transitions < 0, -1, self.transitions + length)
+        accepting = np.concatenate([np.zeros(length, dtype=np.bool_), self.accepting])
+        return TokenAutomaton(np.concatenate([chain, whole.astype(np.int32)]), accepting).trimmed()
+
+    def without(self, tokens: Sequence[int], after: int = 0) -> TokenAutomaton:
+        """The strings that hold none of `tokens`, trimmed; states below `after` are left alone."""
+        if (self.transitions[after:, tokens] < 0).all():
+            return self
+        transitions = self.transitions.copy()
+        transitions[after:, tokens] = -1
+        return TokenAutomaton(transitions, self.accepting).trimmed()
 
 
-def build(
-    start: State,
-    row: Callable[[State], list[State | None]],
-    accepts: Callable[[State], bool],
-    tokens: int,
-) -> TokenAutomaton:
-    """The automaton of all states that are reached from `start`, which `row` leads on from: for
-    each token the next state, or None. `TooManyStatesError`.
+def explore(
+    start: int,
+    rows: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    vocab_size: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Numbers what is reached from `start`, breadth first, and tabulates it.
+
+    rows: gives (n, V) what follows each of n keys; a key is any number >= 0, -1 is dead. Returns
+    the keys (S,), `start` first, and transitions (S, V). `OptionError` beyond the limits.
     """
+    keys = [start]
     numbers = {start: 0}
-    states = [start]
-    limit = state_limit(tokens)
-    transitions = []
-    for state in states:  # which grows
-        next_states = np.full(tokens, DEAD, dtype=np.int32)
-        for token, after in enumerate(row(state)):
-            if after is None or token == 0:
-                continue
-            number = numbers.setdefault(after, len(states))
-            if number == len(states):
-                states.append(after)
-                if len(states) > limit:
-                    raise TooManyStatesError(tokens)
-            next_states[token] = number
-        transitions.append(next_states)
-    return TokenAutomaton(np.stack(transitions), np.array([accepts(state) for state in states]))
+    tables = []
+    done = 0
+    while done < len(keys):
+        block = np.array(keys[done : done + _BLOCK // vocab_size + 1], dtype=np.int64)
+        done += len(block)
+        after = rows(block)
+        found = np.unique(after)
+        numbered = np.empty(len(found), dtype=np.int32)
+        for at, key in enumerate(found.tolist()):
+            if key >= 0 and key not in numbers:
+                numbers[key] = len(keys)
+                keys.append(key)
+            numbered[at] = numbers.get(key, -1)
+        require_states(len(keys), vocab_size)
+        tables.append(numbered[np.searchsorted(found, after)])
+    return np.array(keys, dtype=np.int64), np.concatenate(tables)
 
 
-def at_least(length: int, tokens: int, max_length: int) -> TokenAutomaton:
-    """Strings of that many tokens or more. `OptionError` where no string is so long."""
-    if length > max_length:
-        raise OptionError(f"min_length is {length}; max_length is {max_length}")
-    if length >= state_limit(tokens):
-        raise TooManyStatesError(tokens)
-    after = np.minimum(np.arange(1, length + 2), length).astype(np.int32)
-    transitions = np.repeat(after[:, None], tokens, axis=1)
-    return TokenAutomaton(transitions, np.arange(length + 1) == length)
+def _distances(
+    begins: NDArray[np.int64], ends: NDArray[np.int64], reached: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """(S,) fewest moves to each state from those `reached` (S,); `UNREACHABLE` where none is."""
+    distances = np.where(reached, 0, UNREACHABLE).astype(np.int32)
+    for distance in range(1, len(reached)):
+        after = np.zeros(len(reached), dtype=np.bool_)
+        after[ends[reached[begins]]] = True
+        reached = after & (distances == UNREACHABLE)
+        if not reached.any():
+            break
+        distances[reached] = distance
+    return distances
+
+
+def require_states(states: int, vocab_size: int) -> None:
+    """Raises `OptionError` for an automaton of too many states, or of too many transitions."""
+    most = min(MAX_STATES, MAX_TRANSITIONS // vocab_size)
+    if states > most:
+        raise OptionError(
+            f"it grows past {most:,} states, the limit for a model of {vocab_size:,} tokens"
+        )

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from makemore import _core
 from makemore.errors import OptionError
 from makemore.fingerprints import Fingerprints
-from makemore.limits import shown
 from makemore.options import FilterOptions
 from makemore.patterns import TokenAutomaton, compile_filter
 from makemore.vocabulary import Vocabulary
@@ -66,27 +65,14 @@ class FilterCache:
             min_length=options.min_length,
             max_length=max_length,
             excluded=self._vocabulary.mask(options.exclude),
+            prefix=self._vocabulary.prompt(options.prefix),
         )
         if automaton is None:
             return None
-        self._require_prefix(automaton, options, max_length)
         row_filter = _core.RowFilter(
             automaton.transitions, automaton.accepting, len(self._vocabulary)
         )
         return Compiled(automaton, row_filter)
-
-    def _require_prefix(
-        self, automaton: TokenAutomaton, options: FilterOptions, max_length: int
-    ) -> None:
-        prompt = self._vocabulary.prompt(options.prefix)
-        state = 0
-        for token in prompt:
-            state = int(automaton.transitions[state, token]) if state >= 0 else state
-        if state < 0 or automaton.shortest[state] > max_length - len(prompt):
-            raise OptionError(
-                f"no string of at most {max_length} {self._vocabulary.level}s passes that begins "
-                f"with prefix {shown(options.prefix)}"
-            )
 
 
 @dataclass(frozen=True)
