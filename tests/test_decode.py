@@ -35,7 +35,7 @@ def test_samples_are_those_of_the_oracle_whatever_the_batch_size_and_threads(
     tiny, strategy, batch_size, threads
 ):
     sampler = load_tiny(tiny.name, strategy, threads)
-    assert told(sampler.sample_ids(200, seed=3, batch_size=batch_size)) == expected(
+    assert told(sampler.sample_ids(200, min_length=0, seed=3, batch_size=batch_size)) == expected(
         tiny, 200, seed=3
     )
 
@@ -44,13 +44,13 @@ def test_samples_are_those_of_the_oracle_whatever_the_batch_size_and_threads(
 @pytest.mark.parametrize("n", [1, 2, 5000])
 def test_few_and_many_samples_are_those_of_the_oracle(tiny, strategy, n, threads):
     sampler = load_tiny(tiny.name, strategy, threads)
-    assert told(sampler.sample_ids(n, seed=4)) == expected(tiny, n, seed=4)
+    assert told(sampler.sample_ids(n, min_length=0, seed=4)) == expected(tiny, n, seed=4)
 
 
 def test_without_a_strategy_the_samples_are_the_same(tiny, strategy):
     for n in (1, 5000):
-        expected = told(load_tiny(tiny.name, strategy).sample_ids(n, seed=4))
-        assert told(load_tiny(tiny.name).sample_ids(n, seed=4)) == expected
+        expected = told(load_tiny(tiny.name, strategy).sample_ids(n, min_length=0, seed=4))
+        assert told(load_tiny(tiny.name).sample_ids(n, min_length=0, seed=4)) == expected
 
 
 def test_a_strategy_that_is_not_known_is_refused():
@@ -71,9 +71,9 @@ def test_same_seed_gives_the_same_thousand_strings_whatever_the_batch_size_and_t
     tiny, sampler, strategy, batch_size, threads
 ):
     other = load_tiny(tiny.name, strategy, threads)
-    made = other.sample_ids(N, seed=3, batch_size=batch_size)
+    made = other.sample_ids(N, min_length=0, seed=3, batch_size=batch_size)
     # Exactly, log-probabilities too: 1000 rows share prefixes, rows alone share none.
-    assert told(made) == told(sampler.sample_ids(N, seed=3))
+    assert told(made) == told(sampler.sample_ids(N, min_length=0, seed=3))
 
 
 @settings(max_examples=60, deadline=None)
@@ -96,7 +96,13 @@ def test_samples_are_those_of_the_oracle_for_any_options(
     sampler = load_tiny(tiny.name, strategy)
     prefix = tiny.characters[0] * (prefix_length if tiny is not tiny_models.SPARSE else 1)
     made = sampler.sample_ids(
-        12, seed=seed, first_row=first_row, prefix=prefix, batch_size=batch_size, **options
+        12,
+        min_length=0,
+        seed=seed,
+        first_row=first_row,
+        prefix=prefix,
+        batch_size=batch_size,
+        **options,
     )
     assert told(made) == expected(
         tiny, 12, seed=seed, first_row=first_row, prefix=tiny.encode(prefix), **options
@@ -116,13 +122,15 @@ def test_samples_are_those_of_the_oracle_for_any_options(
 )
 def test_a_python_step_with_any_logits_gives_the_samples_of_the_oracle(table, seed):
     tiny = tiny_models.TinyModel("any", tuple("abc"), lambda said: table[[0, *said][-1]], 6)
-    assert told(sampler_of(tiny).sample_ids(20, seed=seed)) == expected(tiny, 20, seed=seed)
+    assert told(sampler_of(tiny).sample_ids(20, min_length=0, seed=seed)) == expected(
+        tiny, 20, seed=seed
+    )
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_select_keeps_its_rule_and_moves_rows_where_their_strings_go(tiny, sampler, threads):
-    made = sampler_of(tiny, threads).sample_ids(300, seed=5, batch_size=100)
-    assert [s.text for s in made] == sampler.sample(300, seed=5)
+    made = sampler_of(tiny, threads).sample_ids(300, min_length=0, seed=5, batch_size=100)
+    assert [s.text for s in made] == sampler.sample(300, min_length=0, seed=5)
 
 
 def test_a_shared_prefix_is_evaluated_once():
@@ -137,7 +145,7 @@ def test_a_shared_prefix_is_evaluated_once():
     tiny = tiny_models.HISTORY
     step = Counting(tiny.logits, tiny.vocab_size)
     made = Sampler(metadata(tiny.characters), lambda: step).sample(
-        N, seed=1, max_length=5, batch_size=N
+        N, min_length=0, seed=1, max_length=5, batch_size=N
     )
     # A string cut at its longest ends without a step of its own.
     prefixes = {text[:length] for text in made for length in range(min(len(text), 4) + 1)}
@@ -157,69 +165,72 @@ def test_no_step_ever_holds_more_rows_than_the_batch_size(batch_size):
     tiny = tiny_models.HISTORY
     artifact = metadata(tiny.characters)
     sampler = Sampler(artifact, lambda: Watched(tiny.logits, tiny.vocab_size))
-    sampler.sample(300, seed=1, max_length=8, batch_size=batch_size)
+    sampler.sample(300, min_length=0, seed=1, max_length=8, batch_size=batch_size)
     assert max(rows) <= batch_size
 
 
 def test_first_row_names_the_first_string(sampler):
-    made = sampler.sample_ids(50, seed=9)
-    assert told(sampler.sample_ids(20, seed=9, first_row=30)) == told(made[30:])
+    made = sampler.sample_ids(50, min_length=0, seed=9)
+    assert told(sampler.sample_ids(20, min_length=0, seed=9, first_row=30)) == told(made[30:])
 
 
 def test_another_seed_gives_other_strings(sampler):
-    assert sampler.sample(100, seed=1) != sampler.sample(100, seed=2)
+    assert sampler.sample(100, min_length=0, seed=1) != sampler.sample(100, min_length=0, seed=2)
 
 
 def test_without_a_seed_the_result_says_which_it_took(sampler):
-    first, second = sampler.sample_ids(20), sampler.sample_ids(20)
+    first, second = (sampler.sample_ids(20, min_length=0) for _ in range(2))
     assert first[0].seed != second[0].seed
-    assert told(sampler.sample_ids(20, seed=first[0].seed)) == told(first)
+    assert told(sampler.sample_ids(20, min_length=0, seed=first[0].seed)) == told(first)
 
 
 def test_every_string_begins_with_the_prefix(sampler):
     prefix = sampler.artifact.golden.strings[2][:1]
-    made = sampler.sample(100, seed=1, prefix=prefix)
+    made = sampler.sample(100, min_length=0, seed=1, prefix=prefix)
     assert all(text.startswith(prefix) for text in made)
     assert len(set(made)) > 3
 
 
 def test_a_prefix_as_long_as_max_length_is_all_there_is(bigram):
-    made = bigram.sample_ids(5, seed=1, prefix="abca", max_length=4)
+    made = bigram.sample_ids(5, min_length=0, seed=1, prefix="abca", max_length=4)
     assert {(s.text, s.finish_reason) for s in made} == {("abca", "length")}
 
 
 def test_no_string_is_longer_than_max_length_and_the_cut_ones_say_so(sampler):
-    free, cut = sampler.sample_ids(200, seed=1), sampler.sample_ids(200, seed=1, max_length=3)
+    free, cut = (
+        sampler.sample_ids(200, min_length=0, seed=1),
+        sampler.sample_ids(200, min_length=0, seed=1, max_length=3),
+    )
     assert [s.text for s in cut] == [s.text[:3] for s in free]
     # The stop after three characters is not waited for.
     assert [s.finish_reason for s in cut] == ["stop" if len(s.text) < 3 else "length" for s in free]
 
 
 def test_the_default_max_length_is_that_of_the_artifact(bigram):
-    made = bigram.sample_ids(1, temperature=0)
+    made = bigram.sample_ids(1, min_length=0, temperature=0)
     assert made[0].text == "a" * 20
     assert made[0].finish_reason == "length"
 
 
 def test_excluded_characters_are_never_made(bigram):
-    made = bigram.sample(300, seed=1, exclude="ac")
+    made = bigram.sample(300, min_length=0, seed=1, exclude="ac")
     assert set("".join(made)) == {"b"}
 
 
 def test_a_prefix_may_hold_what_is_excluded(bigram):
-    made = bigram.sample(300, seed=1, prefix="ac", exclude="ac")
+    made = bigram.sample(300, min_length=0, seed=1, prefix="ac", exclude="ac")
     assert all(text.startswith("ac") for text in made)
     assert set("".join(text[2:] for text in made)) == {"b"}
 
 
 def test_the_log_probability_of_a_finished_string_is_its_score(sampler):
-    made = [s for s in sampler.sample_ids(300, seed=1) if s.finish_reason == "stop"]
+    made = [s for s in sampler.sample_ids(300, min_length=0, seed=1) if s.finish_reason == "stop"]
     assert len(made) > 100
     assert sampler.score([s.text for s in made]).tolist() == [s.log_prob for s in made]
 
 
 def test_the_log_probability_is_that_of_the_model_whatever_the_options(sampler):
-    made = sampler.sample_ids(100, seed=1, temperature=0.5, top_k=2)
+    made = sampler.sample_ids(100, min_length=0, seed=1, temperature=0.5, top_k=2)
     stopped = [s for s in made if s.finish_reason == "stop"]
     assert sampler.score([s.text for s in stopped]).tolist() == [s.log_prob for s in stopped]
 
@@ -259,17 +270,20 @@ def test_a_number_too_large_for_64_bits_is_refused(bigram, name):
 def test_an_excluded_character_that_leaves_nothing_to_say_is_the_fault_of_the_caller():
     sparse = makemore.load(FOLDER / "sparse")
     with pytest.raises(OptionError, match="no token is left to choose"):
-        sparse.sample(1, exclude="a中😀")
+        sparse.sample(1, min_length=0, exclude="a中😀")
 
 
 def test_a_string_longer_than_the_block_is_refused():
     cache = makemore.load(FOLDER / "cache")
     with pytest.raises(OptionError, match="max_length is 8 characters; a block of 8 holds 7"):
-        cache.sample(1, max_length=8)
+        cache.sample(1, min_length=0, max_length=8)
 
 
 def test_samples_compare_and_hash_by_value(bigram):
-    made, again = bigram.sample_ids(20, seed=1), bigram.sample_ids(20, seed=1)
+    made, again = (
+        bigram.sample_ids(20, min_length=0, seed=1),
+        bigram.sample_ids(20, min_length=0, seed=1),
+    )
     assert made == again
     assert not made[0] != again[0]  # noqa: SIM202  != is a method of its own
     assert made[0] != made[1]
@@ -278,7 +292,7 @@ def test_samples_compare_and_hash_by_value(bigram):
 
 
 def test_a_sample_as_json_is_its_fields(bigram):
-    [made] = bigram.sample_ids(1, seed=1)
+    [made] = bigram.sample_ids(1, min_length=0, seed=1)
     assert json.loads(made.to_json()) == made.to_dict()
     assert made.to_dict() == {**made._asdict(), "ids": made.ids.tolist()}
     assert "\n" not in made.to_json()

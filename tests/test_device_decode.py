@@ -62,8 +62,8 @@ ALL_FILTERS = {"temperature": 1.4, "top_k": 3, "top_p": 0.9, "min_p": 0.1}
 
 @pytest.mark.parametrize("options", [{}, ALL_FILTERS], ids=str)
 def test_ten_thousand_samples_are_those_of_the_host(sampler, device, options):
-    made = device.sample_ids(N, seed=3, batch_size=4096, **options)
-    check_same(made, sampler.sample_ids(N, seed=3, batch_size=4096, **options))
+    made = device.sample_ids(N, min_length=0, seed=3, batch_size=4096, **options)
+    check_same(made, sampler.sample_ids(N, min_length=0, seed=3, batch_size=4096, **options))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,8 @@ def test_ten_thousand_samples_are_those_of_the_host(sampler, device, options):
 )
 def test_a_thousand_samples_with_options_are_those_of_the_host(sampler, device, options):
     check_same(
-        device.sample_ids(1000, seed=3, **options), sampler.sample_ids(1000, seed=3, **options)
+        device.sample_ids(1000, min_length=0, seed=3, **options),
+        sampler.sample_ids(1000, min_length=0, seed=3, **options),
     )
 
 
@@ -100,20 +101,26 @@ def cuda_runs():
 def test_ten_thousand_samples_of_a_gpu_are_those_of_the_host(tiny, sampler, options):
     # The logits of these models are exact on any engine: only the sampler's last bits may differ.
     gpu = makemore.load(FOLDER / tiny.name, device="cuda")
-    check_same(gpu.sample_ids(N, seed=3, **options), sampler.sample_ids(N, seed=3, **options))
+    check_same(
+        gpu.sample_ids(N, min_length=0, seed=3, **options),
+        sampler.sample_ids(N, min_length=0, seed=3, **options),
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 64, None])
 def test_the_batch_size_changes_nothing(device, batch_size):
-    made = device.sample_ids(100, seed=3, batch_size=batch_size)
-    check_same(made, device.sample_ids(100, seed=3, batch_size=1000))
+    made = device.sample_ids(100, min_length=0, seed=3, batch_size=batch_size)
+    check_same(made, device.sample_ids(100, min_length=0, seed=3, batch_size=1000))
 
 
 def test_prefix_and_exclude_are_those_of_the_host(tiny, sampler, device):
     prefix = sampler.artifact.golden.strings[2][:2]
     for options in ({"prefix": prefix}, {"prefix": prefix, "max_length": len(prefix)}):
         options |= {"exclude": tiny.characters[1], "seed": 4}
-        check_same(device.sample_ids(1000, **options), sampler.sample_ids(1000, **options))
+        check_same(
+            device.sample_ids(1000, min_length=0, **options),
+            sampler.sample_ids(1000, min_length=0, **options),
+        )
 
 
 @settings(max_examples=40, deadline=None)
@@ -129,12 +136,12 @@ def test_prefix_and_exclude_are_those_of_the_host(tiny, sampler, device):
 )
 def test_any_options_give_the_strings_of_the_host(tiny, **options):
     file = FOLDER / tiny.name / "model.onnx"
-    expected = makemore.load(file, threads=1).sample_ids(30, **options)
-    check_same(on_device(file).sample_ids(30, **options), expected)
+    expected = makemore.load(file, threads=1).sample_ids(30, min_length=0, **options)
+    check_same(on_device(file).sample_ids(30, min_length=0, **options), expected)
 
 
 def test_scores_are_those_of_the_host(sampler, device):
-    strings = sampler.sample(200, seed=1)
+    strings = sampler.sample(200, min_length=0, seed=1)
     assert device.score(strings).tolist() == sampler.score(strings).tolist()
 
 
@@ -157,7 +164,7 @@ def test_rows_that_differ_are_those_whose_coin_is_near_an_edge(tmp_path):
     noise = np.random.default_rng(1).uniform(-error, error, (4, 4))
     other = on_device(table_artifact(tmp_path, tiny_models.BIGRAM_LOGITS + noise))
     runs = [
-        [made.ids.tolist() for made in sampler.sample_ids(N, seed=7)]
+        [made.ids.tolist() for made in sampler.sample_ids(N, min_length=0, seed=7)]
         for sampler in (makemore.load(FOLDER / "bigram"), other)
     ]
     found = near_edges.distances(tiny_models.BIGRAM.logits, *runs, seed=7)
@@ -172,7 +179,7 @@ def test_logits_that_are_not_finite_are_the_fault_of_the_artifact(tmp_path):
         sampler = on_device(table_artifact(tmp_path, logits))
         for options in ({}, {"temperature": 0.5}, {"top_k": 2}):
             with pytest.raises(ArtifactError, match="the model's logits are not finite"):
-                sampler.sample(100, seed=1, **options)
+                sampler.sample(100, min_length=0, seed=1, **options)
 
 
 def test_a_model_that_says_nothing_is_at_fault_itself(tmp_path):
@@ -185,7 +192,7 @@ def test_an_excluded_character_that_leaves_nothing_to_say_is_the_fault_of_the_ca
     sparse = on_device(FOLDER / "sparse" / "model.onnx")
     for options in ({}, {"temperature": 0}, {"top_p": 0.5}):
         with pytest.raises(OptionError, match="no token is left to choose"):
-            sparse.sample(1, exclude="a中😀", **options)
+            sparse.sample(1, min_length=0, exclude="a中😀", **options)
 
 
 @pytest.mark.parametrize(
@@ -207,12 +214,13 @@ def test_an_option_that_cannot_be_is_refused_as_on_the_host(options, message):
 
 def test_threads_that_sample_at_once_do_not_disturb_each_other(sampler, device):
     def made(seed):
-        return [device.sample(200, seed=seed, temperature=t) for t in (1, 0.5)]
+        return [device.sample(200, min_length=0, seed=seed, temperature=t) for t in (1, 0.5)]
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(made, range(12)))
     assert found == [
-        [sampler.sample(200, seed=seed, temperature=t) for t in (1, 0.5)] for seed in range(12)
+        [sampler.sample(200, min_length=0, seed=seed, temperature=t) for t in (1, 0.5)]
+        for seed in range(12)
     ]
 
 
@@ -222,7 +230,7 @@ def test_ctrl_c_ends_an_endless_decode():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(0.2, signal.raise_signal, [signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
-        endless.sample(1, temperature=0, max_length=2**40)
+        endless.sample(1, min_length=0, temperature=0, max_length=2**40)
     signal.signal(signal.SIGINT, before)
 
 
@@ -237,7 +245,7 @@ def test_memory_stays_flat_over_many_calls():
 
     def used_after(calls):
         for row in range(calls):
-            sampler.sample(512, seed=1, first_row=512 * row, batch_size=256)
+            sampler.sample(512, min_length=0, seed=1, first_row=512 * row, batch_size=256)
         return resident_bytes()
 
     before = used_after(10)

@@ -28,19 +28,21 @@ def fresh(request):
 
 
 def one_by_one(sampler, **options):
-    return [sampler.sample(1, seed=3, first_row=row, **options)[0] for row in range(ROWS)]
+    return [
+        sampler.sample(1, min_length=0, seed=3, first_row=row, **options)[0] for row in range(ROWS)
+    ]
 
 
 @pytest.mark.parametrize("options", [{}, {"temperature": 0.5}, {"top_k": 2}])
 def test_names_one_by_one_are_those_of_one_call(fresh, options):
-    expected = fresh.sample(ROWS, seed=3, **options)
+    expected = fresh.sample(ROWS, min_length=0, seed=3, **options)
     assert one_by_one(fresh, **options) == expected
     one_by_one(fresh, temperature=3.0)
     assert one_by_one(fresh, **options) == expected
 
 
 def test_scores_are_the_same_again(fresh):
-    strings = [text for text in fresh.sample(ROWS, seed=3) if text]
+    strings = [text for text in fresh.sample(ROWS, min_length=0, seed=3) if text]
     together = fresh.score(strings)
     alone = [fresh.score([text])[0] for text in strings]
     np.testing.assert_array_equal(alone, together)
@@ -64,16 +66,16 @@ def test_the_caches_of_all_threads_together_stay_within_the_budget():
         (loaded := makemore.load(FOLDER / "cache")).artifact, loaded.new_step, cache_bytes=budget
     )
     with ThreadPoolExecutor(16) as pool:
-        made = list(pool.map(lambda seed: sampler.sample(300, seed=seed), range(200)))
+        made = list(pool.map(lambda seed: sampler.sample(300, min_length=0, seed=seed), range(200)))
     assert 0 < sum(cache_bytes(sampler)) <= budget
     assert len(cache_bytes(sampler)) <= 2
-    assert made[7] == loaded.sample(300, seed=7)
+    assert made[7] == loaded.sample(300, min_length=0, seed=7)
 
 
 def test_without_a_budget_nothing_is_kept():
     loaded = makemore.load(FOLDER / "bigram")
     sampler = Sampler(loaded.artifact, loaded.new_step, cache_bytes=0)
-    assert one_by_one(sampler) == loaded.sample(ROWS, seed=3)
+    assert one_by_one(sampler) == loaded.sample(ROWS, min_length=0, seed=3)
     assert cache_bytes(sampler) == []
 
 
@@ -86,9 +88,9 @@ def test_a_budget_that_cannot_be_is_refused(bigram, size):
 
 
 def test_a_cache_that_was_not_used_for_long_is_freed(fresh):
-    expected = fresh.sample(ROWS, seed=3)
+    expected = fresh.sample(ROWS, min_length=0, seed=3)
     pool = fresh._pool
-    old, _ = pool.borrow(fresh.new_step), fresh.sample(1, seed=3)
+    old, _ = pool.borrow(fresh.new_step), fresh.sample(1, min_length=0, seed=3)
     assert len(cache_bytes(fresh)) == 1
     pool._idle.appendleft((time.monotonic() - 2 * IDLE_SECONDS, old))
     assert one_by_one(fresh) == expected
@@ -111,14 +113,14 @@ def test_a_call_that_runs_while_the_cache_is_cleared_leaves_nothing_in_it():
         return made()
 
     loaded.new_step = new_step
-    assert loaded.sample(5, seed=1)
+    assert loaded.sample(5, min_length=0, seed=1)
     assert cache_bytes(loaded) == []
 
 
 def test_a_closed_sampler_is_refused(fresh):
-    expected = fresh.sample(3, seed=1)
+    expected = fresh.sample(3, min_length=0, seed=1)
     with fresh as same:
-        assert same.sample(3, seed=1) == expected
+        assert same.sample(3, min_length=0, seed=1) == expected
     for call in (lambda: fresh.sample(1), lambda: fresh.sample_ids(0), lambda: fresh.score(["a"])):
         with pytest.raises(OptionError, match="this sampler is closed"):
             call()
@@ -130,14 +132,16 @@ def test_a_call_that_fails_leaves_nothing_behind():
     sparse = makemore.load(FOLDER / tiny_models.SPARSE.name, threads=2)
     expected = one_by_one(sparse)
     with pytest.raises(OptionError, match="no token is left"):
-        sparse.sample(1, seed=3, exclude="".join(sparse.vocabulary.tokens))
+        sparse.sample(1, min_length=0, seed=3, exclude="".join(sparse.vocabulary.tokens))
     assert one_by_one(sparse) == expected
 
 
 def test_threads_that_call_at_once_get_the_strings_of_their_rows(fresh):
-    expected = fresh.sample(ROWS, seed=3)
+    expected = fresh.sample(ROWS, min_length=0, seed=3)
     with ThreadPoolExecutor(8) as pool:
-        made = pool.map(lambda row: fresh.sample(1, seed=3, first_row=row)[0], range(ROWS))
+        made = pool.map(
+            lambda row: fresh.sample(1, min_length=0, seed=3, first_row=row)[0], range(ROWS)
+        )
         assert list(made) == expected
 
 
@@ -163,7 +167,7 @@ def resident_mib():
 sampler = makemore.load(sys.argv[1], threads=1)
 for threads in (1, 40):
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda seed: len(sampler.sample(4000, seed=seed)), range(4 * threads)))
+        list(pool.map(lambda seed: len(sampler.sample(4000, min_length=0, seed=seed)), range(4 * threads)))
     print(resident_mib())
 """
 

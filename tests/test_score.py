@@ -36,7 +36,7 @@ def test_the_probabilities_of_all_strings_of_a_bigram_that_is_cut_sum_to_1(bigra
     """Those that stop, and for those of the longest length the mass that goes on."""
     longest = 6
     stopped = np.exp(bigram.score(strings_of(tiny_models.BIGRAM, longest))).sum()
-    free = bigram.sample_ids(20_000, seed=1, max_length=longest + 1)
+    free = bigram.sample_ids(20_000, min_length=0, seed=1, max_length=longest + 1)
     cut = np.mean([s.finish_reason == "length" for s in free])
     assert stopped < 1
     assert stopped + cut == pytest.approx(1, abs=0.02)

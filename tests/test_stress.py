@@ -19,7 +19,7 @@ THREADS, CALLS = 16, 150
 
 
 def sample(sampler: Sampler, seed: int) -> Any:
-    return sampler.sample(40, seed=seed)
+    return sampler.sample(40, min_length=0, seed=seed)
 
 
 def sample_with_options(sampler: Sampler, seed: int) -> Any:
@@ -29,11 +29,11 @@ def sample_with_options(sampler: Sampler, seed: int) -> Any:
 
 
 def sample_on_threads(sampler: Sampler, seed: int) -> Any:
-    return sampler.sample(300, seed=seed, exclude="b")
+    return sampler.sample(300, min_length=0, seed=seed, exclude="b")
 
 
 def sample_ids(sampler: Sampler, seed: int) -> Any:
-    samples = sampler.sample_ids(20, seed=seed)
+    samples = sampler.sample_ids(20, min_length=0, seed=seed)
     return [(one.text, one.ids.tolist(), one.log_prob, one.finish_reason) for one in samples]
 
 
@@ -43,12 +43,12 @@ def score(sampler: Sampler, seed: int) -> Any:
 
 def bad_option(sampler: Sampler, seed: int) -> Any:
     with pytest.raises(OptionError):
-        sampler.sample(3, top_p=1.5, seed=seed)
+        sampler.sample(3, min_length=0, top_p=1.5, seed=seed)
     return "refused"
 
 
 def of_a_copy(sampler: Sampler, seed: int) -> Any:
-    return copy.copy(sampler).sample(10, seed=seed)
+    return copy.copy(sampler).sample(10, min_length=0, seed=seed)
 
 
 def of_a_step(sampler: Sampler, seed: int) -> Any:
@@ -60,7 +60,7 @@ def of_a_step(sampler: Sampler, seed: int) -> Any:
 
 def of_a_fresh_load(sampler: Sampler, seed: int) -> Any:
     folder = FOLDER / ("bigram", "cache", "fused", "history")[seed % 4]
-    return makemore.load(folder, threads=1).sample(5, seed=seed)
+    return makemore.load(folder, threads=1).sample(5, min_length=0, seed=seed)
 
 
 USES: tuple[Callable[[Sampler, int], Any], ...] = (

@@ -96,7 +96,7 @@ def test_the_most_frequent_words_are_known_and_all_others_are_one_token():
     [{}, {"temperature": 0.5}, {"top_k": 2}, {"top_p": 0.7}, {"min_p": 0.3}, {"temperature": 0}],
 )
 def test_samples_are_those_of_the_oracle_with_unknown_left_out(sampler, options):
-    made = sampler.sample_ids(200, seed=1, **options)
+    made = sampler.sample_ids(200, min_length=0, seed=1, **options)
     for row, found in enumerate(made):
         said = oracle.sample(logits, seed=1, row=row, max_length=8, mask=[UNKNOWN], **options)
         assert tuple(found.ids) == said.ids
@@ -112,37 +112,45 @@ def test_unknown_words_are_scored_with_the_probability_of_unknown(sampler):
 
 
 def test_a_prefix_is_whole_words_that_the_model_knows(sampler):
-    assert all(text.startswith("the cat") for text in sampler.sample(20, seed=1, prefix="the cat"))
-    assert sampler.sample(20, seed=1, prefix="  the   cat ") == sampler.sample(
+    assert all(
+        text.startswith("the cat")
+        for text in sampler.sample(20, min_length=0, seed=1, prefix="the cat")
+    )
+    assert sampler.sample(20, min_length=0, seed=1, prefix="  the   cat ") == sampler.sample(
         20, seed=1, prefix="the cat"
     )
     message = r"word 'ca' \(number 2 of 'the ca'\) is not among the 5 words this model knows"
     with pytest.raises(OptionError, match=message):
-        sampler.sample(1, prefix="the ca")
+        sampler.sample(1, min_length=0, prefix="the ca")
 
 
 def test_a_word_is_excluded_with_its_space_and_without(sampler):
-    free = {*chain(*(found.ids.tolist() for found in sampler.sample_ids(200, seed=1)))}
-    made = sampler.sample_ids(200, seed=1, exclude="cat ,")
+    free = {
+        *chain(*(found.ids.tolist() for found in sampler.sample_ids(200, min_length=0, seed=1)))
+    }
+    made = sampler.sample_ids(200, min_length=0, seed=1, exclude="cat ,")
     assert free == {1, 2, 3, 4, 5}
     assert {*chain(*(found.ids.tolist() for found in made))} == {1, 5}
     with pytest.raises(OptionError, match=r"word 'dog' \(number 2 of 'cat dog'\) is not among"):
-        sampler.sample(1, exclude="cat dog")
+        sampler.sample(1, min_length=0, exclude="cat dog")
 
 
 def test_lengths_count_words(sampler):
-    assert max(len(found.ids) for found in sampler.sample_ids(200, seed=1, max_length=3)) == 3
+    assert (
+        max(len(found.ids) for found in sampler.sample_ids(200, min_length=0, seed=1, max_length=3))
+        == 3
+    )
     assert math.isfinite(sampler.score(["cat " * 8])[0])
     with pytest.raises(OptionError, match="has 9 words; a block of 9 holds 8"):
         sampler.score(["cat " * 9])
     with pytest.raises(OptionError, match="max_length is 9 words; a block of 9 holds 8"):
-        sampler.sample(1, max_length=9)
+        sampler.sample(1, min_length=0, max_length=9)
     with pytest.raises(OptionError, match="prefix 'the cat' has 2 words; max_length is 1"):
-        sampler.sample(1, prefix="the cat", max_length=1)
+        sampler.sample(1, min_length=0, prefix="the cat", max_length=1)
 
 
 def test_the_commands_speak_of_words(folder, sampler):
-    lines = sampler.sample(20, seed=1, prefix="the", exclude="cat")
+    lines = sampler.sample(20, min_length=0, seed=1, prefix="the", exclude="cat")
     out, _ = run(sample, folder, "--seed", 1, "--prefix", "the", "--exclude", "cat")
     assert out.splitlines() == lines
     total = -float(sampler.score(["the dog sat"])[0])

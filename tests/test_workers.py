@@ -48,14 +48,16 @@ def broken_sampler(threads, broken_step):
 @pytest.mark.parametrize(("threads", "broken_step"), [(1, 0), (2, 0), (2, 1), (4, 2)])
 def test_an_exception_in_a_python_step_reaches_the_caller(threads, broken_step):
     with pytest.raises(BrokenError, match=f"step {broken_step}"):
-        broken_sampler(threads, broken_step).sample(400, seed=1, batch_size=5)
+        broken_sampler(threads, broken_step).sample(400, min_length=0, seed=1, batch_size=5)
 
 
 def test_steps_of_several_threads_run_at_the_same_time():
     # Each step waits for the others to start: one after the other, they would wait for ever.
     sampler = broken_sampler(threads=4, broken_step=None)
     alone = makemore.load(FOLDER / "bigram", threads=1)
-    assert sampler.sample(400, seed=1, batch_size=5) == alone.sample(400, seed=1)
+    assert sampler.sample(400, min_length=0, seed=1, batch_size=5) == alone.sample(
+        400, min_length=0, seed=1
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,27 +155,27 @@ def test_threads_that_sample_at_once_from_one_sampler_do_not_disturb_each_other(
     sampler = load_tiny(tiny.name, strategy, threads=2)
     seeds = range(40)
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda seed: sampler.sample(200, seed=seed), seeds))
-    assert made == [sampler.sample(200, seed=seed) for seed in seeds]
+        made = list(pool.map(lambda seed: sampler.sample(200, min_length=0, seed=seed), seeds))
+    assert made == [sampler.sample(200, min_length=0, seed=seed) for seed in seeds]
 
 
 def test_sixteen_threads_with_mixed_calls_get_what_one_gets(tiny):
     sampler = makemore.load(FOLDER / tiny.name, threads=2)
-    strings = [text for text in sampler.sample(100, seed=0) if text]
+    strings = [text for text in sampler.sample(100, min_length=0, seed=0) if text]
 
     def call(i):
         match i % 5:
             case 0:
-                return sampler.sample(1, seed=i)
+                return sampler.sample(1, min_length=0, seed=i)
             case 1:
-                return sampler.sample(300, seed=i, temperature=0.5, batch_size=7)
+                return sampler.sample(300, min_length=0, seed=i, temperature=0.5, batch_size=7)
             case 2:
-                return [s.log_prob for s in sampler.sample_ids(20, seed=i, top_k=2)]
+                return [s.log_prob for s in sampler.sample_ids(20, min_length=0, seed=i, top_k=2)]
             case 3:
                 return sampler.score(strings[i % 20 :]).tolist()
             case _:
                 sampler.clear_cache()
-                return sampler.sample(5000, seed=i)
+                return sampler.sample(5000, min_length=0, seed=i)
 
     calls = range(160)
     with ThreadPoolExecutor(16) as pool:
@@ -189,7 +191,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the backgro
 sampler = makemore.load({artifact!r}, threads=2)
 {before}
 try:
-    sampler.sample({n}, temperature={temperature}, max_length=2**40, seed=1)
+    sampler.sample({n}, min_length=0, temperature={temperature}, max_length=2**40, seed=1)
 except KeyboardInterrupt:
     print("interrupted")
 """

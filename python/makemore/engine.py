@@ -182,7 +182,9 @@ class Engine:
         return prompt
 
     def draw(self, options: DrawOptions) -> dict[str, Any]:
-        """What the core takes of how a token is drawn."""
+        """What the core takes of how a token is drawn. `OptionError` where the model is closed."""
+        if self.new_step is _no_step:
+            _no_step()
         excluded = self.vocabulary.mask(options.exclude)
         draw: dict[str, Any] = {
             "options": _core.SamplingOptions(

@@ -182,13 +182,10 @@ class Sampler(Scorer):
         the last string.
         """
         max_length = self.max_length_of(call)
+        prompt = self.prompt_of(call.prefix, max_length)
+        compiled = self._filters.get(call, prompt, max_length)
         next_tokens = NextTokens(
-            self,
-            self.draw(call),
-            self.prompt_of(call.prefix, max_length),
-            max_length,
-            self._filters.get(call, max_length),
-            call.cancellation,
+            self, self.draw(call), prompt, max_length, compiled, call.cancellation
         )
         texts = text_filter(call, self.fingerprints)
         return BestFirstSearch(next_tokens, texts, call.k).run()
@@ -213,11 +210,15 @@ class Sampler(Scorer):
         log_probs: bool = False,
         cancellation: CancellationToken | None = None,
     ) -> RowSearch:
+        max_length = self.max_length_of(options)
+        prompt = self.prompt_of(options.prefix, max_length)
         return RowSearch(
             self,
             options,
             seed,
-            self._filters.get(options, self.max_length_of(options)),
+            prompt,
+            max_length,
+            self._filters.get(options, prompt, max_length),
             text_filter(options, self.fingerprints),
             log_probs,
             cancellation,

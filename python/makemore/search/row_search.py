@@ -29,6 +29,8 @@ class RowSearch:
     engine: Engine
     options: SampleOptions
     seed: int
+    prompt: list[int]
+    max_length: int
     compiled: Compiled | None
     text_filter: TextFilter | None
     log_probs: bool = False
@@ -39,10 +41,7 @@ class RowSearch:
     """Strings that passed so far."""
 
     def __post_init__(self) -> None:
-        options = self.options
-        self.max_length = self.engine.max_length_of(options)
-        self.prompt = self.engine.prompt_of(options.prefix, self.max_length)
-        self.draw = self.engine.draw(options)
+        self.draw = self.engine.draw(self.options)
 
     def decode_rows(self, rows: int) -> Chunk:
         """Those of the next rows that pass, whether they came before or not."""

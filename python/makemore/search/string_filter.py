@@ -33,8 +33,8 @@ class FilterCache:
         self._vocabulary = vocabulary
         self._compiled: dict[tuple[object, ...], Compiled | None] = {}
 
-    def get(self, options: FilterOptions, max_length: int) -> Compiled | None:
-        """None where every string passes.
+    def get(self, options: FilterOptions, prompt: list[int], max_length: int) -> Compiled | None:
+        """None where every string passes; `prompt`: the ids of the prefix.
 
         `OptionError` for a pattern that is none, or where no string can pass.
         """
@@ -50,13 +50,15 @@ class FilterCache:
         try:
             return self._compiled[key]
         except KeyError:
-            compiled = self._compile(options, max_length)
+            compiled = self._compile(options, prompt, max_length)
         if len(self._compiled) >= _MAX_COMPILED:
             self._compiled = {}
         self._compiled[key] = compiled
         return compiled
 
-    def _compile(self, options: FilterOptions, max_length: int) -> Compiled | None:
+    def _compile(
+        self, options: FilterOptions, prompt: list[int], max_length: int
+    ) -> Compiled | None:
         automaton = compile_filter(
             self._vocabulary,
             matching=options.matching,
@@ -65,7 +67,7 @@ class FilterCache:
             min_length=options.min_length,
             max_length=max_length,
             excluded=self._vocabulary.mask(options.exclude),
-            prefix=self._vocabulary.prompt(options.prefix),
+            prefix=prompt,
         )
         if automaton is None:
             return None
