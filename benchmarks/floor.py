@@ -115,8 +115,10 @@ def tasks_of(
     sampler: Sampler, work: Work
 ) -> dict[str, tuple[Callable[[Core], float], Callable[[], float]]]:
     """What is measured: the seconds of its floor, and those that it takes."""
-    alone = [len(sampler.sample_ids(1, seed=seed)[0].ids) + 1 for seed in range(SINGLES)]
-    together = [len(made.ids) + 1 for made in sampler.sample_ids(STRINGS, seed=0)]
+    alone = [
+        len(sampler.sample_ids(1, seed=seed, min_length=0)[0].ids) + 1 for seed in range(SINGLES)
+    ]
+    together = [len(made.ids) + 1 for made in sampler.sample_ids(STRINGS, seed=0, min_length=0)]
     positions = range(round(statistics.mean(together)))
     step_one, step_many = (steps(sampler, rows, positions) for rows in (1, BATCH))
 
@@ -124,7 +126,7 @@ def tasks_of(
         samplers = [Sampler(sampler.artifact, sampler.new_step) for _ in range(SINGLES)]
         began = time.perf_counter()
         for seed, fresh in enumerate(samplers):
-            fresh.sample(1, seed=seed)
+            fresh.sample(1, seed=seed, min_length=0)
         return (time.perf_counter() - began) / SINGLES
 
     return {
@@ -142,7 +144,7 @@ def tasks_of(
         ),
         f"{STRINGS:,} strings": (
             lambda core: sum(work.flops(at) for n in together for at in range(n)) / core.peak,
-            lambda: seconds(lambda: sampler.sample(STRINGS, seed=0), 1),
+            lambda: seconds(lambda: sampler.sample(STRINGS, seed=0, min_length=0), 1),
         ),
     }
 

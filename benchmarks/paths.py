@@ -35,32 +35,39 @@ def different(path: Path) -> dict[str, float | str]:
     def count(found: list[str]) -> float:
         return sum(a != b for a, b in zip(found, plain, strict=False))
 
-    plain = makemore.load(path, threads=1).sample(ROWS, seed=SEED)
+    plain = makemore.load(path, threads=1).sample(ROWS, seed=SEED, min_length=0)
     used = makemore.load(path, threads=1)
     for seed in range(5):
-        used.sample(4_096, seed=seed)  # to be remembered
+        used.sample(4_096, seed=seed, min_length=0)  # to be remembered
     return {
         **{
             f"batch {size:,}": count(
-                makemore.load(path, threads=1).sample(ROWS, seed=SEED, batch_size=size)
+                makemore.load(path, threads=1).sample(
+                    ROWS, seed=SEED, min_length=0, batch_size=size
+                )
             )
             for size in (1, 7, 1_024)
         },
-        "two threads": count(makemore.load(path, threads=2).sample(ROWS, seed=SEED)),
+        "two threads": count(makemore.load(path, threads=2).sample(ROWS, seed=SEED, min_length=0)),
         "1,000 a call, remembered": count(
             [
                 text
                 for row in range(0, ROWS, 1_000)
-                for text in used.sample(1_000, seed=SEED, first_row=row)
+                for text in used.sample(1_000, seed=SEED, min_length=0, first_row=row)
             ]
         ),
         "1 a call, remembered": count(
-            [used.sample(1, seed=SEED, first_row=row)[0] for row in range(ONE_BY_ONE)]
+            [used.sample(1, seed=SEED, min_length=0, first_row=row)[0] for row in range(ONE_BY_ONE)]
         ),
         "1 a call, a new sampler": count(
-            [copy(used).sample(1, seed=SEED, first_row=row)[0] for row in range(ONE_BY_ONE)]
+            [
+                copy(used).sample(1, seed=SEED, min_length=0, first_row=row)[0]
+                for row in range(ONE_BY_ONE)
+            ]
         ),
-        "nodes": count(sampler_of(path / "model.onnx", kernel="").sample(ROWS, seed=SEED)),
+        "nodes": count(
+            sampler_of(path / "model.onnx", kernel="").sample(ROWS, seed=SEED, min_length=0)
+        ),
     }
 
 

@@ -163,5 +163,7 @@ def test_a_mask_that_leaves_nothing_to_choose_is_the_fault_of_the_caller():
 
 
 def test_excluded_tokens_of_another_vocabulary_are_refused():
-    with pytest.raises(OptionError, match="a constraint is for 3 tokens; the vocabulary has 2"):
+    with pytest.raises(
+        OptionError, match="the mask of excluded tokens is for 3; the vocabulary has 2"
+    ):
         _core.choose([0.0, 1.0], 0.5, excluded=_core.ExcludedTokens([1], 3))

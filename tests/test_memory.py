@@ -167,7 +167,7 @@ def resident_mib():
 sampler = makemore.load(sys.argv[1], threads=1)
 for threads in (1, 40):
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda seed: len(sampler.sample(4000, min_length=0, seed=seed)), range(4 * threads)))
+        list(pool.map(lambda seed: len(sampler.sample(4000, seed=seed)), range(4 * threads)))
     print(resident_mib())
 """
 

@@ -64,7 +64,7 @@ def test_sample_in_json_is_one_object_a_line_with_all_results():
 
 
 def test_more_strings_than_one_chunk_are_the_same_strings(monkeypatch):
-    monkeypatch.setattr("makemore.commands.sample.CHUNK", 16)
+    monkeypatch.setattr("makemore.sampler.STREAM_CHUNK", 16)
     out, _ = run(sample, BIGRAM, "-n", 50, "--seed", 7, "--first-row", 5)
     assert out.splitlines() == makemore.load(BIGRAM).sample(50, seed=7, first_row=5)
 
@@ -301,7 +301,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes
 
 @posix
 def test_a_closed_stdin_is_one_line_and_exit_code_2():
-    message = "Error: standard input is closed; name a file to score\n"
+    message = "Error: standard input is closed; name a file\n"
     assert shell("score", "<&-") == (2, "", message)
 
 

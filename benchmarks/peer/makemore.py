@@ -17,11 +17,13 @@ class Makemore(Peer):
         self.sampler = makemore.load(source.artifact, threads=1)
 
     def sample(self, n: int, batch_size: int, seed: int) -> list[str]:
-        return self.sampler.sample(n, batch_size=batch_size, seed=seed, max_length=self.max_length)
+        return self.sampler.sample(
+            n, batch_size=batch_size, seed=seed, min_length=0, max_length=self.max_length
+        )
 
     def generate(self, n: int, batch_size: int, seed: int) -> list[NDArray[np.int64]]:
         made = self.sampler.sample_ids(
-            n, batch_size=batch_size, seed=seed, max_length=self.max_length
+            n, batch_size=batch_size, seed=seed, min_length=0, max_length=self.max_length
         )
         return [string.ids for string in made]
 

@@ -13,7 +13,9 @@ class Cold(Makemore):
 
     def sample(self, n: int, batch_size: int, seed: int) -> list[str]:
         fresh = Sampler(self.sampler.artifact, self.sampler.new_step)
-        return fresh.sample(n, batch_size=batch_size, seed=seed, max_length=self.max_length)
+        return fresh.sample(
+            n, batch_size=batch_size, seed=seed, min_length=0, max_length=self.max_length
+        )
 
 
 def load(source: Source) -> Peer:

@@ -131,20 +131,27 @@ class Sampler(Scorer):
         return search.decode_rows(call.rows).samples(call.seed)
 
     @takes(StreamCall)
-    def stream(self, call: StreamCall) -> SampleStream:
+    def stream(self, call: StreamCall) -> SampleStream[str]:
         """An iterator over the strings that `sample` would make, in the same order, without end if
         n is None. It holds a chunk of them at a time, and works only when the next is asked for.
         """
         cancellation = CancellationToken()
         search = self._search(call, _seed(call.seed), cancellation=cancellation)
-        return SampleStream(search.chunks(call.n, STREAM_CHUNK), cancellation)
+        chunks = search.chunks(call.n, STREAM_CHUNK)
+        return SampleStream(chunks, lambda chunk: chunk.texts, cancellation)
 
     @takes(StreamCall)
-    def astream(self, call: StreamCall) -> AsyncSampleStream:
-        """The same for asyncio: `async for name in sampler.astream(100): ...`."""
-        cancellation = CancellationToken()
-        search = self._search(call, _seed(call.seed), cancellation=cancellation)
-        return AsyncSampleStream(search.chunks(call.n, STREAM_CHUNK), cancellation)
+    def stream_ids(self, call: StreamCall) -> SampleStream[Sample]:
+        """The same of what `sample_ids` would make."""
+        cancellation, seed = CancellationToken(), _seed(call.seed)
+        search = self._search(call, seed, log_probs=True, cancellation=cancellation)
+        chunks = search.chunks(call.n, STREAM_CHUNK)
+        return SampleStream(chunks, lambda chunk: chunk.samples(seed), cancellation)
+
+    @takes(StreamCall)
+    def astream(self, call: StreamCall) -> AsyncSampleStream[str]:
+        """The same as `stream` for asyncio: `async for name in sampler.astream(100): ...`."""
+        return AsyncSampleStream(self.stream(call.n, **call))
 
     @takes(CompleteCall)
     def complete(self, call: CompleteCall) -> list[list[str]]:

@@ -21,8 +21,8 @@ RANK_SAMPLES = 100_000
 
 _BATCH_SIZE = integer(1)
 _STRING = Limit(str, "a string")
-_ROUNDING = 1e-9
-"""Nats by which the log-probabilities of one string may differ."""
+_ROUNDING = 1e-6
+"""Nats by which log-probabilities may differ that are the same."""
 
 _CHUNK = 4096
 """Strings scored at a time where numbers of each token are kept."""

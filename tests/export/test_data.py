@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from makemore.commands.score import read_lines
+from makemore.commands.score import read_strings
 from makemore.errors import DataError, OptionError
 from makemore.vocabulary import Vocabulary
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings
@@ -45,9 +45,9 @@ def test_the_runtime_scores_the_lines_that_a_model_is_trained_on(tmp_path_factor
         trained_on = read_text(path)
     except DataError:
         with pytest.raises(OptionError, match="holds no line to score"):
-            read_lines(path, "utf-8")
+            read_strings(path, None, "text", "utf-8")
     else:
-        scored = read_lines(path, "utf-8")
+        scored = read_strings(path, None, "text", "utf-8")
         assert scored == [*zip(trained_on.numbers, trained_on.lines, strict=True)]
 
 

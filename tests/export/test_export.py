@@ -138,7 +138,7 @@ def test_a_mismatch_leaves_the_old_artifact_and_nothing_else(tmp_path, monkeypat
     export(source, tmp_path / "artifact")
     old = {path.name: path.read_bytes() for path in (tmp_path / "artifact").iterdir()}
     monkeypatch.setitem(
-        artifact_folder.MODEL_FILES, "model.onnx", lambda s, a: other_weights(copy(s), a)
+        artifact_folder.MODEL_FILES, "model.onnx", lambda s, a, _: other_weights(copy(s), a)
     )
     with pytest.raises(ExportError, match=r"model\.onnx: logit .* is off by .* limit is 0\.0001"):
         export(source, tmp_path / "artifact")

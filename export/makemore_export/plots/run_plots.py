@@ -107,7 +107,7 @@ def _strings(run: Run, path: Path | None, encoding: str) -> EncodedStrings | Non
 def _sample(trained: Checkpoint, model: Model) -> _Read:
     run = trained.run
     sampler = eager_sampler(model, describe(run, trained.progress, model))
-    samples = sampler.sample_ids(_SAMPLES, seed=run.seed)
+    samples = sampler.sample_ids(_SAMPLES, seed=run.seed, min_length=0)
     made = next((sample for sample in samples if len(sample.ids)), samples[0])
     return _read(run, made.text, made.ids.tolist()[:LONGEST])
 

@@ -19,7 +19,7 @@ from makemore.sampler import Sampler
 def describe_artifact(path: Path, sampler: Sampler, *, trust: bool = False) -> dict[str, Any]:
     """The metadata of an artifact, and whether it still makes its golden samples."""
     golden = sampler.artifact.golden
-    made = sampler.sample(len(golden.strings), seed=golden.seed)
+    made = sampler.sample(len(golden.strings), seed=golden.seed, min_length=0)
     return {
         "artifact": str(path),
         "schema": sampler.artifact.schema,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from makemore.commands.command import Command
 from makemore.commands.options import (
@@ -20,26 +21,59 @@ from makemore.commands.options import (
     threads_option,
     trust_option,
 )
-from makemore.commands.terminal import to_show
+from makemore.commands.tables import (
+    Format,
+    Row,
+    Write,
+    decoded,
+    format_of,
+    open_table,
+    read_bytes,
+    table_options,
+)
+from makemore.errors import OptionError
 from makemore.loading import Device, load
-from makemore.options import SampleOptions
+from makemore.options import DrawOptions, FilterOptions, SampleOptions
 from makemore.sampler import Sampler
+from makemore.text import numbered_lines
 
-CHUNK = 65_536
-"""Strings made and written at a time: any number fits in memory, and Ctrl-C keeps what is out."""
+_PROGRESS_FROM = 65_536
+
+_SAMPLE_COLUMNS = {
+    "text": "string",
+    "log_prob": "float64",
+    "finish_reason": "string",
+    "seed": "uint64",
+    "row": "uint64",
+}
 
 
 @click.command(cls=Command)
 @artifact_argument
 @click.option("-n", "n", default=20, show_default=True, help="How many strings to make.")
 @sample_options
+@click.option("--not-in", type=click.Path(path_type=Path), help="File of strings that do not pass.")
+@click.option(
+    "--prefixes",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="File of prefixes, or -: n strings for each, none of them filtered.",
+)
+@click.option("--most-likely", type=int, help="Print the K likeliest strings instead.")
+@click.option("--next", "next_prefix", help="Print what may follow that prefix instead.")
+@table_options
 @device_option
 @threads_option
 @trust_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all results.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 def sample(
     artifact: Path,
     n: int,
+    not_in: Path | None,
+    prefixes: Path | None,
+    most_likely: int | None,
+    next_prefix: str | None,
+    table_format: str | None,
+    output: Path | None,
     device: Device,
     threads: int | None,
     trust: bool,
@@ -48,26 +82,125 @@ def sample(
 ) -> None:
     """Makes strings with ARTIFACT: a folder, a model.onnx or a model.ts. One a line on stdout."""
     sampler = load(artifact, device=device, threads=threads, trust=trust)
+    chosen = format_of(output, "jsonl" if as_json and table_format is None else table_format)
+    others = {"--prefixes": prefixes, "--most-likely": most_likely, "--next": next_prefix}
+    asked = [name for name, value in others.items() if value is not None]
+    if len(asked) > 1:
+        raise OptionError(f"{' and '.join(asked)} cannot be used together")
+    if not_in is not None:
+        flags["not_in"] = frozenset(_lines(not_in))
+    if next_prefix is not None:
+        _refuse("--next", DrawOptions)
+        _next_tokens(sampler, next_prefix, _those_of(DrawOptions, flags), output, chosen)
+    elif most_likely is not None:
+        _refuse("--most-likely", FilterOptions)
+        _most_likely(sampler, most_likely, _those_of(FilterOptions, flags), output, chosen)
+    elif prefixes is not None:
+        _refuse("--prefixes", DrawOptions, "n", "seed", "first_row")
+        options = _those_of(DrawOptions, flags)
+        options |= {"seed": flags["seed"], "first_row": flags["first_row"]}
+        _complete(sampler, _lines(prefixes), n, options, output, chosen)
+    else:
+        _sample(sampler, n, flags, output, chosen)
+
+
+def _sample(
+    sampler: Sampler, n: int, flags: dict[str, Any], output: Path | None, chosen: Format
+) -> None:
     fresh_seed = flags["seed"] is None
     if fresh_seed:
         flags["seed"] = secrets.randbits(32)
     options = SampleOptions(**flags)
-    first_row = options.first_row
-    console = Console(stderr=True)
-    rows: Iterable[int] = range(0, max(n, 1), CHUNK)  # of n <= 0 the sampler says what is wrong
-    if n > CHUNK and console.is_terminal:
-        rows = track(rows, "sampling", console=console, transient=True)
-    for done in rows:
-        options = replace(options, first_row=first_row + done)
-        write_samples(sampler, min(n - done, CHUNK), options, as_json=as_json)
-    if fresh_seed and not as_json:
+    with (
+        open_table(output, chosen, _SAMPLE_COLUMNS, lambda row: str(row["text"])) as write,
+        _progress(n) as advance,
+    ):
+        if chosen == "text":
+            texts = sampler.stream(n, **options)
+            while some := texts.chunk():
+                write([{"text": text} for text in some])
+                advance(len(some))
+        else:
+            samples = sampler.stream_ids(n, **options)
+            while made := samples.chunk():
+                write([each.to_dict() for each in made])
+                advance(len(made))
+    if fresh_seed and chosen == "text":
         click.echo(f"seed {options.seed}", err=True)
 
 
-def write_samples(sampler: Sampler, n: int, options: SampleOptions, *, as_json: bool) -> None:
-    """Makes n strings and writes them to stdout."""
-    if as_json:
-        lines: Iterable[str] = [made.to_json() for made in sampler.sample_ids(n, **options)]
-    else:
-        lines = map(to_show, sampler.sample(n, **options))
-    click.echo("".join(f"{line}\n" for line in lines), nl=False)
+@contextmanager
+def _progress(n: int) -> Iterator[Any]:
+    console = Console(stderr=True)
+    if n <= _PROGRESS_FROM or not console.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("sampling", total=n)
+        yield lambda count: progress.advance(task, count)
+
+
+def _complete(
+    sampler: Sampler,
+    prefixes: list[str],
+    n: int,
+    options: Mapping[str, Any],
+    output: Path | None,
+    chosen: Format,
+) -> None:
+    columns = {"prefix": "string", "text": "string"}
+    completed = sampler.complete(prefixes, n, **options)
+    with open_table(output, chosen, columns, lambda row: str(row["text"])) as write:
+        write(
+            [
+                {"prefix": prefix, "text": text}
+                for prefix, texts in zip(prefixes, completed, strict=True)
+                for text in texts
+            ]
+        )
+
+
+def _most_likely(
+    sampler: Sampler, k: int, options: Mapping[str, Any], output: Path | None, chosen: Format
+) -> None:
+    found = sampler.most_likely(k, **options)
+    with _probabilities("text", output, chosen) as write:
+        pairs = zip(found.strings, found.probabilities.tolist(), strict=True)
+        write([{"text": text, "probability": p} for text, p in pairs])
+    click.echo(f"{len(found.strings):,} strings, {found.mass:.4%} of all", err=True)
+
+
+def _next_tokens(
+    sampler: Sampler, prefix: str, options: Mapping[str, Any], output: Path | None, chosen: Format
+) -> None:
+    found = sampler.next_tokens(prefix, **options)
+    with _probabilities("token", output, chosen) as write:
+        write([{"token": each.text, "probability": each.probability} for each in found])
+
+
+@contextmanager
+def _probabilities(name: str, output: Path | None, chosen: Format) -> Iterator[Write]:
+    def line(row: Row) -> str:
+        return f"{row['probability']:.6f}\t{row[name]}"
+
+    with open_table(output, chosen, {name: "string", "probability": "float64"}, line) as write:
+        yield write
+
+
+def _those_of(kind: type[DrawOptions], flags: Mapping[str, Any]) -> dict[str, Any]:
+    return {each.name: flags[each.name] for each in fields(kind) if each.name in flags}
+
+
+def _refuse(name: str, kind: type[DrawOptions], *also: str) -> None:
+    """`OptionError` for a flag that was given and has no meaning with another."""
+    known = {each.name for each in fields(kind)} | {*also}
+    context = click.get_current_context()
+    for flag in ("n", *(each.name for each in fields(SampleOptions))):
+        given = context.get_parameter_source(flag) is click.core.ParameterSource.COMMANDLINE
+        if given and flag not in known:
+            shown = "-n" if flag == "n" else f"--{flag.replace('_', '-')}"
+            raise OptionError(f"{shown} has no meaning with {name}")
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for _, line in numbered_lines(decoded(path, read_bytes(path), "utf-8"))]

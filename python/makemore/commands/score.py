@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
+import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
+import numpy as np
 
 from makemore.commands.command import Command
 from makemore.commands.options import (
@@ -16,6 +18,16 @@ from makemore.commands.options import (
     device_option,
     threads_option,
     trust_option,
+)
+from makemore.commands.tables import (
+    FORMATS,
+    Row,
+    decoded,
+    format_of,
+    open_table,
+    read_bytes,
+    read_column,
+    table_options,
 )
 from makemore.commands.terminal import to_show
 from makemore.errors import OptionError
@@ -37,6 +49,15 @@ from makemore.text import numbered_lines
     is_flag=True,
     help="A line with an unknown character, or too long, scores -inf and is left out of the mean.",
 )
+@click.option(
+    "--from",
+    "source_format",
+    type=click.Choice(FORMATS),
+    help="Format of TEXT.  [default: that of its suffix, or text]",
+)
+@click.option("--column", default="text", show_default=True, help="Of TEXT, where it is a table.")
+@click.option("--tokens", "per_token", is_flag=True, help="The log-probability of each token, too.")
+@table_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all results.")
 def score(
     artifact: Path,
@@ -47,6 +68,11 @@ def score(
     threads: int | None,
     trust: bool,
     keep_going: bool,
+    source_format: str | None,
+    column: str,
+    per_token: bool,
+    table_format: str | None,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Scores the lines of TEXT (stdin by default) with ARTIFACT.
@@ -56,35 +82,58 @@ def score(
     as in training. In JSON, the log-probability of an impossible line, minus infinity, is null.
     """
     sampler = load(artifact, device=device, threads=threads, trust=trust)
-    lines = read_lines(text, encoding)
+    chosen = format_of(output, table_format)
+    if as_json and (output is not None or table_format is not None):
+        raise OptionError("--json cannot be used with --format or -o")
+    lines = read_strings(text, source_format, column, encoding)
     lengths, unknown = count_tokens(sampler, lines)
     if unknown and not keep_going:
         raise OptionError(f"{text}, {unknown[0]}; --keep-going scores the others")
     strings = [string for _, string in lines]
-    scores = sampler.score(strings, on_unknown="-inf", batch_size=batch_size)
+    tokens_of: list[list[float | None]] = []
+    if per_token:
+        each = sampler.score_tokens(strings, on_unknown="-inf", batch_size=batch_size)
+        tokens_of = [[finite_or_none(x) for x in some.tolist()] for some in each]
+        scores = np.array([some.sum() for some in each])
+    else:
+        scores = sampler.score(strings, on_unknown="-inf", batch_size=batch_size)
     level = sampler.artifact.level
     tokens = sum(length for length in lengths if length)
     total = sum(float(v) for v, length in zip(scores, lengths, strict=True) if length)
     nll = -total / tokens if tokens else None
+    rows: list[dict[str, Any]] = [
+        {"text": string, "log_prob": float(value)}
+        for string, value in zip(strings, scores, strict=True)
+    ]
+    for row, of_row in zip(rows, tokens_of, strict=False):
+        row["token_log_probs"] = of_row
     if as_json:
         result = {
-            "scores": [
-                {"text": string, "log_prob": float(value)}
-                for string, value in zip(strings, scores, strict=True)
-            ],
+            "scores": rows,
             f"{level}s": tokens,
             f"nll_per_{level}": nll,
         }
         click.echo(msgspec.json.encode(result))
         return
-    rows = zip(scores, map(to_show, strings), strict=True)
-    click.echo("".join(f"{score:.6f}\t{string}\n" for score, string in rows), nl=False)
+    columns = {"text": "string", "log_prob": "float64"}
+    with open_table(output, chosen, columns, _line) as write:
+        write(rows)
     for message in unknown:
         click.echo(to_show(f"{text}, {message}", sys.stderr), err=True)
     mean = "none known" if nll is None else f"{nll:.4f} nats per {level}"
     click.echo(
         f"{len(strings) - len(unknown)} strings, {tokens} {level}s with stops: {mean}", err=True
     )
+
+
+def _line(row: Row) -> str:
+    numbers = "".join(f" {x:.6f}" for x in row.get("token_log_probs", ()) if x is not None)
+    return f"{row['log_prob']:.6f}{numbers}\t{row['text']}"
+
+
+def finite_or_none(value: float) -> float | None:
+    """The number, or None, which JSON has, where it is infinite."""
+    return value if math.isfinite(value) else None
 
 
 def count_tokens(
@@ -102,24 +151,18 @@ def count_tokens(
     return lengths, unknown
 
 
-def read_lines(path: Path, encoding: str) -> list[tuple[int, str]]:
-    """The lines of a file, or of stdin for "-", with their numbers and without the blank ones.
+def read_strings(
+    path: Path, named: str | None, column: str, encoding: str
+) -> list[tuple[int, str]]:
+    """The strings of a file, or of stdin for "-", with the numbers of their lines or rows.
 
-    Raises `OptionError` where they cannot be read.
+    Raises `OptionError` where they cannot be read, or are none.
     """
-    try:
-        codecs.lookup(encoding)
-        if str(path) == "-" and sys.stdin is None:
-            raise OptionError("standard input is closed; name a file to score")
-        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        text = data.decode(encoding)
-    except LookupError:
-        raise OptionError(f"encoding {encoding!r} is unknown") from None
-    except UnicodeDecodeError as error:
-        raise OptionError(f"{path} is not {encoding} at byte {error.start}") from None
-    except UnicodeError as error:
-        raise OptionError(f"{path} cannot be read as {encoding}: {error}") from None
-    strings = numbered_lines(text)
+    table_format = format_of(path, named)
+    if table_format == "text":
+        strings = numbered_lines(decoded(path, read_bytes(path), encoding))
+    else:
+        strings = [*enumerate(read_column(path, table_format, column, encoding), 1)]
     if not strings:
         raise OptionError(f"{path} holds no line to score")
     return strings

@@ -204,20 +204,20 @@ def _calls(sampler: Callable[[], Sampler], first_row: int, seconds: float) -> ND
     while not took or perf_counter() < end:
         one, row = sampler(), first_row + len(took)
         began = perf_counter()
-        one.sample(1, seed=SEED, first_row=row)
+        one.sample(1, seed=SEED, first_row=row, min_length=0)
         took.append(perf_counter() - began)
     return np.array(took)
 
 
 def _seconds(sampler: Sampler, batch_size: int, n: int, first_row: int) -> float:
     began = perf_counter()
-    sampler.sample(n, seed=SEED, first_row=first_row, batch_size=batch_size)
+    sampler.sample(n, seed=SEED, first_row=first_row, batch_size=batch_size, min_length=0)
     return perf_counter() - began
 
 
 def _count_tokens(sampler: Sampler, n: int, first_row: int) -> NDArray[np.int64]:
     """Tokens chosen for each of n names, (n,): a stop is one, a name that is cut has none."""
-    made = sampler.sample_ids(n, seed=SEED, first_row=first_row)
+    made = sampler.sample_ids(n, seed=SEED, first_row=first_row, min_length=0)
     return np.array([len(name.ids) + (name.finish_reason == "stop") for name in made])
 
 
