@@ -43,7 +43,7 @@ class Watch:
         self.calls = []
         really = Sampler.sample
 
-        def sample(sampler, n, *, seed, first_row, min_length, batch_size=512):
+        def sample(sampler, n, *, seed, first_row, min_length=0, batch_size=512):
             assert seed == SEED
             call = Call(sampler, n, first_row, batch_size)
             self.calls.append(call)

@@ -123,11 +123,8 @@ def test_perplexity_is_of_the_mean_over_all_tokens(bigram):
 
 def test_ranks_are_those_of_all_strings_within_their_errors(tiny):
     sampler = load_tiny(tiny.name)
-    exact = {
-        text: p
-        for text, p in all_strings(tiny, tiny.max_length if tiny.max_length < 8 else 8).items()
-        if text
-    }
+    longest = min(tiny.max_length, 8)
+    exact = {text: p for text, p in all_strings(tiny, longest).items() if 0 < len(text) < longest}
     texts = sorted(exact, key=exact.get, reverse=True)[:60:7]
     found = sampler.rank(texts)
     for text, rank, error in zip(texts, found.rank, found.error, strict=True):

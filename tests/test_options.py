@@ -120,7 +120,8 @@ def test_the_flags_of_the_command_are_the_options():
     for option in fields(SampleOptions):
         if not option.metadata["flag"]:
             continue
-        assert flags[option.name].default == option.default
+        default = flags[option.name].default
+        assert (flags[option.name].is_flag and not option.default) or default == option.default
         assert option.metadata["about"] in flags[option.name].help
 
 

@@ -124,7 +124,7 @@ def test_a_search_is_given_up_after_max_rows_with_what_was_found(bigram):
     assert error.value.found == ["cacac"] * len(error.value.found)
     assert error.value.mass is None
     assert re.search(
-        r"of the rows pass, so that 5 strings take about .*: max_rows=", str(error.value)
+        r"of the rows pass, so that 500 strings take about .*: max_rows=", str(error.value)
     )
     with pytest.raises(ExhaustedError, match="0 strings were found in 10 rows; fewer than 1 in so"):
         bigram.sample(1, max_rows=10, **options)
