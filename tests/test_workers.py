@@ -119,23 +119,17 @@ def test_a_step_or_a_worker_that_is_in_use_is_refused():
 
     step = _core.PythonStep(Calling(tiny_models.BIGRAM.logits, 4))
     worker = _core.Worker(step)
-    request = {
-        "prompts": np.array([], np.int64),
-        "offsets": np.array([], np.int64),
-        "rows": 3,
-        "max_length": 3,
-        "batch_size": 1,
-    }
+    request = _core.Request(prompts=[], offsets=[], max_length=3, batch_size=1)
     calls = [
         lambda: step.reset(1),
         lambda: step.run([0], [0]),
         lambda: step.select([0]),
         lambda: worker.cache_bytes,
-        lambda: _core.decode([worker], **request),
+        lambda: _core.decode([worker], request, 3),
     ]
-    assert len(_core.decode([worker], **request)[1]) == 4
+    assert len(_core.decode([worker], request, 3)[1]) == 4
     with pytest.raises(OptionError, match="in use"):
-        _core.decode([worker, worker], **request)
+        _core.decode([worker, worker], request, 3)
     step.reset(1)
 
 

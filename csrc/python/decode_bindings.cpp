@@ -14,19 +14,11 @@ namespace {
 template <class T>
 using Table = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
-/// The arrays that `decode` makes of a request.
-template <class Decode>
-py::tuple decode_to_numpy(const Ids& prompts, const Ids& offsets, DecodeRequest request,
-                          const CancellationToken* cancellation, const Decode& decode) {
-  request.prompts = {view(prompts), view(offsets)};
-  const Interrupts interrupts{.poll = RunningCalls::poll, .token = cancellation};
-  Decoded decoded = RunningCalls::without_gil([&] { return decode(request, interrupts); });
-  std::vector<std::int64_t> ends{0};
-  for (const std::int64_t length : decoded.lengths) ends.push_back(ends.back() + length);
-  return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(ends)),
-                        to_numpy(std::move(decoded.log_probs)),
-                        to_numpy(std::move(decoded.finished)), to_numpy(std::move(decoded.rows)));
-}
+/// A request, all but which rows it is for; and the arrays that its prompts are in.
+struct Request {
+  Ids prompts, offsets;
+  DecodeRequest decode;
+};
 
 Strategy find_strategy(const std::string& name) {
   if (name == "auto") return Strategy::kAuto;
@@ -35,85 +27,78 @@ Strategy find_strategy(const std::string& name) {
   throw OptionError("strategy is '" + name + "'; it must be 'auto', 'tree' or 'cached'");
 }
 
-/// A function of `target` and the fields of a request.
+Request make_request(const Ids& prompts, const Ids& offsets, std::int64_t max_length,
+                     const SamplingOptions& options, std::shared_ptr<ExcludedTokens> excluded,
+                     std::vector<std::shared_ptr<LogitsProcessor>> processors,
+                     std::shared_ptr<RowFilter> row_filter, std::int64_t batch_size,
+                     const std::string& strategy) {
+  return {prompts,
+          offsets,
+          {.prompts = {view(prompts), view(offsets)},
+           .max_length = max_length,
+           .sampling = options,
+           .excluded = std::move(excluded),
+           .processors = std::move(processors),
+           .filter = std::move(row_filter),
+           .batch_size = batch_size,
+           .strategy = find_strategy(strategy)}};
+}
+
+/// A function of `target`, a request, and the rows that it is for.
 template <class Target, class Run>
 void def_decode(py::module_& m, const char* name, const char* target, Run run) {
   m.def(
       name,
-      [run](const Target& on, const Ids& prompts, const Ids& offsets, std::int64_t rows,
-            std::uint64_t first_row, std::int64_t max_length, const SamplingOptions& options,
+      [run](const Target& on, const Request& shared, std::int64_t rows, std::uint64_t first_row,
+            std::uint64_t seed, bool log_probs,
             // Optional: pybind11 needs a microsecond for a None that is not.
-            const std::optional<std::shared_ptr<ExcludedTokens>>& excluded,
-            const std::vector<std::shared_ptr<LogitsProcessor>>& processors,
-            const std::optional<std::shared_ptr<RowFilter>>& filter, std::uint64_t seed,
-            std::int64_t batch_size, bool log_probs, const std::string& strategy,
             const std::optional<std::shared_ptr<CancellationToken>>& cancellation) {
-        return decode_to_numpy(prompts, offsets,
-                               {.rows = rows,
-                                .first_row = first_row,
-                                .prompts = {},
-                                .max_length = max_length,
-                                .sampling = options,
-                                .excluded = excluded.value_or(nullptr),
-                                .processors = processors,
-                                .filter = filter.value_or(nullptr),
-                                .seed = seed,
-                                .batch_size = batch_size,
-                                .log_probs = log_probs,
-                                .strategy = find_strategy(strategy)},
-                               cancellation ? cancellation->get() : nullptr,
-                               [&](const DecodeRequest& request, const Interrupts& interrupts) {
-                                 return run(on, request, interrupts);
-                               });
+        DecodeRequest request = shared.decode;
+        request.rows = rows;
+        request.first_row = first_row;
+        request.seed = seed;
+        request.log_probs = log_probs;
+        const Interrupts interrupts{.poll = RunningCalls::poll,
+                                    .token = cancellation ? cancellation->get() : nullptr};
+        Decoded decoded = RunningCalls::without_gil([&] { return run(on, request, interrupts); });
+        std::vector<std::int64_t> ends{0};
+        for (const std::int64_t length : decoded.lengths) ends.push_back(ends.back() + length);
+        return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(ends)),
+                              to_numpy(std::move(decoded.log_probs)),
+                              to_numpy(std::move(decoded.finished)),
+                              to_numpy(std::move(decoded.rows)));
       },
-      py::arg(target), py::kw_only(), py::arg("prompts"), py::arg("offsets"), py::arg("rows"),
-      py::arg("first_row") = 0, py::arg("max_length"), py::arg("options") = SamplingOptions(),
-      py::arg("excluded") = py::none(), py::arg("processors") = py::list(),
-      py::arg("row_filter") = py::none(), py::arg("seed") = 0, py::arg("batch_size"),
-      py::arg("log_probs") = true, py::arg("strategy") = "auto",
-      py::arg("cancellation") = py::none());
+      py::arg(target), py::arg("request"), py::arg("rows"), py::arg("first_row") = 0,
+      py::arg("seed") = 0, py::arg("log_probs") = true, py::arg("cancellation") = py::none());
 }
 
-/// Runs a request that records, over prompts one a row.
-void record(const std::vector<Worker*>& workers, const Ids& prompts, const Ids& offsets,
-            DecodeRequest request, const CancellationToken* cancellation) {
-  request.prompts = {view(prompts), view(offsets)};
-  request.rows = std::max(offsets.size() - 1, py::ssize_t{0});
-  for (std::int64_t row = 0; row < request.rows; ++row) {
-    request.max_length = std::max(request.max_length, offsets.at(row + 1) - offsets.at(row) + 1);
-  }
+/// Runs a request for what it records, over a prompt for each row.
+void record(const std::vector<Worker*>& workers, const Request& shared, const Records& records,
+            const CancellationToken* cancellation) {
+  DecodeRequest request = shared.decode;
+  request.rows = std::max(shared.offsets.size() - 1, py::ssize_t{0});
+  request.log_probs = !records.token_log_probs.empty();
+  request.records = records;
   const Interrupts interrupts{.poll = RunningCalls::poll, .token = cancellation};
   RunningCalls::without_gil([&] { return decode(workers, request, interrupts); });
 }
 
-py::array_t<double> distributions(const std::vector<Worker*>& workers, const Ids& prompts,
-                                  const Ids& offsets, const SamplingOptions& options,
-                                  std::shared_ptr<ExcludedTokens> excluded,
-                                  std::vector<std::shared_ptr<LogitsProcessor>> processors,
-                                  std::int64_t batch_size, const CancellationToken* cancellation) {
+std::span<double> view(py::array_t<double>& array) {
+  return {array.mutable_data(), static_cast<std::size_t>(array.size())};
+}
+
+py::array_t<double> distributions(const std::vector<Worker*>& workers, const Request& request,
+                                  const CancellationToken* cancellation) {
   const std::int64_t vocab_size = workers.empty() ? 0 : workers.front()->step.vocab_size();
-  py::array_t<double> out({std::max(offsets.size() - 1, py::ssize_t{0}), vocab_size});
-  const std::span<double> all(out.mutable_data(), static_cast<std::size_t>(out.size()));
-  record(workers, prompts, offsets,
-         {.max_length = 1,
-          .sampling = options,
-          .excluded = std::move(excluded),
-          .processors = std::move(processors),
-          .batch_size = batch_size,
-          .log_probs = false,
-          .records = {.distributions = all}},
-         cancellation);
+  py::array_t<double> out({std::max(request.offsets.size() - 1, py::ssize_t{0}), vocab_size});
+  record(workers, request, {.token_log_probs = {}, .distributions = view(out)}, cancellation);
   return out;
 }
 
-py::array_t<double> token_log_probs(const std::vector<Worker*>& workers, const Ids& prompts,
-                                    const Ids& offsets, std::int64_t batch_size,
+py::array_t<double> token_log_probs(const std::vector<Worker*>& workers, const Request& request,
                                     const CancellationToken* cancellation) {
-  py::array_t<double> out(prompts.size());
-  const std::span<double> all(out.mutable_data(), static_cast<std::size_t>(out.size()));
-  record(workers, prompts, offsets,
-         {.max_length = 1, .batch_size = batch_size, .records = {.token_log_probs = all}},
-         cancellation);
+  py::array_t<double> out(request.prompts.size());
+  record(workers, request, {.token_log_probs = view(out), .distributions = {}}, cancellation);
   return out;
 }
 
@@ -177,12 +162,17 @@ void define_decoding(py::module_& m) {
   m.def("coin", &coin, py::arg("seed"), py::arg("row"), py::arg("position"));
   m.def("choose", &choose, py::arg("logits"), py::arg("coin"),
         py::arg("options") = SamplingOptions(), py::arg("excluded") = py::none());
-  m.def("distributions", &distributions, py::arg("workers"), py::kw_only(), py::arg("prompts"),
-        py::arg("offsets"), py::arg("options") = SamplingOptions(),
-        py::arg("excluded") = py::none(), py::arg("processors") = py::list(), py::arg("batch_size"),
+  py::class_<Request>(m, "Request")
+      .def(py::init(&make_request), py::kw_only(), py::arg("prompts"), py::arg("offsets"),
+           py::arg("max_length"), py::arg("options") = SamplingOptions(),
+           py::arg("excluded") = py::none(), py::arg("processors") = py::list(),
+           py::arg("row_filter") = py::none(), py::arg("batch_size"), py::arg("strategy") = "auto")
+      .def_property_readonly("has_prompt_per_row",
+                             [](const Request& request) { return request.offsets.size() > 0; });
+  m.def("distributions", &distributions, py::arg("workers"), py::arg("request"),
         py::arg("cancellation") = py::none());
-  m.def("token_log_probs", &token_log_probs, py::arg("workers"), py::kw_only(), py::arg("prompts"),
-        py::arg("offsets"), py::arg("batch_size"), py::arg("cancellation") = py::none());
+  m.def("token_log_probs", &token_log_probs, py::arg("workers"), py::arg("request"),
+        py::arg("cancellation") = py::none());
   def_decode<std::vector<Worker*>>(
       m, "decode", "workers",
       [](const auto& workers, const DecodeRequest& request, const Interrupts& interrupts) {

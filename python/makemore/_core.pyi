@@ -121,41 +121,37 @@ def choose(
     options: SamplingOptions = ...,
     excluded: ExcludedTokens | None = None,
 ) -> int: ...
+
+class Request:
+    def __init__(
+        self,
+        *,
+        prompts: ArrayLike,
+        offsets: ArrayLike,
+        max_length: int,
+        options: SamplingOptions = ...,
+        excluded: ExcludedTokens | None = None,
+        processors: Sequence[LogitsProcessor] = ...,
+        row_filter: RowFilter | None = None,
+        batch_size: int,
+        strategy: str = "auto",
+    ) -> None: ...
+    @property
+    def has_prompt_per_row(self) -> bool: ...
+
 def distributions(
-    workers: Sequence[Worker],
-    *,
-    prompts: ArrayLike,
-    offsets: ArrayLike,
-    options: SamplingOptions = ...,
-    excluded: ExcludedTokens | None = None,
-    processors: Sequence[LogitsProcessor] = ...,
-    batch_size: int,
-    cancellation: CancellationToken | None = None,
+    workers: Sequence[Worker], request: Request, cancellation: CancellationToken | None = None
 ) -> NDArray[np.float64]: ...
 def token_log_probs(
-    workers: Sequence[Worker],
-    *,
-    prompts: ArrayLike,
-    offsets: ArrayLike,
-    batch_size: int,
-    cancellation: CancellationToken | None = None,
+    workers: Sequence[Worker], request: Request, cancellation: CancellationToken | None = None
 ) -> NDArray[np.float64]: ...
 def decode(
     workers: Sequence[Worker],
-    *,
-    prompts: ArrayLike,
-    offsets: ArrayLike,
+    request: Request,
     rows: int,
     first_row: int = 0,
-    max_length: int,
-    options: SamplingOptions = ...,
-    excluded: ExcludedTokens | None = None,
-    processors: Sequence[LogitsProcessor] = ...,
-    row_filter: RowFilter | None = None,
     seed: int = 0,
-    batch_size: int,
     log_probs: bool = True,
-    strategy: str = "auto",
     cancellation: CancellationToken | None = None,
 ) -> tuple[
     NDArray[np.int32],
@@ -166,20 +162,11 @@ def decode(
 ]: ...
 def decode_on_device(
     model: DeviceModel,
-    *,
-    prompts: ArrayLike,
-    offsets: ArrayLike,
+    request: Request,
     rows: int,
     first_row: int = 0,
-    max_length: int,
-    options: SamplingOptions = ...,
-    excluded: ExcludedTokens | None = None,
-    processors: Sequence[LogitsProcessor] = ...,
-    row_filter: RowFilter | None = None,
     seed: int = 0,
-    batch_size: int,
     log_probs: bool = True,
-    strategy: str = "auto",
     cancellation: CancellationToken | None = None,
 ) -> tuple[
     NDArray[np.int32],

@@ -29,7 +29,7 @@ CACHE_BYTES = 64 << 20
 
 _CACHE_BYTES = integer(0)
 
-ONE_PROMPT = np.empty(0, dtype=np.int64)
+_ONE_PROMPT = np.empty(0, dtype=np.int64)
 """Offsets of prompts where all rows share one."""
 
 
@@ -213,12 +213,38 @@ class Engine:
         rows = self.batch_size if batch_size is None else batch_size
         return rows if self.max_rows is None else min(rows, self.max_rows)
 
-    def decode(self, rows: int, **request: Any) -> Decoded:
-        """`_core.decode` on as many threads as are worth having for so many rows."""
+    def request(
+        self,
+        prompts: Sequence[Sequence[int]] | None = None,
+        *,
+        prompt: Sequence[int] = (),
+        max_length: int,
+        **draw: Any,
+    ) -> _core.Request:
+        """What the core is asked for, but which rows: a prompt for each, or one for all; `draw` as
+        `draw` gives it, or more.
+        """
+        ids = np.array(prompt, dtype=np.int64)
+        tokens, offsets = (ids, _ONE_PROMPT) if prompts is None else end_to_end(prompts)
+        draw.setdefault("batch_size", self.rows_together(None))
+        return _core.Request(
+            prompts=tokens, offsets=offsets, max_length=max_length, strategy=self._strategy, **draw
+        )
+
+    def decode(
+        self,
+        request: _core.Request,
+        rows: int,
+        first_row: int = 0,
+        seed: int = 0,
+        log_probs: bool = True,
+        cancellation: CancellationToken | None = None,
+    ) -> Decoded:
+        """Decodes rows on as many threads as are worth having for so many."""
         workers, pool = self._borrow(rows)
-        decoded = _core.decode(workers, rows=rows, strategy=self._strategy, **request)
+        decoded = _core.decode(workers, request, rows, first_row, seed, log_probs, cancellation)
         pool.give_back(workers)
-        return Decoded(*decoded)
+        return Decoded._make(decoded)
 
     def distributions(
         self,
@@ -227,11 +253,9 @@ class Engine:
         cancellation: CancellationToken | None = None,
     ) -> NDArray[np.float64]:
         """Probabilities (n, V) of the token after each prefix, as `draw` has them."""
+        request = self._recorded(prefixes, **draw)
         workers, pool = self._borrow(len(prefixes))
-        prompts, offsets = end_to_end(prefixes)
-        probabilities = _core.distributions(
-            workers, prompts=prompts, offsets=offsets, cancellation=cancellation, **draw
-        )
+        probabilities = _core.distributions(workers, request, cancellation)
         pool.give_back(workers)
         return probabilities
 
@@ -243,17 +267,16 @@ class Engine:
         cancellation: CancellationToken | None = None,
     ) -> NDArray[np.float64]:
         """Natural-log probability of each token of all strings, laid end to end: (total,)."""
+        request = self._recorded(strings, batch_size=self.rows_together(batch_size))
         workers, pool = self._borrow(len(strings))
-        prompts, offsets = end_to_end(strings)
-        log_probs = _core.token_log_probs(
-            workers,
-            prompts=prompts,
-            offsets=offsets,
-            batch_size=self.rows_together(batch_size),
-            cancellation=cancellation,
-        )
+        log_probs = _core.token_log_probs(workers, request, cancellation)
         pool.give_back(workers)
         return log_probs
+
+    def _recorded(self, prompts: Sequence[Sequence[int]], **draw: Any) -> _core.Request:
+        tokens, offsets = end_to_end(prompts)
+        longest = max(map(len, prompts), default=0)
+        return _core.Request(prompts=tokens, offsets=offsets, max_length=longest + 1, **draw)
 
     def _borrow(self, rows: int) -> tuple[list[_core.Worker], WorkerPool]:
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))

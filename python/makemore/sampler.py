@@ -20,7 +20,6 @@ from makemore.calls import (
     StreamCall,
     takes,
 )
-from makemore.engine import end_to_end
 from makemore.errors import ExhaustedError
 from makemore.fingerprints import Fingerprints
 from makemore.limits import Limit
@@ -29,9 +28,10 @@ from makemore.sample import Sample
 from makemore.scorer import Scorer
 from makemore.search.most_likely import BestFirstSearch, MostLikely
 from makemore.search.next_tokens import NextTokens
+from makemore.search.plan import PlanCache
 from makemore.search.row_search import RowSearch
 from makemore.search.stream import AsyncSampleStream, SampleStream
-from makemore.search.string_filter import FilterCache, text_filter
+from makemore.search.string_filter import text_filter
 
 STREAM_CHUNK = 65_536
 """Strings that a stream makes at a time at most."""
@@ -59,7 +59,7 @@ class Sampler(Scorer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._filters = FilterCache(self.vocabulary)
+        self._plans = PlanCache()
         self.fingerprints: Callable[[], Fingerprints | None] = _no_fingerprints
 
     def close(self) -> None:
@@ -67,6 +67,7 @@ class Sampler(Scorer):
         `OptionError`.
         """
         super().close()
+        self._plans = PlanCache()
         self.fingerprints = _no_fingerprints
 
     @takes(SampleCall)
@@ -165,17 +166,18 @@ class Sampler(Scorer):
             self.prompt_of(_PREFIX.parse(f"prefix number {i}", prefix), max_length)
             for i, prefix in enumerate(call.prefixes, 1)
         ]
-        ids, offsets = end_to_end([prompt for prompt in prompts for _ in range(call.n)])
-        decoded = self.decode(
-            len(prompts) * call.n,
-            prompts=ids,
-            offsets=offsets,
-            first_row=call.first_row,
+        request = self.request(
+            [prompt for prompt in prompts for _ in range(call.n)],
             max_length=max_length,
-            seed=_seed(call.seed),
+            **self.draw(call),
+        )
+        decoded = self.decode(
+            request,
+            len(prompts) * call.n,
+            call.first_row,
+            _seed(call.seed),
             log_probs=False,
             cancellation=call.cancellation,
-            **self.draw(call),
         )
         texts = self.vocabulary.decode(decoded.ids, decoded.offsets)
         ends = range(0, len(texts) + 1, call.n) if call.n else [0] * (len(prompts) + 1)
@@ -188,12 +190,7 @@ class Sampler(Scorer):
         Ties are in the order of their ids. `OptionError` where too many prefixes are as likely as
         the last string.
         """
-        max_length = self.max_length_of(call)
-        prompt = self.prompt_of(call.prefix, max_length)
-        compiled = self._filters.get(call, prompt, max_length)
-        next_tokens = NextTokens(
-            self, self.draw(call), prompt, max_length, compiled, call.cancellation
-        )
+        next_tokens = NextTokens(self, self._plans.get(self, call), call.cancellation)
         texts = text_filter(call, self.fingerprints)
         return BestFirstSearch(next_tokens, texts, call.k).run()
 
@@ -217,18 +214,14 @@ class Sampler(Scorer):
         log_probs: bool = False,
         cancellation: CancellationToken | None = None,
     ) -> RowSearch:
-        max_length = self.max_length_of(options)
-        prompt = self.prompt_of(options.prefix, max_length)
         return RowSearch(
             self,
             options,
-            seed,
-            prompt,
-            max_length,
-            self._filters.get(options, prompt, max_length),
+            self._plans.get(self, options),
             text_filter(options, self.fingerprints),
-            log_probs,
-            cancellation,
+            seed=seed,
+            log_probs=log_probs,
+            cancellation=cancellation,
         )
 
 

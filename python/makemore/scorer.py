@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore._core import CancellationToken
-from makemore.engine import ONE_PROMPT, Engine, end_to_end
+from makemore.engine import Engine
 from makemore.errors import OptionError, OptionTypeError
 from makemore.limits import Limit, integer, shown
 from makemore.options import BATCH_SIZE
@@ -61,15 +61,12 @@ class Scorer(Engine):
         batch_size = _parse_batch_size(batch_size)
         listed = list_strings(strings)
         known, encoded = self._encode_all(listed, on_unknown)
-        prompts, offsets = end_to_end(encoded)
-        decoded = self.decode(
-            len(known),
-            prompts=prompts,
-            offsets=offsets,
+        request = self.request(
+            encoded,
             max_length=max(map(len, encoded), default=1),
             batch_size=self.rows_together(batch_size),
-            cancellation=cancellation,
         )
+        decoded = self.decode(request, len(known), cancellation=cancellation)
         scores = np.full(len(listed), -np.inf)
         scores[known] = decoded.log_probs
         return scores
@@ -141,14 +138,8 @@ class Scorer(Engine):
 
     def _new_ranking(self, cancellation: CancellationToken | None) -> tuple[NDArray[Any], ...]:
         """Of a sample: -log p, rising, (n,), and the rank and its error before each, (n + 1,)."""
-        decoded = self.decode(
-            RANK_SAMPLES,
-            prompts=ONE_PROMPT,
-            offsets=ONE_PROMPT,
-            max_length=self.artifact.max_length,
-            batch_size=self.rows_together(None),
-            cancellation=cancellation,
-        )
+        request = self.request(max_length=self.artifact.max_length)
+        decoded = self.decode(request, RANK_SAMPLES, cancellation=cancellation)
         counted = (decoded.stopped == 1) & (np.diff(decoded.offsets) > 0)
         costs = np.sort(-decoded.log_probs[counted])
         with np.errstate(over="ignore", invalid="ignore"):  # of strings that are very long

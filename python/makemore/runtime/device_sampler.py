@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from makemore import _core
+from makemore._core import CancellationToken
 from makemore.artifact import Artifact
 from makemore.engine import Decoded
 from makemore.errors import OptionError
@@ -29,11 +28,23 @@ class DeviceSampler(Sampler):
         super().close()
         self._model = None
 
-    def decode(self, rows: int, **request: Any) -> Decoded:
+    def decode(
+        self,
+        request: _core.Request,
+        rows: int,
+        first_row: int = 0,
+        seed: int = 0,
+        log_probs: bool = True,
+        cancellation: CancellationToken | None = None,
+    ) -> Decoded:
         """Decodes on the device, unless each row has a prompt of its own."""
-        if request["offsets"].size > 0 or self._model is None:
-            return super().decode(rows, **request)
-        return Decoded(*_core.decode_on_device(self._model, rows=rows, **request))
+        if request.has_prompt_per_row or self._model is None:
+            return super().decode(request, rows, first_row, seed, log_probs, cancellation)
+        return Decoded._make(
+            _core.decode_on_device(
+                self._model, request, rows, first_row, seed, log_probs, cancellation
+            )
+        )
 
     def _processors(self, options: DrawOptions) -> list[_core.LogitsProcessor]:
         """The graph that samples on the device cannot call back."""

@@ -14,11 +14,15 @@ from makemore.sample import Sample
 
 
 class Chunk(NamedTuple):
-    """Strings that pass, and their rows, numbered from 0: row i of `decoded` is text i."""
+    """Strings that pass; `decoded.rows` are counted from `first_row` on."""
 
     texts: list[str]
     decoded: Decoded
-    rows: list[int]
+    first_row: int
+
+    def rows(self) -> list[int]:
+        """The row of each string."""
+        return [self.first_row + row for row in self.decoded.rows.tolist()]
 
     def take(self, indices: NDArray[np.intp] | list[int]) -> Chunk:
         """Some of the strings, in that order."""
@@ -28,7 +32,7 @@ class Chunk(NamedTuple):
         ends = np.concatenate([[0], np.cumsum(lengths)])
         at = np.repeat(offsets[:-1][chosen] - ends[:-1], lengths) + np.arange(ends[-1])
         decoded = Decoded(ids[at], ends, log_probs[chosen], stopped[chosen], rows[chosen])
-        return Chunk([self.texts[i] for i in chosen], decoded, [self.rows[i] for i in chosen])
+        return Chunk([self.texts[i] for i in chosen], decoded, self.first_row)
 
     def each(self) -> Iterator[tuple[list[int], bool]]:
         """The ids of each string, and whether it came to its stop."""
@@ -39,7 +43,7 @@ class Chunk(NamedTuple):
     def samples(self, seed: int) -> list[Sample]:
         """The strings with all that is known of them."""
         ids, offsets, log_probs, stopped, _ = self.decoded
-        wide = ids.astype(np.int64)
+        wide, rows = ids.astype(np.int64), self.rows()
         return [
             Sample(
                 text=text,
@@ -47,7 +51,7 @@ class Chunk(NamedTuple):
                 log_prob=float(log_probs[i]),
                 finish_reason="stop" if stopped[i] else "length",
                 seed=seed,
-                row=self.rows[i],
+                row=rows[i],
             )
             for i, text in enumerate(self.texts)
         ]

@@ -47,10 +47,11 @@ class DistinctSearch:
         block of rows, what comes later is left for the trie.
         """
         end = self._search.options.first_row + self._search.tried
+        rows = chunk.rows()
         fresh: list[int] = []
         at = 0
         while not self.repeats_dominate:
-            upto = bisect_left(chunk.rows, min(self._block_end, end), at)
+            upto = bisect_left(rows, min(self._block_end, end), at)
             before = len(fresh)
             for i in range(at, upto):
                 text = chunk.texts[i]

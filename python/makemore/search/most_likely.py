@@ -112,7 +112,7 @@ class BestFirstSearch:
     def _add_strings(self, strings: list[tuple[float, list[int]]]) -> None:
         if not strings:
             return
-        whole = [[*self._next.prompt, *ids] for _, ids in strings]
+        whole = [[*self._next.plan.prompt, *ids] for _, ids in strings]
         texts = self._next.engine.texts(whole)
         passing = [*range(len(texts))]
         if self._text_filter is not None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makemore._core import CancellationToken
 from makemore.engine import Engine
-from makemore.search.string_filter import Compiled
+from makemore.search.plan import Plan
 from makemore.vocabulary import STOP
 
 
@@ -20,17 +19,14 @@ class NextTokens:
     """What may follow prefixes, which are ids after a prompt that all have."""
 
     engine: Engine
-    draw: dict[str, Any]
-    prompt: list[int]
-    max_length: int
-    compiled: Compiled | None
+    plan: Plan
     cancellation: CancellationToken | None
 
     @property
     def start(self) -> int:
         """The filter's state after the prompt."""
         state = 0
-        for token in self.prompt:
+        for token in self.plan.prompt:
             state = self.state_after(state, token)
         return state
 
@@ -42,25 +38,25 @@ class NextTokens:
         self, states: NDArray[np.int64], tokens: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """The same for many states and tokens, (n,) each."""
-        if self.compiled is None:
+        if self.plan.compiled is None:
             return states
-        return self.compiled.automaton.transitions[states, tokens].astype(np.int64)
+        return self.plan.compiled.automaton.transitions[states, tokens].astype(np.int64)
 
     def is_cut(self, length: int) -> bool:
         """Whether a string ends after so many ids, whatever would follow."""
-        return len(self.prompt) + length >= self.max_length
+        return len(self.plan.prompt) + length >= self.plan.max_length
 
     def after(
         self, prefixes: Sequence[Sequence[int]], states: Sequence[int] | NDArray[np.intp]
     ) -> NDArray[np.float64]:
         """(n, V) probabilities, 0 for a token after which no string can pass."""
-        whole = [[*self.prompt, *prefix] for prefix in prefixes]
-        probabilities = self.engine.distributions(whole, self.draw, self.cancellation)
-        if self.compiled is None:
+        whole = [[*self.plan.prompt, *prefix] for prefix in prefixes]
+        probabilities = self.engine.distributions(whole, self.plan.draw, self.cancellation)
+        if self.plan.compiled is None:
             return probabilities
-        automaton = self.compiled.automaton
+        automaton = self.plan.compiled.automaton
         of_state = automaton.transitions[np.asarray(states)]  # (n, V)
-        left = self.max_length - 1 - np.array([len(ids) for ids in whole])
+        left = self.plan.max_length - 1 - np.array([len(ids) for ids in whole])
         passes = (of_state >= 0) & (automaton.shortest[of_state] <= left[:, None])
         passes[:, STOP] = automaton.accepting[np.asarray(states)]
         return np.where(passes, probabilities, 0.0)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from makemore._core import CancellationToken
-from makemore.engine import ONE_PROMPT, Engine
+from makemore.engine import Engine
 from makemore.errors import ExhaustedError, OptionError
 from makemore.options import MAX_ROWS, SampleOptions
 from makemore.search.chunk import Chunk
 from makemore.search.distinct import DistinctSearch
-from makemore.search.string_filter import Compiled, TextFilter
+from makemore.search.plan import Plan
+from makemore.search.string_filter import TextFilter
 
 ROWS_PER_STRING = 100
 """Rows that are tried for each string, by default, where that is more than `MAX_ROWS`."""
@@ -22,26 +22,29 @@ _MAX_CHUNK = 1 << 22
 """Rows decoded at a time where few pass."""
 
 
-@dataclass
 class RowSearch:
     """A search among the rows of a seed, from `options.first_row` on."""
 
-    engine: Engine
-    options: SampleOptions
-    seed: int
-    prompt: list[int]
-    max_length: int
-    compiled: Compiled | None
-    text_filter: TextFilter | None
-    log_probs: bool = False
-    cancellation: CancellationToken | None = None
-    tried: int = 0
-    """Rows so far."""
-    found: int = 0
-    """Strings that passed so far."""
-
-    def __post_init__(self) -> None:
-        self.draw = self.engine.draw(self.options)
+    def __init__(
+        self,
+        engine: Engine,
+        options: SampleOptions,
+        plan: Plan,
+        text_filter: TextFilter | None,
+        *,
+        seed: int,
+        log_probs: bool,
+        cancellation: CancellationToken | None,
+    ) -> None:
+        self.engine = engine
+        self.options = options
+        self.plan = plan
+        self.text_filter = text_filter
+        self.seed = seed
+        self.log_probs = log_probs
+        self.cancellation = cancellation
+        self.tried = 0  # rows so far
+        self.found = 0  # strings that passed so far
 
     def decode_rows(self, rows: int) -> Chunk:
         """Those of the next rows that pass, whether they came before or not."""
@@ -53,19 +56,10 @@ class RowSearch:
                 "2**64"
             )
         decoded = engine.decode(
-            rows,
-            prompts=np.array(self.prompt, dtype=np.int64),
-            offsets=ONE_PROMPT,
-            first_row=first_row,
-            max_length=self.max_length,
-            row_filter=None if self.compiled is None else self.compiled.row_filter,
-            seed=self.seed,
-            log_probs=self.log_probs,
-            cancellation=self.cancellation,
-            **self.draw,
+            self.plan.request, rows, first_row, self.seed, self.log_probs, self.cancellation
         )
         texts = engine.vocabulary.decode(decoded.ids, decoded.offsets)
-        chunk = Chunk(texts, decoded, [first_row + row for row in decoded.rows.tolist()])
+        chunk = Chunk(texts, decoded, first_row)
         if self.text_filter is None:
             return chunk
         passing = self.text_filter.passing(texts)
@@ -76,26 +70,22 @@ class RowSearch:
 
         `ExhaustedError` where the rows end before.
         """
-        first_row = self.options.first_row
         distinct = DistinctSearch(self) if self.options.unique else None
-        wanted = 1
+        wanted = 1 if most is not None or n is None else n
         while n is None or self.found < n:
             left = None if n is None else n - self.found
-            now = min(
-                x for x in (left, None if most is None else min(wanted, most)) if x is not None
-            )
-            rows = self._rows_for(now, n)
+            rows = self._rows_for(_fewest(left, wanted if most is None else min(wanted, most)), n)
             chunk = self.decode_rows(rows)
             self.tried += rows
             if distinct is not None:
                 chunk = distinct.without_repeats(chunk)
             if left is not None and len(chunk.texts) > left:
                 chunk = chunk.take(np.arange(left))
-                self.tried = chunk.rows[-1] + 1 - first_row
+                self.tried = chunk.rows()[-1] + 1 - self.options.first_row
             self.found += len(chunk.texts)
             if chunk.texts:
                 yield chunk
-            if distinct is not None and distinct.repeats_dominate and (n is None or self.found < n):
+            if distinct is not None and distinct.repeats_dominate:
                 yield from distinct.chunks(None if n is None else n - self.found)
                 return
             wanted *= 2
@@ -136,3 +126,7 @@ class RowSearch:
         elif self.found == 0:
             message += "; fewer than 1 in so many pass; more are tried with a larger max_rows"
         return ExhaustedError(message, rows=self.tried)
+
+
+def _fewest(left: int | None, wanted: int) -> int:
+    return wanted if left is None else min(left, wanted)

@@ -1,80 +1,16 @@
-"""Which strings pass: what the core can tell from a prefix, and what only a whole string tells."""
+"""Which strings pass: what only a whole string tells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from makemore import _core
 from makemore.errors import OptionError
 from makemore.fingerprints import Fingerprints
 from makemore.options import FilterOptions
-from makemore.patterns import TokenAutomaton, compile_filter
-from makemore.vocabulary import Vocabulary
-
-_MAX_COMPILED = 64
-
-
-class Compiled(NamedTuple):
-    """An automaton over tokens, and the same for the core."""
-
-    automaton: TokenAutomaton
-    row_filter: _core.RowFilter
-
-
-class FilterCache:
-    """The automata of the options that were asked for lately."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
-        self._compiled: dict[tuple[object, ...], Compiled | None] = {}
-
-    def get(self, options: FilterOptions, prompt: list[int], max_length: int) -> Compiled | None:
-        """None where every string passes; `prompt`: the ids of the prefix.
-
-        `OptionError` for a pattern that is none, or where no string can pass.
-        """
-        key = (
-            options.min_length,
-            options.matching,
-            options.wildcard,
-            options.suffix,
-            options.prefix,
-            options.exclude,
-            max_length,
-        )
-        try:
-            return self._compiled[key]
-        except KeyError:
-            compiled = self._compile(options, prompt, max_length)
-        if len(self._compiled) >= _MAX_COMPILED:
-            self._compiled = {}
-        self._compiled[key] = compiled
-        return compiled
-
-    def _compile(
-        self, options: FilterOptions, prompt: list[int], max_length: int
-    ) -> Compiled | None:
-        automaton = compile_filter(
-            self._vocabulary,
-            matching=options.matching,
-            wildcard=options.wildcard,
-            suffix=options.suffix,
-            min_length=options.min_length,
-            max_length=max_length,
-            excluded=self._vocabulary.mask(options.exclude),
-            prefix=prompt,
-        )
-        if automaton is None:
-            return None
-        row_filter = _core.RowFilter(
-            automaton.transitions, automaton.accepting, len(self._vocabulary)
-        )
-        return Compiled(automaton, row_filter)
 
 
 @dataclass(frozen=True)
@@ -101,12 +37,12 @@ def text_filter(
     """None where every string passes. `OptionError` for `novel` where nothing is known of the
     training text.
     """
+    if not options.novel and options.not_in is None:
+        return None
     known = fingerprints() if options.novel else None
     if options.novel and known is None:
         raise OptionError(
             "novel is True; the artifact has no fingerprints of its training lines: export it "
             "without --no-fingerprints"
         )
-    if known is None and options.not_in is None:
-        return None
     return TextFilter(options, known)

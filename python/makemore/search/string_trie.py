@@ -57,10 +57,7 @@ class StringTrie:
 
     def __init__(self, search: RowSearch) -> None:
         self._search = search
-        self._next = NextTokens(
-            search.engine, search.draw, search.prompt, search.max_length, search.compiled,
-            search.cancellation,
-        )  # fmt: skip
+        self._next = NextTokens(search.engine, search.plan, search.cancellation)
         self._root = self._new_nodes([[]], [self._next.start], [1.0])[0]
 
     def draw(self, row: int) -> Drawn | None:
@@ -85,13 +82,13 @@ class StringTrie:
                 break
             node = self._child(node, ids)
         self._remove(path)
-        whole = [*self._search.prompt, *ids]
+        whole = [*self._search.plan.prompt, *ids]
         (text,) = self._search.engine.texts([whole])
         return Drawn(whole, token == STOP, text, row)
 
     def remove(self, strings: Iterable[tuple[Sequence[int], bool]]) -> None:
         """Removes strings: their ids, and whether they came to their stop."""
-        begin = len(self._search.prompt)
+        begin = len(self._search.plan.prompt)
         found = [([*ids[begin:], STOP] if stopped else [*ids[begin:]]) for ids, stopped in strings]
         level = [(self._root, ids) for ids in found]
         depth = 0
@@ -129,15 +126,15 @@ class StringTrie:
             ends = np.cumsum([0, *map(len, whole)])
             log_probs = sums[ends[1:]] - sums[ends[:-1]]
         stopped = np.array([each.stopped for each in drawn], dtype=np.uint8)
-        rows = [each.row for each in drawn]
-        decoded = Decoded(ids.astype(np.int32), offsets, log_probs, stopped, np.arange(len(drawn)))
-        return Chunk([each.text for each in drawn], decoded, rows)
+        rows = np.array([each.row - drawn[0].row for each in drawn])
+        decoded = Decoded(ids.astype(np.int32), offsets, log_probs, stopped, rows)
+        return Chunk([each.text for each in drawn], decoded, drawn[0].row)
 
     def _pick(self, node: _Node, row: int, length: int) -> int | None:
         cumulative = np.cumsum(node.weights)
         if not cumulative[-1] > 0:
             return None
-        position = len(self._search.prompt) + length
+        position = len(self._search.plan.prompt) + length
         coin = _core.coin(self._search.seed, row, position)
         token = int(np.searchsorted(cumulative, coin * cumulative[-1], side="right"))
         if token == len(cumulative) or node.weights[token] == 0:  # rounded up
