@@ -149,7 +149,7 @@ void PrefixTreeDecoder::choose_tokens(const Group& group, std::span<const float>
   const bool records = !request_.records.distributions.empty();
   for (Sequence& sequence : std::span(sequences_).subspan(group.begin, group.end - group.begin)) {
     if (records && !forced_token(request_, sequence.row, group.position)) {
-      record_distribution(sequence.row, cumulative());
+      request_.records.set_distribution(sequence.row, cumulative());
       sequence.token = kStop;
     } else {
       sequence.token = next_token(request_, sequence.row, group.position, cumulative);
@@ -157,20 +157,10 @@ void PrefixTreeDecoder::choose_tokens(const Group& group, std::span<const float>
   }
 }
 
-void PrefixTreeDecoder::record_distribution(std::int64_t row, std::span<const double> cumulative) {
-  const auto size = cumulative.size();
-  const auto out =
-      request_.records.distributions.subspan(static_cast<std::size_t>(row) * size, size);
-  std::adjacent_difference(cumulative.begin(), cumulative.end(), out.begin());
-  for (double& probability : out) probability /= cumulative.back();
-}
-
 /// The last token's log-probability, for each row of a group.
 void PrefixTreeDecoder::record_log_prob(const Group& group, double log_prob) {
-  const auto& prompts = request_.prompts;
-  for (std::size_t i = group.begin; i < group.end; ++i) {
-    const auto offset = prompts.offsets[static_cast<std::size_t>(sequences_[i].row)];
-    const auto place = static_cast<std::size_t>(offset + group.position - 1);
+  for (const auto& sequence : std::span(sequences_).subspan(group.begin, group.end - group.begin)) {
+    const std::size_t place = request_.prompts.place(sequence.row, group.position - 1);
     request_.records.token_log_probs[place] = log_prob;
   }
 }

@@ -75,7 +75,6 @@ class PrefixTreeDecoder {
   std::span<const float> run_step(Step& step);
   std::span<const double> prepare(const Group& group, std::span<const float> logits);
   void choose_tokens(const Group& group, std::span<const float> logits);
-  void record_distribution(std::int64_t row, std::span<const double> cumulative);
   void record_log_prob(const Group& group, double log_prob);
   void split_by_token(std::size_t row, std::span<const float> logits);
   void sort_by_token(std::span<Sequence> sequences);

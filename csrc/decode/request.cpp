@@ -49,6 +49,15 @@ void validate(const DecodeRequest& request, std::int64_t vocab_size) {
                static_cast<std::size_t>(request.rows * vocab_size));
 }
 
+void Records::set_distribution(std::int64_t row, std::span<const double> cumulative) const {
+  const auto out = distributions.subspan(static_cast<std::size_t>(row) * cumulative.size());
+  double before = 0;
+  for (std::size_t id = 0; id < cumulative.size(); ++id) {
+    out[id] = (cumulative[id] - before) / cumulative.back();
+    before = cumulative[id];
+  }
+}
+
 void require_room(const DecodeRequest& request, std::size_t tokens) {
   if (tokens + static_cast<std::size_t>(request.rows) <=
       static_cast<std::size_t>(request.max_tokens)) {

@@ -25,6 +25,11 @@ struct Prompts {
     const auto end = static_cast<std::size_t>(offsets[static_cast<std::size_t>(row) + 1]);
     return tokens.subspan(begin, end - begin);
   }
+
+  /// Where the token at a position of a row's own prompt is in `tokens`.
+  std::size_t place(std::int64_t row, std::int64_t position) const {
+    return static_cast<std::size_t>(offsets[static_cast<std::size_t>(row)] + position);
+  }
 };
 
 /// How rows share the work of a step. No strategy changes a string.
@@ -45,6 +50,9 @@ struct Records {
 
   /// (rows, V) probabilities of the token after each prompt, as they are drawn; no string goes on.
   std::span<double> distributions;
+
+  /// Writes the probabilities of a row, of which `cumulative` (V,) is a running sum of weights.
+  void set_distribution(std::int64_t row, std::span<const double> cumulative) const;
 
   bool empty() const { return token_log_probs.empty() && distributions.empty(); }
 };

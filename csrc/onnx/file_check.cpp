@@ -21,8 +21,8 @@ using ort::MessageReader;
 
 constexpr std::size_t kMaxNodes = 20'000;  // of the graph, with those of each function it calls
 constexpr std::size_t kMaxMetadata = std::size_t{128} << 20;  // bytes, fingerprints included
-constexpr std::size_t kMaxText = 1000;                       // bytes of an attribute
-constexpr int kMaxDepth = 16;                                // of graphs within nodes
+constexpr std::size_t kMaxText = 1000;                        // bytes of an attribute
+constexpr int kMaxDepth = 16;                                 // of graphs within nodes
 constexpr std::string_view kDomain = "makemore";
 constexpr const char* kTrust = "; trust=True loads a file whose source you trust";
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from makemore import _core
 from makemore._core import CancellationToken
 from makemore.artifact import Artifact
+from makemore.decoded import Decoded, end_to_end
 from makemore.errors import OptionError, OptionTypeError
 from makemore.limits import integer, shown
 from makemore.options import BATCH_SIZE, DrawOptions
@@ -38,20 +38,6 @@ class LoadedFrom(Protocol):
 
     def reduce(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """A function that loads the model again in another process, and its arguments."""
-
-
-class Decoded(NamedTuple):
-    """n strings: `ids[offsets[i]:offsets[i + 1]]` is one, without start and stop.
-
-    ids: (total,). offsets: (n + 1,). log_probs: (n,), in nats, under the model itself.
-    stopped: (n,) 1: the stop token came, 0: cut at max_length. rows: (n,), from 0.
-    """
-
-    ids: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    log_probs: NDArray[np.float64]
-    stopped: NDArray[np.uint8]
-    rows: NDArray[np.int64]
 
 
 class Engine:
@@ -282,14 +268,6 @@ class Engine:
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
         pool = self._pool  # clear_cache replaces it, and so drops the workers of this call
         return [pool.borrow(self.new_step) for _ in range(count)], pool
-
-
-def end_to_end(
-    strings: Sequence[Sequence[int]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ids of strings in one array (total,), and the offsets (n + 1,) of each."""
-    ids = np.fromiter(chain.from_iterable(strings), dtype=np.int64)
-    return ids, np.array([*accumulate(map(len, strings), initial=0)], dtype=np.int64)
 
 
 def _no_step() -> Step:

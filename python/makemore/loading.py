@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -16,12 +15,14 @@ from makemore.artifact import METADATA_KEY, Artifact
 from makemore.engine import CACHE_BYTES
 from makemore.errors import ArtifactError, OptionError, OrtError
 from makemore.fingerprints import FINGERPRINTS_KEY, FingerprintReader
+from makemore.folders import open_folder
 from makemore.limits import integer
 from makemore.runtime.cores import usable_cores
 from makemore.runtime.cuda_libraries import require_cuda
 from makemore.runtime.device_sampler import DeviceSampler
 from makemore.runtime.onnxruntime_library import open_library
 from makemore.sampler import Sampler
+from makemore.source import Source, model_file, sha256_of, source_of, version_of
 from makemore.step import Step
 
 Device = Literal["cpu", "cuda", "auto"]
@@ -30,17 +31,6 @@ MAX_BYTES = 2**29
 """Most memory in bytes for a file, for its weights and one step, and for a batch, unless a caller
 allows more."""
 
-_ZIP = b"PK\3\4"
-"""How a TorchScript file begins."""
-
-
-class Source(NamedTuple):
-    """A file or the bytes of one, what messages call it, and whether it is TorchScript."""
-
-    file: Path | bytes
-    name: str
-    torchscript: bool
-
 
 class LoadedFrom:
     """What was loaded, and how: a pickle of a sampler holds this, not the model."""
@@ -48,7 +38,7 @@ class LoadedFrom:
     def __init__(self, source: Source, options: dict[str, Any]) -> None:
         self._file = source.file if isinstance(source.file, bytes) else source.file.absolute()
         self._options = options
-        self._version = None if isinstance(self._file, bytes) else _version(self._file)
+        self._version = None if isinstance(self._file, bytes) else version_of(self._file)
 
     def reduce(self) -> tuple[Callable[..., Sampler], tuple[Any, ...]]:
         """A function that loads it again in another process, and its arguments.
@@ -57,37 +47,23 @@ class LoadedFrom:
         """
         if isinstance(self._file, bytes):
             return load_again, (self._file, None, self._options)
-        if not self._file.exists() or _version(self._file) != self._version:
+        if not self._file.exists() or version_of(self._file) != self._version:
             raise ArtifactError(
                 f"{self._file}: it has changed since it was loaded; to pickle it, load it again"
             )
-        return load_again, (self._file, _sha256(self._file), self._options)
+        return load_again, (self._file, sha256_of(self._file), self._options)
 
 
 def load_again(file: Path | bytes, sha256: str | None, options: dict[str, Any]) -> Sampler:
     """What `load` gave in another process; `ArtifactError` where the file has changed since."""
     if isinstance(file, Path):
-        found = _sha256(model_file(file))
+        found = sha256_of(model_file(file))
         if found != sha256:
             raise ArtifactError(
                 f"{file}: it has changed since the sampler was pickled: "
                 f"its SHA-256 is {found}, not {sha256}"
             )
     return load(file, **options)
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _version(file: Path) -> tuple[int, ...]:
-    """What tells a file from one that took its place, without reading it."""
-    stat = file.stat()
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def load(
@@ -102,7 +78,8 @@ def load(
     """Opens an artifact: its folder, a `model.onnx`, or a `model.ts` (which needs PyTorch).
 
     artifact: a path, where `~` is the home folder; or what a file holds, as bytes or as a file
-      opened in binary mode.
+      opened in binary mode. A folder of a run that `mm-train` wrote is sampled in PyTorch, which it
+      needs, on the CPU.
     device: "cpu", "cuda", or "auto", which takes CUDA where it can be had and says in
       `Sampler.device` what it took.
     threads: batches decoded at once; None takes every core that this process may use, and one for a
@@ -126,7 +103,11 @@ def load(
     cache_bytes = integer(0).parse("cache_bytes", cache_bytes)
     if threads is not None:
         threads = integer(1).parse("threads", threads)
-    source = _source(artifact, max_bytes)
+    if isinstance(artifact, str | os.PathLike):
+        opened = open_folder(Path(artifact).expanduser())
+        if opened is not None:
+            return opened
+    source = source_of(artifact, max_bytes)
     loaded_from = LoadedFrom(
         source,
         {
@@ -164,39 +145,6 @@ def _open(
             return _load_onnx(source, "cuda", threads, trust, max_bytes, cache_bytes)
         device = "cpu"
     return _load_onnx(source, device, threads, trust, max_bytes, cache_bytes)
-
-
-def model_file(path: Path) -> Path:
-    """The file to open for an artifact, or of its folder; `ArtifactError` where there is none."""
-    file = path / "model.onnx" if path.is_dir() else path
-    if not file.exists():
-        torchscript = path / "model.ts"
-        if torchscript.is_file():
-            raise ArtifactError(
-                f"{path} holds no model.onnx; its model.ts is a program: load {torchscript} with "
-                "trust=True (in a command: --trust) if you trust its source"
-            )
-        raise ArtifactError(f"{file}: no such file")
-    if not file.is_file() or file.suffix not in (".onnx", ".ts"):
-        raise ArtifactError(f"{file}: an artifact is a folder, a .onnx or a .ts file")
-    return file
-
-
-def _source(artifact: str | os.PathLike[str] | bytes | IO[bytes], max_bytes: int) -> Source:
-    if isinstance(artifact, str | os.PathLike):
-        file = model_file(Path(artifact).expanduser())
-        return Source(file, str(file), file.suffix == ".ts")
-    data = artifact
-    if hasattr(artifact, "read"):
-        data = artifact.read(max_bytes + 1)
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise OptionError(
-            f"an artifact is a path, bytes, or a file opened in binary mode, not {artifact!r:.80}"
-        )
-    data = bytes(data)
-    if len(data) > max_bytes:
-        raise ArtifactError(f"the bytes given are more than max_bytes = {max_bytes}")
-    return Source(data, "the bytes given", data.startswith(_ZIP))
 
 
 def _load_onnx(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 
 from makemore import Sampler
 from makemore.artifact import Artifact, Golden, ModelInfo, TrainingInfo
@@ -10,6 +11,7 @@ from makemore.runtime.torch_step import TorchStep
 
 from makemore_export.models import Model
 from makemore_export.packing.step_module import StepModule
+from makemore_export.runs.checkpoint import read_source
 from makemore_export.runs.run import Progress, Run
 
 _PACKAGES = ("makemore", "torch", "onnx", "onnxscript")
@@ -38,6 +40,17 @@ def describe(run: Run, progress: Progress, model: Model) -> Artifact:
         versions={package: version(package) for package in _PACKAGES},
         golden=Golden(seed=0, strings=()),
     )
+
+
+def open_run(folder: Path) -> Sampler | None:
+    """A sampler over the best model of a run, for `makemore.load`; None for another folder."""
+    if not (folder / "best.safetensors").is_file():
+        return None
+    source = read_source(folder)
+    model = source.run.new_model()
+    model.load_state_dict(source.weights)
+    model.eval()
+    return eager_sampler(model, describe(source.run, source.progress, model))
 
 
 def eager_sampler(model: Model, artifact: Artifact, device: str = "cpu") -> Sampler:

@@ -11,9 +11,9 @@ import msgspec
 from makemore import _core
 from makemore.artifact import Artifact
 from makemore.commands.terminal import to_show
-from makemore.loading import model_file
 from makemore.runtime.onnxruntime_library import open_library
 from makemore.sampler import Sampler
+from makemore.source import model_file
 
 
 def describe_artifact(path: Path, sampler: Sampler, *, trust: bool = False) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from makemore import _core
 from makemore._core import CancellationToken
 from makemore.artifact import Artifact
-from makemore.engine import Decoded
+from makemore.decoded import Decoded
 from makemore.errors import OptionError
 from makemore.options import CUDA_BATCH_SIZE, DrawOptions
 from makemore.sampler import Sampler

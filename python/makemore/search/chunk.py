@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from makemore.engine import Decoded
+from makemore.decoded import Decoded
 from makemore.sample import Sample
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore import _core
-from makemore.engine import Decoded, end_to_end
+from makemore.decoded import Decoded, end_to_end
 from makemore.errors import ExhaustedError
 from makemore.search.chunk import Chunk
 from makemore.search.next_tokens import NextTokens
