@@ -7,6 +7,7 @@ prints what `mm-sample names -n 5 --seed 1` prints. No makemore is imported.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 
@@ -28,7 +29,17 @@ def coins(seed: int, rows: NDArray[np.uint64], position: int) -> NDArray[np.floa
 
 
 def sample(path: str, n: int, seed: int) -> list[str]:
-    """Rows 0 to n - 1 with default options, all in one batch."""
+    """The first n strings with default options: the empty one is left out."""
+    strings: list[str] = []
+    for first_row in itertools.count(0, n):
+        strings += filter(None, decode(path, n, seed, first_row))
+        if len(strings) >= n:
+            break
+    return strings[:n]
+
+
+def decode(path: str, n: int, seed: int, first_row: int = 0) -> list[str]:
+    """The strings of n rows, all in one batch."""
     session = onnxruntime.InferenceSession(path)
     about = json.loads(session.get_modelmeta().custom_metadata_map["makemore"])
     if about["schema"] > 2:
@@ -38,6 +49,7 @@ def sample(path: str, n: int, seed: int) -> list[str]:
     inputs = [value.name for value in session.get_inputs()]
     states = [np.zeros((n, *state["shape"]), state["dtype"]) for state in about["states"]]
     rows, token, strings = np.arange(n, dtype=np.uint64), np.zeros(n, np.int64), [""] * n
+    first = np.uint64(first_row)
     for position in range(about["max_length"]):
         if rows.size == 0:
             break
@@ -47,7 +59,7 @@ def sample(path: str, n: int, seed: int) -> list[str]:
         if is_word:
             logits[:, -1] = -np.inf  # unknown is never made
         cumulative = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
-        target = coins(seed, rows, position) * cumulative[:, -1]
+        target = coins(seed, first + rows, position) * cumulative[:, -1]
         token = (cumulative <= target[:, None]).sum(1)  # the first id above the target
         going = token != 0
         rows, token, states = rows[going], token[going], [state[going] for state in states]
