@@ -27,8 +27,8 @@ from makemore_export.models import CountingModel
 from makemore_export.packing.artifact_folder import export
 from makemore_export.runs.checkpoint import Checkpoint
 from makemore_export.runs.run import Progress
-from makemore_export.training.loop import initial_model
 from makemore_export.training.plan import plan
+from makemore_export.training.start import initial_model
 
 STRINGS = 200_000
 ROUNDS = 3

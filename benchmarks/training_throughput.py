@@ -25,9 +25,9 @@ from makemore_export.data.encoded_strings import PADDING, EncodedStrings
 from makemore_export.data.text import read_text
 from makemore_export.models.dropout import Dropout
 from makemore_export.runs.run import Run
-from makemore_export.training.loop import initial_model
 from makemore_export.training.optimizer_step import OptimizerStep, rate
 from makemore_export.training.plan import plan
+from makemore_export.training.start import initial_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset

@@ -31,8 +31,9 @@ from makemore_export.evaluation.likelihood import perplexity
 from makemore_export.packing.artifact_folder import export
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import RunFolder
-from makemore_export.training.loop import initial_model, train
+from makemore_export.training.loop import train
 from makemore_export.training.plan import plan
+from makemore_export.training.start import initial_model
 
 SAMPLES = 1000
 SHOWN = 10

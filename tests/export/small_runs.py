@@ -9,8 +9,10 @@ from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.text import Text
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.run import Run
-from makemore_export.training.loop import initial_model, train
-from makemore_export.training.plan import options_of, plan
+from makemore_export.training.choices import options_of
+from makemore_export.training.loop import train
+from makemore_export.training.plan import plan
+from makemore_export.training.start import initial_model
 
 LINES = tuple(a + b + c for a in "abcd" for b in "eiou" for c in ("", "n", "ra", "lle"))
 SIZES = {

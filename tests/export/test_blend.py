@@ -15,7 +15,7 @@ from makemore_export.evaluation.likelihood import log_likelihoods
 from makemore_export.models import Blend
 from makemore_export.models.blend import mixture_weights
 from makemore_export.runs.checkpoint import RunFolder
-from makemore_export.training.plan import options_of
+from makemore_export.training.choices import options_of
 from makemore_export.training.presets import PRESETS
 from small_runs import planned, records, same, trained
 

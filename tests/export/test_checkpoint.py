@@ -18,7 +18,7 @@ from makemore.errors import CheckpointError
 from makemore_export.runs import checkpoint
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder, write_file
 from makemore_export.runs.checkpoint import RunFolder
-from makemore_export.training import loop
+from makemore_export.training import gradient
 from small_runs import records, same, trained
 
 
@@ -85,9 +85,9 @@ STEPS = 150
 TRAIN_WITH_A_CHECKPOINT_A_STEP = """
 import sys, torch
 from pathlib import Path
-from makemore_export.training import loop
+from makemore_export.training import gradient
 from small_runs import records
-loop.EVALUATE_EVERY = 1
+gradient.EVALUATE_EVERY = 1
 torch.set_num_threads(1)
 _, steps = records(Path(sys.argv[1]), max_steps=int(sys.argv[2]))
 next(steps)
@@ -99,7 +99,7 @@ for _ in steps:
 
 
 def test_a_run_killed_while_it_writes_resumes_and_ends_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "EVALUATE_EVERY", 1)
+    monkeypatch.setattr(gradient, "EVALUATE_EVERY", 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     whole = trained(tmp_path / "whole", max_steps=STEPS)

@@ -14,8 +14,8 @@ from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.records import Evaluation, Record
 from makemore_export.training import distributed
-from makemore_export.training.loop import initial_model
 from makemore_export.training.optimizer_step import OptimizerStep
+from makemore_export.training.start import initial_model
 from small_runs import LINES, planned
 
 WORDS = [

@@ -13,7 +13,7 @@ from makemore_export.commands.train import main as mm_train
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.training import find_lr
 from makemore_export.training.find_lr import Trial, suggestion, sweep
-from makemore_export.training.loop import initial_model
+from makemore_export.training.start import initial_model
 from small_runs import LINES, planned
 
 SMALL = "text.txt -o run --model transformer --n-layer 1 --n-embd 8 --n-head 2 --device cpu"

@@ -18,7 +18,7 @@ from makemore_export.models.bigram import Bigram, BigramConfig
 from makemore_export.models.cnn import GatedConvolution
 from makemore_export.models.neural_bigram import NeuralBigram, NeuralBigramConfig
 from makemore_export.models.transformer import Transformer, TransformerConfig
-from makemore_export.training.plan import options_of
+from makemore_export.training.choices import options_of
 from torch import nn
 from torch.nn import functional as F
 

@@ -10,8 +10,8 @@ from makemore.errors import OptionError
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.length_bucketing import LengthBuckets
 from makemore_export.models.recipe import Recipe
-from makemore_export.training.loop import initial_model
 from makemore_export.training.optimizer_step import OptimizerStep, rate
+from makemore_export.training.start import initial_model
 from small_runs import planned
 
 PLAIN = {"optimizer": "sgd", "weight_decay": 0.0, "clip": 0.0, "average": 0.0}

@@ -9,7 +9,7 @@ import sys
 import click
 from makemore_export.commands.train import main as mm_train
 from makemore_export.models import MODELS
-from makemore_export.training.plan import flag, options_of
+from makemore_export.training.choices import flag, options_of
 
 A_NEW_MODEL = """
 from typing import Annotated

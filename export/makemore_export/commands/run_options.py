@@ -17,7 +17,8 @@ from makemore_export.data.text import Text
 from makemore_export.models import MODELS
 from makemore_export.models.recipe import Recipe
 from makemore_export.runs.run import Run
-from makemore_export.training.plan import flag, options_of, plan
+from makemore_export.training.choices import flag, options_of
+from makemore_export.training.plan import plan
 from makemore_export.training.presets import PRESETS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -42,9 +43,9 @@ def _parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> An
 def parse_part(text: str) -> tuple[str, dict[str, str]]:
     """A model and its own options from `lstm:n_hidden=256,dropout=0.4`."""
     model, _, rest = text.partition(":")
-    if model not in MODELS or model == "blend":
-        known = ", ".join(name for name in MODELS if name != "blend")
-        raise click.BadParameter(f"part {text!r} must begin with a model: {known}")
+    known = [name for name in MODELS if "parts" not in options_of(name)]
+    if model not in known:
+        raise click.BadParameter(f"part {text!r} must begin with a model: {', '.join(known)}")
     pairs = [pair.partition("=") for pair in rest.split(",") if pair]
     options = {name.strip().replace("-", "_"): value.strip() for name, _, value in pairs}
     for name in options:
@@ -180,7 +181,7 @@ def _default(text: Text, level: Level) -> Mapping[str, Any]:
 def _options(run: Run) -> Mapping[str, Any]:
     """The options that a run was planned with."""
     recipe = msgspec.to_builtins(run.recipe) if run.recipe else {}
-    if run.model != "blend":
+    if "parts" not in run.config:
         return {"model": run.model, **run.config, **recipe}
     parts = [
         (part["model"], part["config"] | (part["recipe"] or {})) for part in run.config["parts"]

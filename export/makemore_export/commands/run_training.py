@@ -32,8 +32,9 @@ from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Start, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
-from makemore_export.training.loop import initial_model, train
+from makemore_export.training.loop import train
 from makemore_export.training.plan import differences
+from makemore_export.training.start import initial_model
 from makemore_export.training.tensorboard import Scalars
 
 _SAMPLES = 8  # shown at each evaluation

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
-from makemore.errors import OptionError
 
 from makemore_export.models.bigram import Bigram
 from makemore_export.models.blend import Blend
@@ -17,33 +13,28 @@ from makemore_export.models.model import CountingModel, Model
 from makemore_export.models.neural_bigram import NeuralBigram
 from makemore_export.models.ngram import Ngram
 from makemore_export.models.recurrent import GRU, LSTM, RNN
+from makemore_export.models.registry import MODELS, new_model
 from makemore_export.models.transformer import Transformer
 
-MODELS: dict[str, type[Model]] = {
-    "bigram": Bigram,
-    "ngram": Ngram,
-    "neural-bigram": NeuralBigram,
-    "mlp": MLP,
-    "bow": BoW,
-    "cnn": CNN,
-    "rnn": RNN,
-    "lstm": LSTM,
-    "gru": GRU,
-    "transformer": Transformer,
-    "blend": Blend,
-}
+MODELS.update(
+    {
+        "bigram": Bigram,
+        "ngram": Ngram,
+        "neural-bigram": NeuralBigram,
+        "mlp": MLP,
+        "bow": BoW,
+        "cnn": CNN,
+        "rnn": RNN,
+        "lstm": LSTM,
+        "gru": GRU,
+        "transformer": Transformer,
+        "blend": Blend,
+    }
+)
 
 for _model in MODELS.values():
     # At import: msgspec looks up the types of a struct at their first use, without a lock.
     msgspec.json.Decoder(_model.Config)
-
-
-def new_model(name: str, config: Mapping[str, Any], vocab_size: int) -> Model:
-    """A model of the table, untrained, over `vocab_size` tokens; `OptionError` without one."""
-    if name not in MODELS:
-        raise OptionError(f"model {name!r} is unknown here; known: {', '.join(MODELS)}")
-    cls = MODELS[name]
-    return cls(msgspec.convert(config, cls.Config), vocab_size)
 
 
 __all__ = ["MODELS", "Blend", "CountingModel", "Model", "new_model"]

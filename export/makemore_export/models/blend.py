@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 from typing import Annotated, Any, cast
 
@@ -12,9 +13,9 @@ from msgspec import Meta
 from msgspec.structs import replace
 from torch import Tensor, nn
 
-from makemore_export import models
 from makemore_export.models.model import Model
 from makemore_export.models.recipe import Recipe
+from makemore_export.models.registry import MODELS, new_model
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,11 +48,16 @@ class Blend(Model):
     def __init__(self, config: BlendConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
-        made = [models.new_model(part.model, part.config, vocab_size) for part in config.parts]
+        made = [new_model(part.model, part.config, vocab_size) for part in config.parts]
         self.parts = nn.ModuleList(made)
         sizes = [part.block_size for part in made if part.block_size is not None]
         self.block_size = min(sizes, default=None)
         self.register_buffer("weights", torch.full((len(made),), 1 / len(made)))
+
+    @classmethod
+    def block_size_of(cls, config: Mapping[str, Any]) -> int | None:
+        sizes = [MODELS[part["model"]].block_size_of(part["config"]) for part in config["parts"]]
+        return min((size for size in sizes if size is not None), default=None)
 
     def models(self) -> list[Model]:
         """The parts, in order."""

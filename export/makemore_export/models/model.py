@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
@@ -58,6 +59,12 @@ class Model(nn.Module, ABC):
 
     step_function: StepFunction | None = None
     """None: the nodes of the step are exported as they are."""
+
+    @classmethod
+    def block_size_of(cls, config: Mapping[str, Any]) -> int | None:
+        """The `block_size` of a model of that config."""
+        size: int | None = config.get("block_size")
+        return size
 
     @property
     def precision(self) -> Precision:

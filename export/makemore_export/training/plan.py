@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -14,15 +14,11 @@ from makemore.vocabulary import WORDS, Level, Vocabulary, WordVocabulary
 from makemore_export.data.splits import split
 from makemore_export.data.text import Text
 from makemore_export.models import MODELS
-from makemore_export.models.blend import BlendConfig, Component
-from makemore_export.models.recipe import Recipe
 from makemore_export.runs.run import Run
+from makemore_export.training.kinds import kind_of
 
 MAX_LENGTH = 1023
 """Longest line taken, and longest string sampled, in tokens, where nothing else limits them."""
-
-BLEND: tuple[tuple[str, Mapping[str, Any]], ...] = (("lstm", {}), ("ngram", {}))
-"""The components of a blend where none are given."""
 
 
 def plan(
@@ -46,8 +42,9 @@ def plan(
     vocabulary = _vocabulary(text.lines, parts["train"], level, vocab_size)
     lengths = [len(vocabulary.encode(line)) for line in text.lines]
     longest = max(lengths)
-    chosen = _chosen(model, {"block_size": min(longest, MAX_LENGTH) + 1, **options}, [*options])
-    block_size = _block_size(chosen)
+    kind = kind_of(MODELS[model])
+    chosen = kind.choose(model, {"block_size": min(longest, MAX_LENGTH) + 1, **options}, [*options])
+    block_size = MODELS[model].block_size_of(chosen.config)
     if block_size is not None:
         _check_lines(text, lengths, level, block_size - 1)
     run = Run(
@@ -72,56 +69,6 @@ def plan(
         recipe=chosen.recipe,
     )
     return run, parts
-
-
-def options_of(model: str) -> tuple[str, ...]:
-    """Names of the options of a model: the fields of its `Config`, then those of its `Recipe`."""
-    cls = MODELS[model]
-    return (*cls.Config.__struct_fields__, *(Recipe.__struct_fields__ if cls.recipe else ()))
-
-
-def _chosen(model: str, options: Mapping[str, Any], required: Iterable[str]) -> Component:
-    """The model with each option that it takes; `OptionError` if it takes not all `required`."""
-    fields = options_of(model)
-    if model == "blend":
-        return _chosen_blend(options, required)
-    for name in required:
-        if name not in fields:
-            raise OptionError(
-                f"{flag(name)} does not apply to model {model}, which takes "
-                f"{', '.join(map(flag, fields))}"
-            )
-    cls = MODELS[model]
-    config = {name: options[name] for name in cls.Config.__struct_fields__ if name in options}
-    recipe = {name: options[name] for name in Recipe.__struct_fields__ if name in options}
-    return Component(
-        model=model,
-        config=msgspec.to_builtins(_convert(config, cls.Config)),
-        recipe=_convert(msgspec.to_builtins(cls.recipe) | recipe, Recipe) if cls.recipe else None,
-    )
-
-
-def _chosen_blend(options: Mapping[str, Any], required: Iterable[str]) -> Component:
-    """`parts` are pairs of a model and its own options; each takes what it can of the others."""
-    specs = options.get("parts", BLEND)
-    if len(specs) < 2:
-        raise OptionError(f"a blend has 2 parts or more; --part was given {len(specs)} times")
-    for name in required:
-        if name != "parts" and not any(name in options_of(part) for part, _ in specs):
-            models = ", ".join(model for model, _ in specs)
-            raise OptionError(
-                f"{flag(name)} applies to no part of the blend ({models}); --model names another"
-            )
-    parts = [_chosen(part, {**options, **own}, own) for part, own in specs]
-    config = _convert({"parts": [msgspec.to_builtins(part) for part in parts]}, BlendConfig)
-    return Component(model="blend", config=msgspec.to_builtins(config))
-
-
-def _block_size(chosen: Component) -> int | None:
-    sizes = [part["config"].get("block_size") for part in chosen.config.get("parts", ())] or [
-        chosen.config.get("block_size")
-    ]
-    return min((size for size in sizes if size is not None), default=None)
 
 
 def differences(old: Run, new: Run) -> list[str]:
@@ -149,11 +96,6 @@ def _choices(run: Run) -> dict[str, Any]:
     }
 
 
-def flag(name: str) -> str:
-    """The command line's option for a field: `--n-layer`."""
-    return "--" + name.replace("_", "-")
-
-
 def _vocabulary(
     lines: Sequence[str], train: Sequence[str], level: Level, size: int | None
 ) -> Vocabulary:
@@ -172,13 +114,3 @@ def _check_lines(text: Text, lengths: Sequence[int], level: Level, limit: int) -
                 f"{text.name}: line {number} has {length} {level}s; a block of {limit + 1} "
                 f"holds {limit}; a larger one: --block-size"
             )
-
-
-def _convert(options: dict[str, Any], struct: type[msgspec.Struct]) -> Any:
-    try:
-        return msgspec.convert(options, struct, strict=False)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        name = path.rstrip("`")  # none, where fields do not go together
-        what = f"{flag(name)} is {options[name]}: " if name else ""
-        raise OptionError(f"{what}{reason}") from None
