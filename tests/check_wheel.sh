@@ -39,7 +39,7 @@ for release in "${releases[@]}"; do
   onnxruntime=onnxruntime==$release
   [ "$release" != newest ] || onnxruntime=onnxruntime
   # With nothing else on PATH, anything that needed a compiler would fail.
-  PATH=$bin pip install -q "$wheel" "$onnxruntime" 'hypothesis>=6' 'onnx>=1.17' 'pytest>=8' 'scipy>=1.11'
+  PATH=$bin pip install -q "$wheel[patterns,table]" "$onnxruntime" 'hypothesis>=6' 'onnx>=1.17' 'pytest>=8' 'scipy>=1.11'
   for tool in cc c++ gcc g++ clang cmake ninja; do
     if PATH=$bin command -v "$tool"; then echo "$tool is on PATH"; exit 1; fi
   done
