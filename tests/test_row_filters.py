@@ -6,7 +6,14 @@ from itertools import chain
 import makemore
 import numpy as np
 import pytest
-from exact import all_strings, given, next_probabilities, p_value
+from exact import (
+    all_strings,
+    given,
+    next_probabilities,
+    p_value,
+    p_value_of_some,
+    strings_of,
+)
 from makemore import ExhaustedError, OptionError
 from makemore.fingerprints import Fingerprints
 from python_step import sampler_of
@@ -215,3 +222,17 @@ def test_a_penalty_makes_repeats_rarer_and_reports_the_models_own_probability(bi
 def test_the_public_names_are_exported():
     for name in ("ExhaustedError", "MostLikely", "NextToken", "Ranks", "SampleStream"):
         assert name in makemore.__all__
+
+
+@pytest.mark.parametrize(
+    "kind", ["schema-1/transformer", "schema-1/bigram", "schema-2/transformer"]
+)
+def test_strings_of_exported_models_that_pass_have_their_probabilities(kind, strategy):
+    sampler = load_tiny(kind, strategy)
+    likely = {text: p for text, p in strings_of(sampler, 4).items() if text}
+    options = {"max_length": 4, "wildcard": "?a*"}
+    some = {text: p for text, p in likely.items() if text[1:2] == "a"}
+    share = len(sampler.sample_rows(0, N, seed=1, **options)) / N
+    made = sampler.sample(N // 4, seed=1, **options)
+    counted = {text: p / share for text, p in some.items()}
+    assert p_value_of_some(made, counted) > SIGNIFICANCE
