@@ -6,6 +6,7 @@
 
 #include "fused_op.h"
 #include "ort_library.h"
+#include "transformer_node.h"
 #include "transformer_step.h"
 
 namespace makemore::transformer {
@@ -28,20 +29,13 @@ class TransformerOp : public FusedOp, private ort::OrtCustomOp {
   const TransformerStep* whole_of(const OnnxModel& model) const;
 
  private:
-  class Node;
-
-  /// Set while a session opens, through the pointer to const that ONNX Runtime holds.
-  struct Outcome {
-    const Node* node = nullptr;  // the last that was made
-    bool declined = false;
-  };
-
   ort::OrtStatus* create(const ort::OrtKernelInfo* info, void** node) const noexcept;
 
   std::shared_ptr<const ort::Library> library_;
   const Kernel& kernel_;
   ort::Owned<ort::OrtCustomOpDomain> domain_{nullptr, nullptr};
-  std::unique_ptr<Outcome> outcome_ = std::make_unique<Outcome>();
+  // Through the pointer to const that ONNX Runtime holds.
+  std::unique_ptr<NodeOutcome> outcome_ = std::make_unique<NodeOutcome>();
 };
 
 }  // namespace makemore::transformer
