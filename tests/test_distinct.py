@@ -11,6 +11,8 @@ from python_step import sampler_of
 from tiny_artifacts import load_tiny
 from tiny_models import BIGRAM, CACHE, HISTORY
 
+pytest.importorskip("outlines_core", reason="matching needs outlines-core")
+
 SIGNIFICANCE = 0.001
 MODELS = [BIGRAM, HISTORY, CACHE]
 
