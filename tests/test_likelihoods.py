@@ -114,6 +114,16 @@ def test_numbers_of_what_cannot_be_scored(bigram):
     assert bigram.score_tokens([]) == []
 
 
+def test_ranks_of_words_leave_out_what_is_never_made():
+    sampler = load_tiny("schema-2/words")
+    likely = sampler.most_likely(40, min_length=0)
+    scores = sampler.score(likely.strings)
+    found = sampler.rank(likely.strings)
+    for score, rank, error in zip(scores[:10], found.rank, found.error, strict=False):
+        # Others than these 40 may be as likely under the model itself, which knows unknown words.
+        assert rank >= (scores > score + 1e-6).sum() - 5 * error - 1
+
+
 def test_perplexity_is_of_the_mean_over_all_tokens(bigram):
     scores = bigram.score(["abc", "b"])
     assert bigram.perplexity(["abc", "b"]) == pytest.approx(math.exp(-scores.sum() / 6))

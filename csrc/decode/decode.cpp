@@ -14,7 +14,7 @@ namespace {
 bool use_caches(std::span<Worker* const> workers, const DecodeRequest& request) {
   if (request.strategy == Strategy::kTree) return false;
   const bool required = request.strategy == Strategy::kCached;
-  if (!request.processors.empty() || !request.records.empty()) {
+  if (!request.processors.empty() || !request.records.empty() || request.drawn_log_probs) {
     if (required)
       throw OptionError("strategy is 'cached'; logits are processed or recorded by 'tree' only");
     return false;

@@ -187,7 +187,8 @@ void PrefixTreeDecoder::split_by_token(std::size_t row, std::span<const float> l
     if (token != kStop) next.prefix = tree_.add(group.prefix, token);
     if (request_.log_probs) {
       const float logit = logits[static_cast<std::size_t>(token)];
-      next.log_prob = group.log_prob + logit - normalizer;
+      next.log_prob = request_.drawn_log_probs ? group.log_prob + sampler_.log_prob(token)
+                                               : group.log_prob + logit - normalizer;
       if (!request_.records.token_log_probs.empty()) record_log_prob(next, logit - normalizer);
     }
     if (reason == FinishReason::kNone) {

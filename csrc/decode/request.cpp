@@ -44,6 +44,9 @@ void validate(const DecodeRequest& request, std::int64_t vocab_size) {
   if (!request.records.empty() && offsets.empty()) {
     throw OptionError("records need the offsets of a prompt for each row");
   }
+  if (request.drawn_log_probs && !request.prompts.tokens.empty()) {
+    throw OptionError("no token of a prompt is drawn, so that it has no drawn_log_probs");
+  }
   require_size("token_log_probs", request.records.token_log_probs, request.prompts.tokens.size());
   require_size("distributions", request.records.distributions,
                static_cast<std::size_t>(request.rows * vocab_size));

@@ -67,8 +67,9 @@ struct DecodeRequest {
   std::vector<std::shared_ptr<LogitsProcessor>> processors;  ///< called one after the other
   std::shared_ptr<const RowFilter> filter;                   ///< null: every row passes
   std::uint64_t seed = 0;
-  std::int64_t batch_size = 0;  ///< most rows of a step
-  bool log_probs = true;        ///< whether to compute log-probabilities; otherwise they are 0
+  std::int64_t batch_size = 0;   ///< most rows of a step
+  bool log_probs = true;         ///< whether to compute log-probabilities; otherwise they are 0
+  bool drawn_log_probs = false;  ///< those with which tokens are drawn, not the model's own
   Strategy strategy = Strategy::kAuto;
   std::int64_t max_tokens = kMaxTokens;  ///< of all strings together, their ends included
   Records records;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -35,6 +36,11 @@ class Sampler {
 
   /// The running sum (V,) of the weights of the prepared distribution, which `pick` takes.
   std::span<const double> cumulative() const { return cumulative_; }
+
+  /// The natural-log probability of a token in the prepared distribution.
+  double log_prob(std::int64_t token) const {
+    return std::log(weights_[static_cast<std::size_t>(token)] / cumulative_.back());
+  }
 
   std::int64_t pick(double coin) const { return makemore::pick(cumulative_, coin); }
 

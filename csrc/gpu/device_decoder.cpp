@@ -160,7 +160,7 @@ Slots::Slots(std::int64_t count, std::int64_t steps_per_block)
 Decoded decode_on_device(BlockStep& step, const DecodeRequest& request,
                          const Interrupts& interrupts) {
   validate(request, step.vocab_size());
-  if (!request.processors.empty() || !request.records.empty()) {
+  if (!request.processors.empty() || !request.records.empty() || request.drawn_log_probs) {
     throw OptionError("a device neither processes nor records logits");
   }
   if (request.strategy != Strategy::kAuto) {

@@ -31,7 +31,7 @@ Request make_request(const Ids& prompts, const Ids& offsets, std::int64_t max_le
                      const SamplingOptions& options, std::shared_ptr<ExcludedTokens> excluded,
                      std::vector<std::shared_ptr<LogitsProcessor>> processors,
                      std::shared_ptr<RowFilter> row_filter, std::int64_t batch_size,
-                     const std::string& strategy) {
+                     const std::string& strategy, bool drawn_log_probs) {
   return {prompts,
           offsets,
           {.prompts = {view(prompts), view(offsets)},
@@ -41,6 +41,7 @@ Request make_request(const Ids& prompts, const Ids& offsets, std::int64_t max_le
            .processors = std::move(processors),
            .filter = std::move(row_filter),
            .batch_size = batch_size,
+           .drawn_log_probs = drawn_log_probs,
            .strategy = find_strategy(strategy)}};
 }
 
@@ -166,9 +167,11 @@ void define_decoding(py::module_& m) {
       .def(py::init(&make_request), py::kw_only(), py::arg("prompts"), py::arg("offsets"),
            py::arg("max_length"), py::arg("options") = SamplingOptions(),
            py::arg("excluded") = py::none(), py::arg("processors") = py::list(),
-           py::arg("row_filter") = py::none(), py::arg("batch_size"), py::arg("strategy") = "auto")
-      .def_property_readonly("has_prompt_per_row",
-                             [](const Request& request) { return request.offsets.size() > 0; });
+           py::arg("row_filter") = py::none(), py::arg("batch_size"), py::arg("strategy") = "auto",
+           py::arg("drawn_log_probs") = false)
+      .def_property_readonly("needs_host", [](const Request& request) {
+        return request.offsets.size() > 0 || request.decode.drawn_log_probs;
+      });
   m.def("distributions", &distributions, py::arg("workers"), py::arg("request"),
         py::arg("cancellation") = py::none());
   m.def("token_log_probs", &token_log_probs, py::arg("workers"), py::arg("request"),

@@ -135,9 +135,10 @@ class Request:
         row_filter: RowFilter | None = None,
         batch_size: int,
         strategy: str = "auto",
+        drawn_log_probs: bool = False,
     ) -> None: ...
     @property
-    def has_prompt_per_row(self) -> bool: ...
+    def needs_host(self) -> bool: ...
 
 def distributions(
     workers: Sequence[Worker], request: Request, cancellation: CancellationToken | None = None

@@ -212,10 +212,8 @@ class Engine:
         """
         ids = np.array(prompt, dtype=np.int64)
         tokens, offsets = (ids, _ONE_PROMPT) if prompts is None else end_to_end(prompts)
-        draw.setdefault("batch_size", self.rows_together(None))
-        return _core.Request(
-            prompts=tokens, offsets=offsets, max_length=max_length, strategy=self._strategy, **draw
-        )
+        draw = {"batch_size": self.rows_together(None), "strategy": self._strategy, **draw}
+        return _core.Request(prompts=tokens, offsets=offsets, max_length=max_length, **draw)
 
     def decode(
         self,

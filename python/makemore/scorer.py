@@ -13,7 +13,7 @@ from makemore._core import CancellationToken
 from makemore.engine import Engine
 from makemore.errors import OptionError, OptionTypeError
 from makemore.limits import Limit, integer, shown
-from makemore.options import BATCH_SIZE
+from makemore.options import BATCH_SIZE, DrawOptions
 from makemore.vocabulary import STOP
 
 RANK_SAMPLES = 100_000
@@ -138,12 +138,18 @@ class Scorer(Engine):
 
     def _new_ranking(self, cancellation: CancellationToken | None) -> tuple[NDArray[Any], ...]:
         """Of a sample: -log p, rising, (n,), and the rank and its error before each, (n + 1,)."""
-        request = self.request(max_length=self.artifact.max_length)
-        decoded = self.decode(request, RANK_SAMPLES, cancellation=cancellation)
+        draw: dict[str, Any] = {"max_length": self.artifact.max_length, **self.draw(DrawOptions())}
+        decoded = self.decode(self.request(**draw), RANK_SAMPLES, cancellation=cancellation)
         counted = (decoded.stopped == 1) & (np.diff(decoded.offsets) > 0)
-        costs = np.sort(-decoded.log_probs[counted])
+        costs = drawn = -decoded.log_probs[counted]
+        if self.vocabulary.mask():  # what is never made has a probability, but is not drawn
+            request = self.request(**draw, strategy="tree", drawn_log_probs=True)
+            again = self.decode(request, RANK_SAMPLES, cancellation=cancellation)
+            drawn = -again.log_probs[counted]
+        order = np.argsort(costs, kind="stable")
+        costs = costs[order]
         with np.errstate(over="ignore", invalid="ignore"):  # of strings that are very long
-            inverse = np.exp(costs)  # 1 / p
+            inverse = np.exp(drawn[order])  # 1 / the probability with which it was drawn
             ranks = np.concatenate([[0.0], np.cumsum(inverse)]) / RANK_SAMPLES
             squares = np.concatenate([[0.0], np.cumsum(inverse**2)]) / RANK_SAMPLES
             errors = np.sqrt(np.maximum(squares - ranks**2, 0) / RANK_SAMPLES)

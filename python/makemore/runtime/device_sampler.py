@@ -37,8 +37,8 @@ class DeviceSampler(Sampler):
         log_probs: bool = True,
         cancellation: CancellationToken | None = None,
     ) -> Decoded:
-        """Decodes on the device, unless each row has a prompt of its own."""
-        if request.has_prompt_per_row or self._model is None:
+        """Decodes on the device what can be; the rest on the host, over the device's step."""
+        if request.needs_host or self._model is None:
             return super().decode(request, rows, first_row, seed, log_probs, cancellation)
         return Decoded._make(
             _core.decode_on_device(
