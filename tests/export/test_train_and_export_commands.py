@@ -172,11 +172,20 @@ def test_export_in_float16_tells_what_it_costs(tmp_path):
     (tmp_path / "other.txt").write_text("x")
     other = refusal(mm_export, "names.run", *words, "--text", "other.txt")
     assert "other.txt: is another text than that of the run" in other
-    for source in ("text.txt", "names.run"):
-        wanted = words if source == "text.txt" else ["-o", "names"]
-        assert "--text is for --half and a SOURCE that is trained" in refusal(
-            mm_export, source, *wanted, "--text", "text.txt"
-        )
+    refused = refusal(mm_export, "text.txt", *words, "--text", "text.txt")
+    assert "--text is for a SOURCE that is trained already" in refused
+
+
+def test_fingerprints_are_stored_where_the_text_is_at_hand(tmp_path):
+    words = ["-o", "names", "--samples", "0"]
+    out = run(mm_export, "text.txt", *words, "--model", "bigram").stdout
+    assert "fingerprints of " in out
+    assert makemore.load(tmp_path / "names").sample(3, seed=1, novel=True)
+    assert "no fingerprints of the lines" in run(mm_export, "names.run", *words).stdout
+    text = ["--text", "text.txt", "--encoding", "latin-1"]
+    assert "fingerprints of " in run(mm_export, "names.run", *words, *text).stdout
+    out = run(mm_export, "names.run", *words, *text, "--no-fingerprints").stdout
+    assert "no fingerprints of the lines" in out
 
 
 def test_export_uses_a_finished_run_of_the_same_options_again(tmp_path):

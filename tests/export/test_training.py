@@ -15,6 +15,7 @@ from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.runs.checkpoint import RunFolder, load
 from makemore_export.runs.records import Evaluation, Record, Start, Step
 from makemore_export.training import loop
+from makemore_export.training.start import initial_model
 from small_runs import LINES, planned, records, same, trained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -158,7 +159,7 @@ def test_the_running_loss_is_the_mean_over_the_tokens_since_the_last_evaluation(
 def test_without_dev_the_train_loss_judges(tmp_path):
     run, _ = planned()
     strings = EncodedStrings(LINES, run.vocabulary)
-    model = loop.initial_model(run)
+    model = initial_model(run)
     records = loop.train(model, run, {"train": strings}, RunFolder(tmp_path))
     *_, last = records
     assert set(last.losses) == {"train"}
