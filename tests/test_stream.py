@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from makemore import CancelledError, OptionError, Sampler
@@ -92,6 +93,13 @@ def test_a_stream_that_is_closed_from_another_thread_ends_before_its_next_step()
     go.set()
     reader.join(10)
     assert len(errors) == 1
+
+
+def test_threads_that_share_a_stream_take_each_string_once(sampler):
+    stream = sampler.stream(2000, seed=3)
+    with ThreadPoolExecutor(4) as pool:
+        taken = [*pool.map(lambda _: [*stream], range(4))]
+    assert sorted(text for some in taken for text in some) == sorted(sampler.sample(2000, seed=3))
 
 
 def test_asyncio_reads_the_same_strings():

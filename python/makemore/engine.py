@@ -79,6 +79,10 @@ class Engine:
         self.max_rows = max_rows
         self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
         self.clear_cache()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Makes what a subclass keeps beside the model."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """A pickle says where the artifact is and how it was loaded; it is loaded again from there.

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import fields
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,8 +57,8 @@ class Sampler(Scorer):
     leaving a `with` block.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def _begin(self) -> None:
+        super()._begin()
         self._plans = PlanCache()
         self.fingerprints: Callable[[], Fingerprints | None] = _no_fingerprints
 

@@ -38,8 +38,8 @@ class Ranks(NamedTuple):
 class Scorer(Engine):
     """Scores strings."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def _begin(self) -> None:
+        super()._begin()
         self._ranking = _Once()
 
     def score(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -20,8 +21,8 @@ class SampleStream(Generic[T]):
     """An iterator over strings, or samples, in row order. A chunk of them is made when the last one
     is used up: one at first, then more, up to 65,536.
 
-    `close`, from any thread, ends the work before its next step; so does leaving a `with` block.
-    One that is dropped does no more work.
+    Threads may share it: each string goes to one of them. `close`, from any thread, ends the work
+    before its next step; so does leaving a `with` block. One that is dropped does no more work.
     """
 
     def __init__(
@@ -34,16 +35,20 @@ class SampleStream(Generic[T]):
         self._read = read
         self._cancellation = cancellation
         self._ready: deque[T] = deque()
+        self._lock = threading.RLock()  # of what several threads may take
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
-        if not self._ready:
-            self._ready.extend(self.chunk())
-        if not self._ready:
-            raise StopIteration
-        return self._ready.popleft()
+        with self._lock:
+            if self._cancellation.cancelled:
+                raise StopIteration
+            if not self._ready:
+                self._ready.extend(self.chunk())
+            if not self._ready:
+                raise StopIteration
+            return self._ready.popleft()
 
     def __enter__(self) -> Self:
         return self
@@ -53,19 +58,19 @@ class SampleStream(Generic[T]):
 
     def chunk(self) -> list[T]:
         """All that is ready, or else the next chunk; empty at the end."""
-        if self._ready:
-            ready = [*self._ready]
-            self._ready.clear()
-            return ready
-        if self._cancellation.cancelled:
-            return []
-        chunk = next(self._chunks, None)
-        return [] if chunk is None else [*self._read(chunk)]
+        with self._lock:
+            if self._cancellation.cancelled:
+                return []
+            if self._ready:
+                ready = [*self._ready]
+                self._ready.clear()
+                return ready
+            chunk = next(self._chunks, None)
+            return [] if chunk is None else [*self._read(chunk)]
 
     def close(self) -> None:
         """Ends the stream; a `next` that is running in another thread raises `CancelledError`."""
         self._cancellation.cancel()
-        self._ready.clear()
 
 
 class AsyncSampleStream(Generic[T]):
