@@ -141,6 +141,15 @@ def test_a_search_is_given_up_after_max_rows_with_what_was_found(bigram):
     assert len(error.value.found) == expected
 
 
+def test_a_model_that_makes_nothing_but_empty_strings_is_given_up_soon(bigram):
+    def stop(ids, logits):
+        return np.where(np.arange(4) == 0, 0, -np.inf)
+
+    with pytest.raises(ExhaustedError, match="0 strings were found in 65,536 rows"):
+        bigram.sample(1, adjust=stop)
+    assert bigram.sample(3, adjust=stop, min_length=0) == ["", "", ""]
+
+
 def test_a_search_for_samples_holds_samples(bigram):
     with pytest.raises(ExhaustedError) as error:
         bigram.sample_ids(10**6, seed=1, max_rows=50)

@@ -24,6 +24,11 @@ CUDA_BATCH_SIZE = 16_384
 MAX_ROWS = 2**25
 """Rows that are tried before a search for strings that pass is given up, by default."""
 
+MAX_EMPTY_ROWS = 2**16
+"""The same where nothing is asked for but that a string is not empty: of a model that makes hardly
+anything else.
+"""
+
 
 Adjust = Callable[[NDArray[np.int64], NDArray[np.float32]], ArrayLike]
 """(ids so far (length,), logits (V,)) -> logits (V,)."""
@@ -146,7 +151,8 @@ class SampleOptions(FilterOptions):
         None,
         integer(1),
         "Most rows that are tried before the search is given up.",
-        none=f"{MAX_ROWS:,}, or 100 for each string if that is more",
+        none=f"{MAX_ROWS:,} ({MAX_EMPTY_ROWS:,} where only the empty string does not pass), or 100 for "
+        "each string if that is more",
     )
     seed: int | None = option(
         None, integer(0, 2**64), "Same seed, same strings.", none="fresh entropy"
@@ -154,6 +160,14 @@ class SampleOptions(FilterOptions):
     first_row: int = option(
         0, integer(0, 2**64), "Number of the first row; seed and number name a string for good."
     )
+
+    @property
+    def asks(self) -> bool:
+        """Whether more is asked for than that a string is not empty."""
+        patterns = self.matching is not None or self.wildcard is not None or bool(self.suffix)
+        return (
+            patterns or self.min_length > 1 or self.not_in is not None or self.novel or self.unique
+        )
 
 
 def options_of(call: Any) -> list[Field[Any]]:

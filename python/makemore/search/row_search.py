@@ -9,7 +9,7 @@ import numpy as np
 from makemore._core import CancellationToken
 from makemore.engine import Engine
 from makemore.errors import ExhaustedError, OptionError
-from makemore.options import MAX_ROWS, SampleOptions
+from makemore.options import MAX_EMPTY_ROWS, MAX_ROWS, SampleOptions
 from makemore.search.chunk import Chunk
 from makemore.search.distinct import DistinctSearch
 from makemore.search.plan import Plan
@@ -108,7 +108,8 @@ class RowSearch:
         """How many more rows may be tried; `ExhaustedError` where none."""
         limit = self.options.max_rows
         if limit is None:
-            limit = max(MAX_ROWS, ROWS_PER_STRING * (self.found + 1 if n is None else n))
+            fewest = MAX_ROWS if self.options.asks else MAX_EMPTY_ROWS
+            limit = max(fewest, ROWS_PER_STRING * (self.found + 1 if n is None else n))
         left = min(limit, 2**64 - self.options.first_row) - self.tried
         if left <= 0:
             raise self._given_up(n)
