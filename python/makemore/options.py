@@ -151,8 +151,8 @@ class SampleOptions(FilterOptions):
         None,
         integer(1),
         "Most rows that are tried before the search is given up.",
-        none=f"{MAX_ROWS:,} ({MAX_EMPTY_ROWS:,} where only the empty string does not pass), or 100 for "
-        "each string if that is more",
+        none=f"{MAX_ROWS:,}, or 100 for each string if that is more; {MAX_EMPTY_ROWS:,} where only the "
+        "empty string does not pass",
     )
     seed: int | None = option(
         None, integer(0, 2**64), "Same seed, same strings.", none="fresh entropy"
