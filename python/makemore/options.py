@@ -151,7 +151,7 @@ class SampleOptions(FilterOptions):
         None,
         integer(1),
         "Most rows that are tried before the search is given up.",
-        none=f"{MAX_ROWS:,}, or 100 for each string if that is more; {MAX_EMPTY_ROWS:,} where only the "
+        none=f"{MAX_ROWS:,}, or 100 for each string if more; {MAX_EMPTY_ROWS:,} where only the "
         "empty string does not pass",
     )
     seed: int | None = option(

@@ -313,9 +313,9 @@ TEST_CASE("the type of a divisor follows from the nodes before it") {
 TEST_CASE("more metadata than an artifact has is refused") {
   const std::string file = model_of(Message());
   CHECK(refusal(file + std::string(Message().bytes(14, std::string(1000, 'x')))) == "");
-  const std::string half(std::size_t{9} << 20, 'x');
+  const std::string half(std::size_t{65} << 20, 'x');
   CHECK(contains(refusal(file + std::string(Message().bytes(14, half).bytes(14, half))),
-                 "bytes of metadata; the limit is 16777216"));
+                 "bytes of metadata; the limit is 134217728"));
 }
 
 TEST_CASE("what a message quotes is short and on one line") {
