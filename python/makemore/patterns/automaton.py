@@ -26,7 +26,7 @@ _BLOCK = 2**20
 
 @dataclass(frozen=True, eq=False)
 class TokenAutomaton:
-    """Which strings are wanted, told token by token. State 0 is the start.
+    """Which strings are wanted, read token by token. State 0 is the start.
 
     transitions: int32 (S, V), the state after one more token, -1 where no wanted string goes on so.
       Column 0, the stop token, is -1 and never read.
