@@ -29,9 +29,9 @@ class Sampler {
   /// Throws OptionError for an option outside its range.
   Sampler(SamplingOptions options, std::int64_t vocab_size);
 
-  /// Builds the distribution of one row of V logits, over the tokens that a constraint allows,
+  /// Builds the distribution of one row of V logits, over the tokens that a mask allows,
   /// (V,), or over all. Allocates nothing. Throws ArtifactError for a NaN, +inf, or a row that
-  /// leaves no token to choose; OptionError where the constraint leaves none.
+  /// leaves no token to choose; OptionError where the mask leaves none.
   void prepare(std::span<const float> logits, std::span<const std::uint8_t> allowed = {});
 
   /// The running sum (V,) of the weights of the prepared distribution, which `pick` takes.
@@ -54,7 +54,7 @@ class Sampler {
   std::vector<std::size_t> order_;  // ids by falling logit, ties by id
 };
 
-/// Throws because no token may be chosen: the fault of a constraint, or else of the model.
+/// Throws because no token may be chosen: the fault of a mask, or else of the model.
 [[noreturn]] void throw_no_token(bool constrained);
 
 /// log(sum(exp(logits))) in double: what to subtract from a logit for its log-probability. Throws
