@@ -72,7 +72,7 @@ struct DecodeRequest {
   bool drawn_log_probs = false;  ///< those with which tokens are drawn, not the model's own
   Strategy strategy = Strategy::kAuto;
   std::int64_t max_tokens = kMaxTokens;  ///< of all strings together, their ends included
-  Records records;
+  Records records = {};
 };
 
 /// Throws OptionError for a request that no model of `vocab_size` tokens can meet.
