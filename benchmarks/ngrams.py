@@ -49,7 +49,7 @@ def main(text: Path, out: Path | None) -> None:
     rows = [measured(contents, "bigram", {"smoothing": 1.0}), measured(contents, "bigram", {})]
     for smoothing in smoothings:
         rows += [measured(contents, "ngram", {"order": n, **smoothing}) for n in range(2, 7)]
-    show([row | {part: f"{row[part]:.4f}" for part in ("dev", "test")} for row in rows])
+    show([row | {split: f"{row[split]:.4f}" for split in ("dev", "test")} for row in rows])
     if out is not None:
         out.write_text(json.dumps({"environment": environment(), "rows": rows}, indent=2) + "\n")
 
@@ -60,13 +60,13 @@ def measured(text: Text, name: str, options: dict[str, Any]) -> dict[str, float 
     run, lines = plan(
         text, model=name, percents=percents, keep_duplicates=False, seed=1, options=options
     )
-    parts = {part: EncodedStrings(of_part, run.vocabulary) for part, of_part in lines.items()}
+    splits = {name: EncodedStrings(split, run.vocabulary) for name, split in lines.items()}
     model = initial_model(run)
     assert isinstance(model, CountingModel)
     began = time.perf_counter()
-    fitted = model.fit(parts["train"], parts["dev"])
+    fitted = model.fit(splits["train"], splits["dev"])
     seconds = time.perf_counter() - began
-    losses = {part: mean_nll(model, strings) for part, strings in parts.items()}
+    losses = {name: mean_nll(model, strings) for name, strings in splits.items()}
     progress = Progress(losses={**losses}, finished=True, fitted=fitted)
     weights = model.state_dict()
     with tempfile.TemporaryDirectory() as folder:

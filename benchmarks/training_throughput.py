@@ -74,7 +74,7 @@ def main(text: Path, out: Path | None) -> None:
 
 def planned(text: Path, model: str, options: dict[str, object]) -> tuple[Run, list[str]]:
     """A run with the model's own recipe, and the strings of train."""
-    run, parts = plan(
+    run, splits = plan(
         read_text(text),
         model=model,
         percents=(80.0, 10.0, 10.0),
@@ -82,7 +82,7 @@ def planned(text: Path, model: str, options: dict[str, object]) -> tuple[Run, li
         seed=1,
         options=options,
     )
-    return run, parts["train"]
+    return run, splits["train"]
 
 
 class PaddedStrings(Dataset[tuple[Tensor, Tensor]]):

@@ -75,7 +75,7 @@ def main(text: Path, out: Path | None) -> None:
 
 def fit(text: Path, folder: Path) -> dict[str, Any]:
     """The figures of a model trained on `text`; its artifact is `folder / "artifact"`."""
-    run, parts = plan(
+    run, splits = plan(
         read_text(text),
         model="lstm",
         percents=parse_split("80/10/10"),
@@ -85,7 +85,7 @@ def fit(text: Path, folder: Path) -> dict[str, Any]:
         level="word",
         vocab_size=WORDS,
     )
-    strings = {part: EncodedStrings(lines, run.vocabulary) for part, lines in parts.items()}
+    strings = {name: EncodedStrings(lines, run.vocabulary) for name, lines in splits.items()}
     run_folder = RunFolder(folder / "run")
     began = time.process_time()
     for _ in train(initial_model(run), run, strings, run_folder):
@@ -98,7 +98,7 @@ def fit(text: Path, folder: Path) -> dict[str, Any]:
         "text": text.name,
         "MB": text.stat().st_size / 1e6,
         "lines": run.data.lines,
-        "words": sum(int(part.lengths.sum()) for part in strings.values()),
+        "words": sum(int(split.lengths.sum()) for split in strings.values()),
         "known": len(run.tokens),
         "unknown in test": share_of_unknown(strings["test"], run.vocabulary),
         "train s": seconds,

@@ -72,7 +72,7 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
 class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True):
     """How it was trained.
 
-    `losses`: nats per token, the stop counted, by part of the split; None where infinite.
+    `losses`: nats per token, the stop counted, by split; None where infinite.
     """
 
     data: DataInfo

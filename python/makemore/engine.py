@@ -108,7 +108,7 @@ class Engine:
 
     def __repr__(self) -> str:
         losses = self.artifact.training.losses.items()
-        nats = ", ".join(f"{part} {'inf' if n is None else f'{n:.4f}'}" for part, n in losses)
+        nats = ", ".join(f"{name} {'inf' if n is None else f'{n:.4f}'}" for name, n in losses)
         return (
             f"<{type(self).__name__}: {self.artifact.model.type}, {len(self.vocabulary):,} tokens "
             f"({self.artifact.level}s), on {self.device}, nats per {self.artifact.level}: "

@@ -30,7 +30,7 @@ SIZES = {
 def sizes(model: str) -> dict[str, object]:
     """The smallest sizes of a model, and of those in it."""
     if model == "blend":
-        return {"parts": tuple((part, sizes(part)) for part in ("gru", "ngram"))}
+        return {"parts": tuple((each, sizes(each)) for each in ("gru", "ngram"))}
     return {name: size for name, size in SIZES.items() if name in options_of(model)}
 
 
@@ -57,9 +57,9 @@ def planned(model: str = "transformer", seed: int = 1, **options: object) -> tup
 
 def records(folder: Path, model: str = "transformer", **options: object):
     """The model, and the generator that trains it in `folder`, from its latest checkpoint on."""
-    run, parts = planned(model, **options)
+    run, splits = planned(model, **options)
     vocabulary = run.vocabulary
-    strings = {part: EncodedStrings(lines, vocabulary) for part, lines in parts.items()}
+    strings = {name: EncodedStrings(lines, vocabulary) for name, lines in splits.items()}
     network = initial_model(run)
     run_folder = RunFolder(folder)
     return network, train(network, run, strings, run_folder, run_folder.latest())

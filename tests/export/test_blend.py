@@ -19,21 +19,21 @@ from makemore_export.training.choices import options_of
 from makemore_export.training.presets import PRESETS
 from small_runs import planned, records, same, trained
 
-PARTS = (("gru", {"n_hidden": 8, "n_embd": 8, "max_steps": 12}), ("ngram", {"order": 3}))
+COMPONENTS = (("gru", {"n_hidden": 8, "n_embd": 8, "max_steps": 12}), ("ngram", {"order": 3}))
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_blend_is_the_weighed_mean_of_probabilities(tmp_path):
-    model, steps = records(tmp_path, "blend", parts=PARTS)
+    model, steps = records(tmp_path, "blend", parts=COMPONENTS)
     list(steps)
     model.eval()
     assert isinstance(model, Blend)
     model.weights.copy_(torch.tensor([0.3, 0.7]))
     tokens = torch.randint(4, (5, 6))
     with torch.inference_mode():
-        first, second = (part(tokens).softmax(-1) for part in model.models())
+        first, second = (component(tokens).softmax(-1) for component in model.components())
         torch.testing.assert_close(model(tokens).exp(), 0.3 * first + 0.7 * second)
 
 
@@ -50,51 +50,51 @@ def test_mixture_weights_are_the_best_of_a_grid():
     assert weights[0].item() == pytest.approx(best, abs=1e-3)
 
 
-def test_a_token_that_no_part_expects_does_not_spoil_the_weights():
+def test_a_token_that_no_component_expects_does_not_spoil_the_weights():
     log_probs = torch.tensor([[0.5, 0.0, 0.9], [0.5, 0.0, 0.1]], dtype=torch.float64).log()
     weights = mixture_weights(log_probs)
     assert weights[0] > 0.99
     assert torch.isfinite(weights).all()
 
 
-def test_weights_are_chosen_on_dev_and_told(tmp_path):
-    checkpoint = trained(tmp_path, "blend", parts=PARTS)
+def test_weights_are_chosen_on_dev_and_recorded(tmp_path):
+    checkpoint = trained(tmp_path, "blend", parts=COMPONENTS)
     weights = checkpoint.weights["weights"]
     assert checkpoint.progress.fitted == {"weights": [round(w, 4) for w in weights.tolist()]}
     assert checkpoint.progress.step == 12
-    parts = [RunFolder(tmp_path / "parts" / name).latest() for name in ("0-gru", "1-ngram")]
-    alone = min(part.progress.losses["dev"] for part in parts)
-    assert checkpoint.progress.losses["dev"] < alone + 1e-5  # the weights are told to 1e-6
+    runs = [RunFolder(tmp_path / "parts" / name).latest() for name in ("0-gru", "1-ngram")]
+    alone = min(run.progress.losses["dev"] for run in runs)
+    assert checkpoint.progress.losses["dev"] < alone + 1e-5  # the weights are found to 1e-6
 
 
 def test_a_resumed_blend_ends_with_the_bits_of_an_uninterrupted_one(tmp_path):
-    whole = trained(tmp_path / "whole", "blend", parts=PARTS)
+    whole = trained(tmp_path / "whole", "blend", parts=COMPONENTS)
     for stop_after in (4, 9):
-        _, steps = records(tmp_path / "again", "blend", parts=PARTS)
+        _, steps = records(tmp_path / "again", "blend", parts=COMPONENTS)
         list(islice(steps, stop_after))
         steps.close()
-    assert same(whole, trained(tmp_path / "again", "blend", parts=PARTS))
+    assert same(whole, trained(tmp_path / "again", "blend", parts=COMPONENTS))
 
 
-def test_two_parts_of_one_kind_start_from_seeds_of_their_own(tmp_path):
-    model, steps = records(tmp_path, "blend", parts=(PARTS[0], PARTS[0]))
+def test_two_components_of_one_kind_start_from_seeds_of_their_own(tmp_path):
+    model, steps = records(tmp_path, "blend", parts=(COMPONENTS[0], COMPONENTS[0]))
     list(steps)
-    first, second = model.models()
+    first, second = model.components()
     assert not torch.equal(first.head.weight, second.head.weight)
 
 
-def test_options_go_to_each_part_that_takes_them():
-    run, _ = planned("blend", parts=PARTS, n_embd=4, learning_rate=0.5)
+def test_options_go_to_each_component_that_takes_them():
+    run, _ = planned("blend", parts=COMPONENTS, n_embd=4, learning_rate=0.5)
     gru, ngram = run.config["parts"]
     assert (gru["config"]["n_embd"], gru["recipe"]["learning_rate"]) == (8, 0.5)  # its own is first
     assert ngram["config"]["order"] == 3
-    with pytest.raises(OptionError, match="--n-head applies to no part of the blend"):
-        planned("blend", parts=PARTS, n_head=2)
-    with pytest.raises(OptionError, match="2 parts or more; --part was given 1 times"):
-        planned("blend", parts=PARTS[:1])
+    with pytest.raises(OptionError, match="--n-head applies to no component of the blend"):
+        planned("blend", parts=COMPONENTS, n_head=2)
+    with pytest.raises(OptionError, match="2 components or more; --part was given 1 times"):
+        planned("blend", parts=COMPONENTS[:1])
 
 
-def test_a_part_is_read_from_its_model_and_options():
+def test_a_component_is_read_from_its_model_and_options():
     assert parse_part("ngram") == ("ngram", {})
     assert parse_part("lstm:n-hidden=8, dropout=0.5") == (
         "lstm",
@@ -117,11 +117,11 @@ def test_presets_hold_options_that_their_models_take(preset):
         assert set(own) <= set(options_of(model))
 
 
-def test_log_likelihoods_of_parts_are_of_the_same_tokens_in_the_same_order(tmp_path):
+def test_log_likelihoods_of_components_are_of_the_same_tokens_in_the_same_order(tmp_path):
     model, steps = records(tmp_path, "blend", parts=(("bigram", {}), ("bigram", {})))
     list(steps)
-    run, parts = planned("blend", parts=(("bigram", {}), ("bigram", {})))
-    strings = EncodedStrings(parts["dev"], run.vocabulary)
-    one, other = (log_likelihoods(part, strings) for part in model.models())
+    run, splits = planned("blend", parts=(("bigram", {}), ("bigram", {})))
+    strings = EncodedStrings(splits["dev"], run.vocabulary)
+    one, other = (log_likelihoods(component, strings) for component in model.components())
     assert torch.equal(one, other)
-    assert len(one) == sum(len(line) + 1 for line in parts["dev"])
+    assert len(one) == sum(len(line) + 1 for line in splits["dev"])

@@ -111,9 +111,13 @@ def test_a_split_that_is_not_percentages_of_a_whole_is_refused(text):
 
 def test_no_line_is_in_two_parts():
     lines = [f"name{i % 60}" for i in range(100)]
-    parts = split(lines, (80, 10, 10), seed=3)
-    assert {part: len(lines) for part, lines in parts.items()} == {"train": 48, "dev": 6, "test": 6}
-    assert sorted(chain(*parts.values())) == sorted(set(lines))
+    splits = split(lines, (80, 10, 10), seed=3)
+    assert {name: len(lines) for name, lines in splits.items()} == {
+        "train": 48,
+        "dev": 6,
+        "test": 6,
+    }
+    assert sorted(chain(*splits.values())) == sorted(set(lines))
 
 
 def test_kept_duplicates_are_all_there():

@@ -92,7 +92,7 @@ def test_a_device_that_cannot_be_shared_out_is_refused(monkeypatch):
 
 def test_a_batch_of_fewer_strings_than_processes_is_refused(monkeypatch):
     monkeypatch.setattr(distributed, "size", lambda: 9)
-    run, parts = planned(batch_size=8)
-    strings = EncodedStrings(parts["train"], run.vocabulary)
+    run, splits = planned(batch_size=8)
+    strings = EncodedStrings(splits["train"], run.vocabulary)
     with pytest.raises(OptionError, match="batch of 8 strings cannot be shared by 9 processes"):
         OptimizerStep(initial_model(run), run, strings)

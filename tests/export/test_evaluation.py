@@ -42,9 +42,9 @@ def test_a_loss_is_told_in_three_ways_and_an_endless_one_too():
 
 
 def test_novelty_of_a_hand_made_example():
-    parts = {"train": ["anna", "emma", "emil"], "dev": ["anne", "anna"], "test": ["otto"]}
+    splits = {"train": ["anna", "emma", "emil"], "dev": ["anne", "anna"], "test": ["otto"]}
     samples = ["anna", "anna", "anne", "otto", "emi", "bob"]
-    assert compare(samples, parts) == Novelty(
+    assert compare(samples, splits) == Novelty(
         samples=6,
         in_train=2,  # anna twice, though dev has it too
         held_out=2,
@@ -81,6 +81,6 @@ def test_the_report_and_the_card_tell_losses_and_novelty(tmp_path):
     assert report["novelty"]["longest_prefix"] == 3
     card = (tmp_path / "artifact" / "README.md").read_text()
     assert f"Of 1 samples: {novelty}." in card
-    for part, loss in source.progress.losses.items():
-        row = f"| {part} | {loss:.4f} | {math.exp(loss):.3f} | {loss / math.log(2):.4f} |"
+    for name, loss in source.progress.losses.items():
+        row = f"| {name} | {loss:.4f} | {math.exp(loss):.3f} | {loss / math.log(2):.4f} |"
         assert row in card

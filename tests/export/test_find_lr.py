@@ -24,8 +24,8 @@ def trials(*losses):
 
 
 def swept(**options):
-    run, parts = planned(**options)
-    return list(sweep(initial_model(run), run, EncodedStrings(parts["train"], run.vocabulary)))
+    run, splits = planned(**options)
+    return list(sweep(initial_model(run), run, EncodedStrings(splits["train"], run.vocabulary)))
 
 
 def test_the_rate_grows_by_one_factor_until_the_loss_has_diverged():

@@ -25,14 +25,14 @@ from test_device_decode import on_device, on_host, told
 
 @pytest.fixture(scope="module", params=MODELS)
 def halved(request, tmp_path_factory):
-    """The folder of an artifact in float16, its report, the model in float32, its held-out part."""
+    """Folder of an artifact in float16, its report, the model in float32, its held-out split."""
     folder = tmp_path_factory.mktemp(request.param)
     source = trained(folder / "run", request.param)
     report = export(source, folder / "artifact", half=True, lines=LINES)
     model = source.run.new_model().eval()
     model.load_state_dict(source.weights)
-    parts = split(LINES, source.run.split, source.run.seed)
-    return folder / "artifact", report, model, parts["test"]
+    splits = split(LINES, source.run.split, source.run.seed)
+    return folder / "artifact", report, model, splits["test"]
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "model.ts"])
@@ -131,8 +131,7 @@ def test_a_text_that_is_not_at_hand_leaves_the_loss_untold(tmp_path):
 
 
 def test_what_a_blend_hardly_expects_stays_possible(tmp_path):
-    part = {"parts": (("bigram", {}), ("bigram", {}))}
-    source = trained(tmp_path / "run", "blend", **part)
+    source = trained(tmp_path / "run", "blend", parts=(("bigram", {}), ("bigram", {})))
     for name, table in source.weights.items():
         if name.endswith("logits"):
             table[:, :] = -20  # exp(-20) is 2e-9

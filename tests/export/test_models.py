@@ -35,14 +35,14 @@ SIZES = {
     "order": 3,
 }
 BLOCK_SIZE = SIZES["block_size"]
-PARTS = ("gru", "mlp", "ngram")
+COMPONENTS = ("gru", "mlp", "ngram")
 TRAINED = [name for name in MODELS if "max_steps" in options_of(name)]
 
 
 def sizes(name):
     """The smallest config in which all of a model's machinery turns."""
     if name == "blend":
-        return {"parts": [{"model": part, "config": sizes(part)} for part in PARTS]}
+        return {"parts": [{"model": model, "config": sizes(model)} for model in COMPONENTS]}
     return {key: SIZES[key] for key in MODELS[name].Config.__struct_fields__ if key in SIZES}
 
 
@@ -50,9 +50,9 @@ def random_model(name):
     """A small model, its weights large enough, or its strings few enough, that an error shows."""
     torch.manual_seed(1)
     model = new_model(name, sizes(name), VOCAB_SIZE).eval()
-    for part in model.modules():
-        if isinstance(part, CountingModel):
-            part.fit(random_strings(40), random_strings(10))
+    for module in model.modules():
+        if isinstance(module, CountingModel):
+            module.fit(random_strings(40), random_strings(10))
     for weight in model.parameters():
         nn.init.normal_(weight, std=0.5)
     return model

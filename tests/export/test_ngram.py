@@ -253,8 +253,8 @@ def test_an_artifact_samples_what_the_model_does(tmp_path, options):
 def test_the_methods_rank_on_names_as_they_should_and_a_6_gram_of_them_is_small():
     lines = read_text().lines
     vocabulary = Vocabulary.of(lines)
-    parts = split(lines, (80, 10, 10), seed=1)
-    train, dev, test = (EncodedStrings(part, vocabulary) for part in parts.values())
+    splits = split(lines, (80, 10, 10), seed=1)
+    train, dev, test = (EncodedStrings(split, vocabulary) for split in splits.values())
 
     def loss(**options):
         model = Ngram(NgramConfig(**options), len(vocabulary))

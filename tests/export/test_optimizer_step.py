@@ -20,21 +20,21 @@ NESTEROV = 1.9  # the first step of momentum 0.9, in steps of the gradient
 
 def one_step(learning_rate=0.1, penalty=None, **options):
     """What one step adds to the weights, by name; and the weights and strings before it."""
-    run, parts = planned(**options)
-    strings = EncodedStrings(parts["train"], run.vocabulary)
+    run, splits = planned(**options)
+    strings = EncodedStrings(splits["train"], run.vocabulary)
     model = initial_model(run)
     if penalty:
         model.penalty = partial(penalty, model)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     OptimizerStep(model, run, strings).step(1, learning_rate)
     moves = {name: weight.detach() - before[name] for name, weight in model.named_parameters()}
-    return moves, before, parts["train"]
+    return moves, before, splits["train"]
 
 
 def gradient(batch_size, penalty=None):
     """That of the first batch, a string at a time: the summed loss over the mean batch's tokens."""
-    run, parts = planned()
-    lines = parts["train"]
+    run, splits = planned()
+    lines = splits["train"]
     model = initial_model(run)
     rows = LengthBuckets(
         EncodedStrings(lines, run.vocabulary).lengths.numpy() + 1, batch_size, run.seed
@@ -117,8 +117,8 @@ def test_bfloat16_is_near_float32_and_not_the_same():
 
 
 def test_bfloat16_is_refused_where_it_cannot_be_had():
-    run, parts = planned(precision="bfloat16")
-    strings = EncodedStrings(parts["train"], run.vocabulary, "meta")
+    run, splits = planned(precision="bfloat16")
+    strings = EncodedStrings(splits["train"], run.vocabulary, "meta")
     with pytest.raises(OptionError, match="precision bfloat16 is for cpu and cuda, not for device"):
         OptimizerStep(initial_model(run, "meta"), run, strings)
 

@@ -334,9 +334,9 @@ def test_inspect_shows_a_run(run):
         assert report["finished"] is True
         assert report["novelty"]["samples"] == 1000
         nats = report["nats per character"]
-        for part in ("train", "dev", "test"):
-            assert report["bits per character"][part] == pytest.approx(nats[part] / math.log(2))
-            assert report["perplexity"][part] == pytest.approx(math.exp(nats[part]))
+        for split in ("train", "dev", "test"):
+            assert report["bits per character"][split] == pytest.approx(nats[split] / math.log(2))
+            assert report["perplexity"][split] == pytest.approx(math.exp(nats[split]))
     text, _ = inspected(run)
     assert all(key in text for key in report)
 
@@ -367,14 +367,14 @@ def test_a_picture_that_cannot_be_drawn_is_left_out_with_the_reason(run, tmp_pat
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["surprise.png"]
 
 
-def test_a_blend_shows_the_losses_of_its_parts(tmp_path):
-    parts = (("rnn", {"n_hidden": 4}), ("bigram", {}))
-    trained(tmp_path / "run", "blend", parts=parts, max_steps=3)
+def test_a_blend_shows_the_losses_of_its_components(tmp_path):
+    components = (("rnn", {"n_hidden": 4}), ("bigram", {}))
+    trained(tmp_path / "run", "blend", parts=components, max_steps=3)
     out, err = inspected(tmp_path / "run", "--plots", tmp_path / "plots")
     assert "losses.png" in out
-    assert "left out: embedding: each part of a blend has its own" in err
-    inspected(tmp_path / "run" / "parts" / "0-rnn", "--plots", tmp_path / "part")
-    assert (tmp_path / "part" / "embedding.png").exists()
+    assert "left out: embedding: each component has its own" in err
+    inspected(tmp_path / "run" / "parts" / "0-rnn", "--plots", tmp_path / "component")
+    assert (tmp_path / "component" / "embedding.png").exists()
 
 
 @pytest.mark.parametrize(

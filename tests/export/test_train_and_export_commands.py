@@ -111,7 +111,10 @@ def test_a_blend_goes_on_as_it_began():
             ["text.txt", "--model", "bigram", "--dropout", "0"],
             "--dropout does not apply to model bigram",
         ),
-        (["text.txt", "--n-head", "3"], "--n-head applies to no part of the blend (lstm, ngram)"),
+        (
+            ["text.txt", "--n-head", "3"],
+            "--n-head applies to no component of the blend (lstm, ngram)",
+        ),
         (
             ["text.txt", *TRANSFORMER, "--smoothing", "0"],
             "--smoothing does not apply to model transformer",

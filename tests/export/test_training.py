@@ -92,8 +92,8 @@ def test_the_model_ends_with_the_best_weights_and_their_losses(tmp_path):
     model, steps = records(tmp_path, max_steps=150, learning_rate=0.05)
     evaluations = [record for record in steps if isinstance(record, Evaluation)]
     *on_the_way, last = evaluations
-    run, parts = planned()
-    dev = EncodedStrings(parts["dev"], run.vocabulary)
+    run, splits = planned()
+    dev = EncodedStrings(splits["dev"], run.vocabulary)
     assert last.finished
     assert last.losses["dev"] == mean_nll(model, dev) == min(e.losses["dev"] for e in on_the_way)
     assert last.losses["dev"] < on_the_way[-1].losses["dev"]
@@ -141,8 +141,8 @@ def test_the_log_is_the_records(tmp_path):
 
 def test_the_first_record_is_the_loss_of_the_untrained_model(tmp_path):
     model, steps = records(tmp_path)
-    run, parts = planned()
-    untrained = mean_nll(model, EncodedStrings(parts["train"], run.vocabulary))
+    run, splits = planned()
+    untrained = mean_nll(model, EncodedStrings(splits["train"], run.vocabulary))
     assert next(steps) == Start(model="transformer", loss=untrained, vocab_size=12)
     assert untrained == pytest.approx(math.log(12), abs=0.05)
 

@@ -70,11 +70,11 @@ def planned(tmp_path, **options):
 
 
 def test_the_vocabulary_is_of_the_most_frequent_words_of_train_alone(tmp_path):
-    run, parts = planned(tmp_path, vocab_size=SIZE)
-    assert (run.level, run.tokens) == ("word", WordVocabulary.of(parts["train"], SIZE).tokens)
+    run, splits = planned(tmp_path, vocab_size=SIZE)
+    assert (run.level, run.tokens) == ("word", WordVocabulary.of(splits["train"], SIZE).tokens)
     assert len(run.tokens) == SIZE < len({*chain(*map(words, LINES))})
-    everything, parts = planned(tmp_path, percents=(2.0, 98.0, 0.0))
-    assert set(everything.tokens) == {*chain(*map(words, parts["train"]))}
+    everything, splits = planned(tmp_path, percents=(2.0, 98.0, 0.0))
+    assert set(everything.tokens) == {*chain(*map(words, splits["train"]))}
 
 
 def test_strings_are_words_and_unknown_ones_are_one_token(tmp_path):
@@ -107,10 +107,10 @@ def test_unknown_is_never_made_and_all_engines_make_the_same(made):
 
 def test_scores_count_the_probability_of_unknown_as_the_trainer_does(made):
     report, folder, source = made
-    _, parts = planned(folder.parent, vocab_size=SIZE)
+    _, splits = planned(folder.parent, vocab_size=SIZE)
     sampler = makemore.load(folder)
-    tokens = sum(len(words(line)) + 1 for line in parts["test"])
-    nll = -sampler.score(parts["test"]).sum() / tokens
+    tokens = sum(len(words(line)) + 1 for line in splits["test"])
+    nll = -sampler.score(splits["test"]).sum() / tokens
     assert nll == pytest.approx(report["losses"]["test"], abs=1e-5)
     assert source.progress.losses == report["losses"]
 

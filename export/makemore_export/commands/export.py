@@ -107,11 +107,11 @@ def _show(out: Path, trained: Checkpoint, report: Report, strings: list[str]) ->
             f"{verification.golden} samples replayed"
         )
     per = f"per {trained.run.level}"
-    for part, loss in report.losses.items():
+    for name, loss in report.losses.items():
         nats, perplexity, bits = quality(loss)
-        click.echo(f"{part}: {nats} nats {per}, {bits} bits {per}, perplexity {perplexity}")
-    for part, loss in (report.float16_losses or {}).items():
-        click.echo(f"{part} in float16: {quality(loss)[0]} nats {per}")
+        click.echo(f"{name}: {nats} nats {per}, {bits} bits {per}, perplexity {perplexity}")
+    for name, loss in (report.float16_losses or {}).items():
+        click.echo(f"{name} in float16: {quality(loss)[0]} nats {per}")
     if report.novelty:
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
     prints = report.fingerprints

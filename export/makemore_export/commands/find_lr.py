@@ -32,7 +32,7 @@ def find_learning_rate(
     job = plan_job(text, RunFolder(out), None, options, None)
     if job.run.recipe is None:
         raise OptionError(f"--find-lr does not apply to model {job.run.model}: it has no one rate")
-    trials = list(sweep(job.model, job.run, job.parts["train"]))
+    trials = list(sweep(job.model, job.run, job.splits["train"]))
     best = suggestion(trials)
     files = keep(out, trials, best)
     if len(files) == 1:

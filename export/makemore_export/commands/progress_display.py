@@ -71,11 +71,11 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         )
         if count
     ]
-    parts = ", ".join(f"{part} {lines:,}" for part, lines in run.data.split.items())
+    splits = ", ".join(f"{name} {lines:,}" for name, lines in run.data.split.items())
     weights = sum(weight.numel() for weight in model.parameters())  # counted ones have none yet
     size = f": {weights:,} weights, on {device}" if weights else ""
     return (
-        f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {parts}; "
+        f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {splits}; "
         f"{len(run.tokens):,} {run.level}s\n{run.model}{size}"
     )
 
@@ -90,10 +90,10 @@ def start_line(record: Start) -> str:
 
 
 def evaluation_line(record: Evaluation) -> str:
-    """The losses by part."""
+    """The losses by split."""
     losses = "  ".join(
-        f"{part} {'infinite' if loss is None else f'{loss:.4f}'}"
-        for part, loss in record.losses.items()
+        f"{name} {'infinite' if loss is None else f'{loss:.4f}'}"
+        for name, loss in record.losses.items()
     )
     mark = "best weights, all lines" if record.finished else "best so far" if record.best else ""
     return f"step {record.step:6,}  {losses}  {record.seconds:6.1f} s  {mark}".rstrip()

@@ -18,6 +18,7 @@ from makemore_export.models import MODELS
 from makemore_export.models.recipe import Recipe
 from makemore_export.runs.run import Run
 from makemore_export.training.choices import flag, options_of
+from makemore_export.training.kinds import kind_of
 from makemore_export.training.plan import plan
 from makemore_export.training.presets import PRESETS
 
@@ -72,7 +73,7 @@ def _option(name: str, field: inspect.Type) -> Callable[[Command], Command]:
 
 
 def _fields() -> dict[str, inspect.Type]:
-    """The fields of `Recipe` and of every model's `Config`, less the parts of a blend."""
+    """The fields of `Recipe` and of every model's `Config`, but `parts`, which is `--part`."""
     structs: list[type[msgspec.Struct]] = [Recipe, *(cls.Config for cls in MODELS.values())]
     types = [inspect.type_info(struct) for struct in structs]
     found = {
@@ -99,7 +100,7 @@ _OPTIONS = (
         multiple=True,
         callback=_parts,
         metavar="MODEL[:OPTION=VALUE,...]",
-        help="One model of a blend, once for each.",
+        help="One component of a blend, once for each.",
     ),
     click.option(
         "--split", callback=_percents, help=f"Percent of train/dev/test.  [default: {_SPLIT}]"
@@ -180,19 +181,8 @@ def _default(text: Text, level: Level) -> Mapping[str, Any]:
 
 def _options(run: Run) -> Mapping[str, Any]:
     """The options that a run was planned with."""
-    recipe = msgspec.to_builtins(run.recipe) if run.recipe else {}
-    if "parts" not in run.config:
-        return {"model": run.model, **run.config, **recipe}
-    parts = [
-        (part["model"], part["config"] | (part["recipe"] or {})) for part in run.config["parts"]
-    ]
-    return {"model": run.model, "parts": parts}
+    return {"model": run.model, **kind_of(run.model).choices.options(run.spec)}
 
 
 def _based_on(base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with those of `base` where none is given, in each part of a blend too."""
-    parts = [
-        (model, {**own, **{name: given[name] for name in options_of(model) if name in given}})
-        for model, own in base.get("parts", ())
-    ]
-    return {**base, **({"parts": parts} if parts else {}), **given}
+    return kind_of(base["model"]).choices.based_on(base, given)

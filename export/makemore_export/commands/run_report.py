@@ -25,10 +25,10 @@ def describe_run(path: Path) -> tuple[Artifact, dict[str, Any]]:
     if source is None:
         raise CheckpointError(f"{path}: holds no run")
     run, progress = source.run, source.progress
-    losses = {part: loss for part, loss in progress.losses.items() if loss is not None}
+    losses = {name: loss for name, loss in progress.losses.items() if loss is not None}
     return describe(run, progress, run.new_model()), {
-        f"bits per {run.level}": {part: bits(loss) for part, loss in losses.items()},
-        "perplexity": {part: perplexity(loss) for part, loss in losses.items()},
+        f"bits per {run.level}": {name: bits(loss) for name, loss in losses.items()},
+        "perplexity": {name: perplexity(loss) for name, loss in losses.items()},
         "recipe": msgspec.to_builtins(run.recipe),
         "finished": progress.finished,
         "novelty": msgspec.to_builtins(progress.novelty),

@@ -32,6 +32,7 @@ from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Start, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
+from makemore_export.training.kinds import kind_of
 from makemore_export.training.loop import train
 from makemore_export.training.plan import differences
 from makemore_export.training.start import initial_model
@@ -46,7 +47,7 @@ class Job(NamedTuple):
     text: Text
     run: Run
     lines: dict[str, list[str]]
-    parts: dict[str, EncodedStrings]
+    splits: dict[str, EncodedStrings]
     model: Model
     device: str
 
@@ -73,8 +74,8 @@ def plan_job(
     if start and (other := differences(start.run, run)):
         raise OptionError(f"{folder.path}: holds another run: {'; '.join(other)}")
     vocabulary = run.vocabulary
-    strings = {part: EncodedStrings(of_part, vocabulary, device) for part, of_part in lines.items()}
-    return Job(contents, run, lines, strings, initial_model(run, device), device)
+    splits = {name: EncodedStrings(split, vocabulary, device) for name, split in lines.items()}
+    return Job(contents, run, lines, splits, initial_model(run, device), device)
 
 
 def find_device(name: str) -> str:
@@ -105,12 +106,11 @@ def run_training(
     """
     job = plan_job(text, folder, start, options, old)
     run, first = job.run, distributed.rank() == 0
-    records = train(job.model, run, job.parts, folder, start)
+    steps = kind_of(run.model).choices.max_steps(run.spec)
+    records = train(job.model, run, job.splits, folder, start)
     scalars = Scalars(folder.path / "tensorboard") if tensorboard and first else None
     with (
-        ProgressDisplay(
-            _steps(run), start.progress.step if start else 0, silent=not first
-        ) as display,
+        ProgressDisplay(steps, start.progress.step if start else 0, silent=not first) as display,
         _interrupts() as interrupted,
         scalars or nullcontext(),
     ):
@@ -128,16 +128,8 @@ def run_training(
     return best if best.progress.novelty or not first else _with_novelty(best, job, folder)
 
 
-def _steps(run: Run) -> int:
-    """All steps of a run, those of the parts of a blend as well."""
-    if run.recipe:
-        return run.recipe.max_steps
-    recipes = [part["recipe"] for part in run.config.get("parts", ())]
-    return sum(recipe["max_steps"] for recipe in recipes if recipe)
-
-
 def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
-    name = "" if record.model == job.run.model else f"{record.model}: "  # of a part of a blend
+    name = "" if record.model == job.run.model else f"{record.model}: "  # of a component
     if isinstance(record, Start):
         display.show(name + start_line(record))
         return

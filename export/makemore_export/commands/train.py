@@ -23,7 +23,7 @@ from makemore_export.training import distributed
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
-    """The `--json` result: where the best weights are, and their losses by part of the split."""
+    """The `--json` result: where the best weights are, and their losses by split."""
 
     checkpoint: str
     model: str

@@ -42,9 +42,9 @@ class EncodedStrings:
 
     def first(self, n: int) -> EncodedStrings:
         """The first n strings, or all where there are fewer."""
-        part = copy(self)
-        part.lengths, part.starts = self.lengths[:n], self.starts[:n]
-        return part
+        first = copy(self)
+        first.lengths, first.starts = self.lengths[:n], self.starts[:n]
+        return first
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and targets of strings `rows` (B,): int64 (B, T), T the longest of them plus 1.

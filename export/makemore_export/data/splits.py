@@ -1,4 +1,4 @@
-"""The lines of a text in parts: train, dev, test."""
+"""The lines of a text in splits: train, dev, test."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from makemore.errors import DataError
 
-PARTS = ("train", "dev", "test")
+SPLITS = ("train", "dev", "test")
 
 
 def parse_split(text: str) -> tuple[float, float, float]:
-    """Percentages of train, dev, test from `80/10/10`; parts left out at the end are 0."""
+    """Percentages of train, dev, test from `80/10/10`; those left out at the end are 0."""
     try:
         percents = [float(percent) for percent in text.split("/")]
     except ValueError:
         raise _bad_split(f"split {text!r}") from None
-    percents += [0.0] * (len(PARTS) - len(percents))
-    if len(percents) > len(PARTS):
+    percents += [0.0] * (len(SPLITS) - len(percents))
+    if len(percents) > len(SPLITS):
         raise _bad_split(f"split {text!r}")
     train, dev, test = percents
     check_split((train, dev, test), f"split {text!r}")
@@ -32,7 +32,7 @@ def check_split(percents: tuple[float, float, float], what: str) -> None:
 
 def _bad_split(what: str) -> DataError:
     return DataError(
-        f"{what} must be percentages of {'/'.join(PARTS)} that sum to 100, "
+        f"{what} must be percentages of {'/'.join(SPLITS)} that sum to 100, "
         "with some for train: 80/10/10"
     )
 
@@ -44,20 +44,20 @@ def split(
     *,
     keep_duplicates: bool = False,
 ) -> dict[str, list[str]]:
-    """Shuffles and cuts `lines` into the parts of `PARTS` with a percentage above 0.
+    """Shuffles and cuts `lines` into those of `SPLITS` with a percentage above 0.
 
-    Unless `keep_duplicates`, duplicates are dropped first, so that no line of one part is in
-    another. `DataError` if a part would be empty.
+    Unless `keep_duplicates`, duplicates are dropped first, so that no line of one split is in
+    another. `DataError` if a split would be empty.
     """
     pool = list(lines if keep_duplicates else dict.fromkeys(lines))
     order = np.random.default_rng(seed).permutation(len(pool))
-    ends = [round(len(pool) * sum(percents[: i + 1]) / 100) for i in range(len(PARTS))]
-    parts = {}
-    for part, percent, begin, end in zip(PARTS, percents, [0, *ends], ends, strict=False):
+    ends = [round(len(pool) * sum(percents[: i + 1]) / 100) for i in range(len(SPLITS))]
+    splits = {}
+    for name, percent, begin, end in zip(SPLITS, percents, [0, *ends], ends, strict=False):
         if percent > 0:
-            parts[part] = [pool[i] for i in order[begin:end]]
+            splits[name] = [pool[i] for i in order[begin:end]]
             if begin == end:
                 raise DataError(
-                    f"{percent:g}% of {len(pool)} lines leaves none for {part}; it needs 1"
+                    f"{percent:g}% of {len(pool)} lines leaves none for {name}; it needs 1"
                 )
-    return parts
+    return splits

@@ -42,9 +42,9 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
         return f"{count / self.samples:.1%}"
 
 
-def measure(sampler: Sampler, parts: Mapping[str, Sequence[str]], seed: int) -> Novelty:
-    """Compares `SAMPLES` strings of `sampler`, with default options, to the lines of each part."""
-    made = {part: as_made(sampler.artifact.level, lines) for part, lines in parts.items()}
+def measure(sampler: Sampler, splits: Mapping[str, Sequence[str]], seed: int) -> Novelty:
+    """Compares `SAMPLES` strings of `sampler`, with default options, to the lines of each split."""
+    made = {name: as_made(sampler.artifact.level, lines) for name, lines in splits.items()}
     return compare(sampler.sample(SAMPLES, seed=seed, min_length=0), made)
 
 
@@ -53,10 +53,10 @@ def as_made(level: Level, lines: Sequence[str]) -> Sequence[str]:
     return [" ".join(line.split()) for line in lines] if level == "word" else lines
 
 
-def compare(samples: Sequence[str], parts: Mapping[str, Sequence[str]]) -> Novelty:
+def compare(samples: Sequence[str], splits: Mapping[str, Sequence[str]]) -> Novelty:
     """Compares at least one sample to the lines of train, and of dev and test where there are."""
-    train = set(parts["train"])
-    held_out = {line for part, lines in parts.items() if part != "train" for line in lines} - train
+    train = set(splits["train"])
+    held_out = {line for name, lines in splits.items() if name != "train" for line in lines} - train
     ordered = sorted(train)
     prefixes = [_shared_prefix(sample, ordered) for sample in samples]
     return Novelty(

@@ -13,7 +13,7 @@ from makemore_export.models.model import CountingModel, Model
 from makemore_export.models.neural_bigram import NeuralBigram
 from makemore_export.models.ngram import Ngram
 from makemore_export.models.recurrent import GRU, LSTM, RNN
-from makemore_export.models.registry import MODELS, new_model
+from makemore_export.models.registry import MODELS, ModelSpec, new_model
 from makemore_export.models.transformer import Transformer
 
 MODELS.update(
@@ -37,4 +37,4 @@ for _model in MODELS.values():
     msgspec.json.Decoder(_model.Config)
 
 
-__all__ = ["MODELS", "Blend", "CountingModel", "Model", "new_model"]
+__all__ = ["MODELS", "Blend", "CountingModel", "Model", "ModelSpec", "new_model"]

@@ -14,16 +14,7 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 
 from makemore_export.models.model import Model
-from makemore_export.models.recipe import Recipe
-from makemore_export.models.registry import MODELS, new_model
-
-
-class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model of a blend; `recipe` is None for one that counts."""
-
-    model: str
-    config: dict[str, Any]
-    recipe: Recipe | None = None
+from makemore_export.models.registry import MODELS, ModelSpec, new_model
 
 
 class BlendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +22,7 @@ class BlendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     it would be alone, from its own seed.
     """
 
-    parts: Annotated[tuple[Component, ...], Meta(min_length=2)]
+    parts: Annotated[tuple[ModelSpec, ...], Meta(min_length=2)]
 
 
 class Blend(Model):
@@ -48,51 +39,50 @@ class Blend(Model):
     def __init__(self, config: BlendConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
-        made = [new_model(part.model, part.config, vocab_size) for part in config.parts]
-        self.parts = nn.ModuleList(made)
-        sizes = [part.block_size for part in made if part.block_size is not None]
+        components = [new_model(spec.model, spec.config, vocab_size) for spec in config.parts]
+        self.parts = nn.ModuleList(components)
+        sizes = [each.block_size for each in components if each.block_size is not None]
         self.block_size = min(sizes, default=None)
-        self.register_buffer("weights", torch.full((len(made),), 1 / len(made)))
+        self.register_buffer("weights", torch.full((len(components),), 1 / len(components)))
 
     @classmethod
     def block_size_of(cls, config: Mapping[str, Any]) -> int | None:
-        sizes = [MODELS[part["model"]].block_size_of(part["config"]) for part in config["parts"]]
+        sizes = [MODELS[spec["model"]].block_size_of(spec["config"]) for spec in config["parts"]]
         return min((size for size in sizes if size is not None), default=None)
 
-    def models(self) -> list[Model]:
-        """The parts, in order."""
-        return [cast("Model", part) for part in self.parts]
+    def components(self) -> list[Model]:
+        return [cast("Model", component) for component in self.parts]
 
     def fold(self) -> None:
-        for part in self.models():
-            part.fold()
+        for component in self.components():
+            component.fold()
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self._mixed([part(tokens) for part in self.parts])
+        return self._mixed([component(tokens) for component in self.components()])
 
     def fault(self) -> str | None:
-        faults = ((i, part.fault()) for i, part in enumerate(self.models()))
+        faults = ((i, component.fault()) for i, component in enumerate(self.components()))
         return next((f"parts.{i}.{fault}" for i, fault in faults if fault), None)
 
     def states(self) -> tuple[StateSpec, ...]:
         return tuple(
             replace(spec, name=f"part{i}_{spec.name}")
-            for i, part in enumerate(self.models())
-            for spec in part.states()
+            for i, component in enumerate(self.components())
+            for spec in component.states()
         )
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         logits, following, begin = [], [], 0
-        for part in self.models():
-            end = begin + len(part.states())
-            of_part, *after = part.step(token, position, *state[begin:end])
-            logits.append(of_part)
-            following += after
+        for component in self.components():
+            end = begin + len(component.states())
+            own_logits, *own_state = component.step(token, position, *state[begin:end])
+            logits.append(own_logits)
+            following += own_state
             begin = end
         return (self._mixed(logits), *following)
 
     def _mixed(self, logits: list[Tensor]) -> Tensor:
-        """Log-probabilities (..., V), float32, of the mixture of the parts' logits, each (..., V).
+        """Log-probabilities (..., V), float32, of the mixture; logits of each component (..., V).
 
         In float16 what is less likely than 6e-8 would be impossible.
         """

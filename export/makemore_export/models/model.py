@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
@@ -86,6 +86,10 @@ class Model(nn.Module, ABC):
 
         Returns logits (B, V), then the next state in the order of `states`.
         """
+
+    def components(self) -> Sequence[Model]:
+        """The models that this one is a mixture of, in order; none for most."""
+        return ()
 
     def fold(self) -> None:
         """Computes beforehand, from the weights of now, what `step` would compute in each step."""

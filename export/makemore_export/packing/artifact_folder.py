@@ -135,9 +135,9 @@ def _fingerprints(artifact: Artifact, lines: Sequence[str]) -> Fingerprints | No
 
 
 def _held_out(model: Model, run: Run, lines: Sequence[str]) -> dict[str, float | None]:
-    """The loss of the last part of the split, by its name; None if infinite."""
-    parts = split(lines, run.split, run.seed, keep_duplicates=run.keep_duplicates)
-    name, held_out = [*parts.items()][-1]
+    """The loss on the last split, by its name; None if infinite."""
+    splits = split(lines, run.split, run.seed, keep_duplicates=run.keep_duplicates)
+    name, held_out = [*splits.items()][-1]
     loss = mean_nll(model, EncodedStrings(held_out, run.vocabulary))
     return {name: loss if math.isfinite(loss) else None}
 

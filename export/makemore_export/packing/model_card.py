@@ -18,10 +18,10 @@ _YES_OR_NO = {True: "yes", False: "no", None: "not known"}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The `report.json`. `losses` are nats per token by part, None where infinite; those of an
+    """The `report.json`. `losses` are nats per token by split, None where infinite; those of an
     unfinished run are over some of the lines, and its `novelty` is None. `float16_losses` are those
-    of an artifact in float16 over whole parts, None where they were not measured. `fingerprints` is
-    the number of training lines whose fingerprints the files hold. `sha256` is by file.
+    of an artifact in float16 over whole splits, None where not measured. `fingerprints` is the
+    number of training lines whose fingerprints the files hold. `sha256` is by file.
     """
 
     finished: bool
@@ -47,16 +47,16 @@ def model_card(artifact: Artifact, report: Report) -> str:
         "data": f"{data.name}, {data.lines:,} lines used ({data.blank:,} blank and "
         f"{data.duplicates:,} duplicate ones in the file)",
         "SHA-256 of the data": data.sha256,
-        "split": _listed({part: f"{lines:,}" for part, lines in data.split.items()}),
+        "split": _listed({name: f"{lines:,}" for name, lines in data.split.items()}),
         "fingerprints of lines": f"{report.fingerprints:,}, {8 * report.fingerprints:,} bytes"
         if report.fingerprints
         else "none",
         "training": f"{training.steps:,} steps, seed {training.seed}",
     }
-    losses = {part: quality(loss) for part, loss in report.losses.items()}
+    losses = {name: quality(loss) for name, loss in report.losses.items()}
     losses |= {
-        f"{part}, in float16, all lines": quality(loss)
-        for part, loss in (report.float16_losses or {}).items()
+        f"{name}, in float16, all lines": quality(loss)
+        for name, loss in (report.float16_losses or {}).items()
     }
     novelty = f"Of {report.novelty.samples:,} samples: {report.novelty}." if report.novelty else ""
     golden = "\n".join(artifact.golden.strings[:_SAMPLES])
@@ -94,7 +94,7 @@ print(makemore.load("path of this folder").sample(5))
 
 Mean negative log-likelihood, stops counted, over {over}:
 
-| part | nats per {artifact.level} | perplexity | bits per {artifact.level} |
+| split | nats per {artifact.level} | perplexity | bits per {artifact.level} |
 | --- | --- | --- | --- |
 {_rows(losses)}
 

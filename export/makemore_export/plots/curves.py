@@ -18,12 +18,12 @@ def loss_plot(logs: Mapping[str, Sequence[Evaluation]], title: str, unit: str) -
     figure, axes = new_axes(8, 5, title, "steps", f"loss, nats per {unit}")
     names, style = drawable(logs)
     for name, log, colour in zip(names, logs.values(), COLOURS, strict=False):
-        for part, line in _STYLES.items():
-            losses = [(e.step, loss) for e in log if (loss := e.losses.get(part)) is not None]
+        for split, line in _STYLES.items():
+            losses = [(e.step, loss) for e in log if (loss := e.losses.get(split)) is not None]
             if not losses:
                 continue
             steps, values = zip(*losses, strict=True)
-            axes.plot(steps, values, line, color=colour, label=f"{name}, {part}")
+            axes.plot(steps, values, line, color=colour, label=f"{name}, {split}")
             lowest = values.index(min(values))
             axes.plot(steps[lowest], values[lowest], "o", color=colour)
             axes.annotate(

@@ -19,7 +19,7 @@ MARKS = 150
 
 def token_vectors(model: Model) -> NDArray[np.float64] | None:
     """The learned vectors of the tokens (V, C): a model's first embedding; None without one."""
-    table = next((part for part in model.modules() if isinstance(part, nn.Embedding)), None)
+    table = next((layer for layer in model.modules() if isinstance(layer, nn.Embedding)), None)
     return None if table is None else table.weight.detach().cpu().double().numpy()
 
 

@@ -11,7 +11,7 @@ from makemore.errors import CheckpointError, OptionError
 from matplotlib.figure import Figure
 
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.models import Blend, Model
+from makemore_export.models import Model
 from makemore_export.models.transformer import Transformer
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.plots.activations import (
@@ -137,7 +137,7 @@ def _bigrams(run: Run, strings: EncodedStrings | None) -> Figure | str:
 
 def _losses(run: Run, folder: Path) -> Figure | str:
     names = {folder: run.model}
-    names |= {part: part.name for part in sorted(folder.glob("parts/*"))}
+    names |= {each.path: each.path.name for each in RunFolder(folder).components()}
     logs = {name: _on_the_way(RunFolder(path).log) for path, name in names.items()}
     logs = {name: log for name, log in logs.items() if log}
     if not logs:
@@ -170,8 +170,8 @@ def _sweep(folder: Path) -> Figure | str:
 
 def _embedding(run: Run, model: Model, strings: EncodedStrings | None) -> Figure | str:
     vectors = token_vectors(model)
-    if isinstance(model, Blend):
-        return "each part of a blend has its own; inspect the folders in parts"
+    if model.components():
+        return "each component has its own; inspect the folders in parts"
     if vectors is None:
         return f"{run.model} has none"
     labels = token_labels(run.vocabulary)

@@ -55,7 +55,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Reads what `save` wrote, to the CPU, and checks that its parts fit together.
+    """Reads what `save` wrote, to the CPU, and checks that what it holds fits together.
 
     `CheckpointError` says what is wrong with the file.
     """
@@ -114,6 +114,14 @@ class RunFolder:
         self.last = path / "last.safetensors"
         self.best = path / "best.safetensors"
         self.log = path / "log.jsonl"
+
+    def component(self, number: int, model: str) -> RunFolder:
+        """That of a model which is trained as one of several for the model of this run."""
+        return RunFolder(self.path / "parts" / f"{number}-{model}")
+
+    def components(self) -> list[RunFolder]:
+        """Those of them that are there, in order."""
+        return [RunFolder(path) for path in sorted(self.path.glob("parts/*"))]
 
     def open(self, log_bytes: int) -> None:
         """Makes the folder ready to go on from a state: drops what came after it.

@@ -1,4 +1,4 @@
-"""Whether the parts of a checkpoint fit together: a file from elsewhere may hold anything."""
+"""Whether what a checkpoint holds fits together: a file from elsewhere may hold anything."""
 
 from __future__ import annotations
 

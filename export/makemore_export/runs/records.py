@@ -28,12 +28,12 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="st
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
-    """A line of the log: mean losses in nats per token by part, None where infinite.
+    """A line of the log: mean losses in nats per token by split, None where infinite.
 
     On the way over up to 2,000 strings of train and dev, with `running_loss`, the mean loss of the
     steps since the last evaluation, and `learning_rate`, that of the latest step. The last record
-    of a run, `finished`, has the best weights' losses over all strings of all parts. `seconds` have
-    gone into the run so far.
+    of a run, `finished`, has the best weights' losses over all strings of all splits. `seconds`
+    have gone into the run so far.
     """
 
     model: str

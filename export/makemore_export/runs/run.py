@@ -10,7 +10,7 @@ from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
 from msgspec import Meta
 
 from makemore_export.evaluation.novelty import Novelty
-from makemore_export.models import Model, new_model
+from makemore_export.models import Model, ModelSpec, new_model
 from makemore_export.models.recipe import Recipe
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -35,6 +35,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe | None
 
     @property
+    def spec(self) -> ModelSpec:
+        """What is trained."""
+        return ModelSpec(model=self.model, config=self.config, recipe=self.recipe)
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """What encodes the strings."""
         return VOCABULARIES[self.level](self.tokens)
@@ -47,8 +52,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a run has come.
 
-    `losses` are nats per token by part of the split, None for an infinite one: the latest in a
-    last checkpoint; in a best one its own, over whole parts once the run is `finished`.
+    `losses` are nats per token by split, None for an infinite one: the latest in a
+    last checkpoint; in a best one its own, over whole splits once the run is `finished`.
     `waited` counts the evaluations since the best one; `seconds` have gone into the run; `nats`
     over `tokens` is the mean loss of the steps since the last evaluation. `log_bytes` is the length
     of the log that belongs to this state. `fitted` is what the model chose for itself on the dev

@@ -12,14 +12,14 @@ from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import log_likelihoods
-from makemore_export.models import Blend, Model
-from makemore_export.models.blend import BlendConfig, Component, mixture_weights
+from makemore_export.models import Blend, Model, ModelSpec
+from makemore_export.models.blend import BlendConfig, mixture_weights
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Record, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
-from makemore_export.training.choices import choose, convert, flag, options_of
+from makemore_export.training.choices import Choices, convert, flag, options_of
 from makemore_export.training.start import initial_model, open_log
 
 Train = Callable[
@@ -32,26 +32,53 @@ COMPONENTS: tuple[tuple[str, Mapping[str, Any]], ...] = (("lstm", {}), ("ngram",
 """Those of a blend where none are given."""
 
 
-def choose_components(model: str, options: Mapping[str, Any], required: Iterable[str]) -> Component:
-    """`parts` are pairs of a model and its own options; each takes what it can of the others."""
-    specs = options.get("parts", COMPONENTS)
-    if len(specs) < 2:
-        raise OptionError(f"a blend has 2 parts or more; --part was given {len(specs)} times")
-    for name in required:
-        if name != "parts" and not any(name in options_of(part) for part, _ in specs):
-            models = ", ".join(component for component, _ in specs)
+_ALONE = Choices()  # those of a component are those of the model on its own
+
+
+class BlendChoices(Choices):
+    """The option `parts` holds the components, each a model and its own options."""
+
+    def choose(self, model: str, options: Mapping[str, Any], required: Iterable[str]) -> ModelSpec:
+        """Each component takes what it can of the options that are not its own."""
+        components = options.get("parts", COMPONENTS)
+        if len(components) < 2:
             raise OptionError(
-                f"{flag(name)} applies to no part of the blend ({models}); --model names another"
+                f"a blend has 2 components or more; --part was given {len(components)} times"
             )
-    parts = [choose(part, {**options, **own}, own) for part, own in specs]
-    config = convert({"parts": [msgspec.to_builtins(part) for part in parts]}, BlendConfig)
-    return Component(model=model, config=msgspec.to_builtins(config))
+        for name in required:
+            if name != "parts" and not any(name in options_of(each) for each, _ in components):
+                models = ", ".join(each for each, _ in components)
+                raise OptionError(
+                    f"{flag(name)} applies to no component of the blend ({models}); "
+                    "--model names another"
+                )
+        specs = [_ALONE.choose(each, {**options, **own}, own) for each, own in components]
+        config = convert({"parts": msgspec.to_builtins(specs)}, BlendConfig)
+        return ModelSpec(model=model, config=msgspec.to_builtins(config))
+
+    def options(self, spec: ModelSpec) -> dict[str, Any]:
+        return {"parts": [(each.model, _ALONE.options(each)) for each in _components(spec)]}
+
+    def based_on(self, base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """In each component that takes them, those given are instead of its own."""
+        components = [
+            (model, {**own, **{name: given[name] for name in options_of(model) if name in given}})
+            for model, own in base["parts"]
+        ]
+        return {**base, "parts": components, **given}
+
+    def max_steps(self, spec: ModelSpec) -> int:
+        return sum(map(_ALONE.max_steps, _components(spec)))
+
+
+def _components(spec: ModelSpec) -> tuple[ModelSpec, ...]:
+    return msgspec.convert(spec.config, BlendConfig).parts
 
 
 def train_components(
     model: Model,
     run: Run,
-    parts: Mapping[str, EncodedStrings],
+    splits: Mapping[str, EncodedStrings],
     folder: RunFolder,
     start: Checkpoint | None,
     train: Train,
@@ -62,18 +89,16 @@ def train_components(
     if distributed.rank() == 0:  # so that there is a run to resume
         checkpoint.save(folder.last, Checkpoint(run=run, progress=Progress(), weights={}))
     steps, seconds = 0, 0.0
-    for i, (of_component, component) in enumerate(
-        zip(blend.models(), blend.config.parts, strict=True)
-    ):
-        component_run = replace(run, **msgspec.structs.asdict(component), seed=run.seed + i)
-        of_component.load_state_dict(initial_model(component_run).state_dict())
-        component_folder = RunFolder(folder.path / "parts" / f"{i}-{component.model}")
+    for i, (component, spec) in enumerate(zip(blend.components(), blend.config.parts, strict=True)):
+        component_run = replace(run, **msgspec.structs.asdict(spec), seed=run.seed + i)
+        component.load_state_dict(initial_model(component_run).state_dict())
+        component_folder = folder.component(i, spec.model)
         start = distributed.shared(component_folder.latest)
-        yield from train(of_component, component_run, parts, component_folder, start)
+        yield from train(component, component_run, splits, component_folder, start)
         trained = checkpoint.load(component_folder.best).progress
         steps, seconds = steps + trained.step, seconds + trained.seconds
-    if "dev" in parts:
-        log_probs = [log_likelihoods(each, parts["dev"]) for each in blend.models()]
+    if "dev" in splits:
+        log_probs = [log_likelihoods(each, splits["dev"]) for each in blend.components()]
         blend.weights.copy_(mixture_weights(torch.stack(log_probs)))
     weights = [round(weight, 4) for weight in blend.weights.tolist()]
     return Progress(step=steps, seconds=seconds, fitted={"weights": weights})

@@ -18,7 +18,7 @@ from makemore_export.training.start import open_log
 def count(
     model: Model,
     _: Run,
-    parts: Mapping[str, EncodedStrings],
+    splits: Mapping[str, EncodedStrings],
     folder: RunFolder,
     start: Checkpoint | None,
     __: object,
@@ -26,6 +26,6 @@ def count(
     """Counts the strings of train; what is left open is chosen on dev."""
     began = time.monotonic()
     open_log(folder, start)
-    fitted = cast("CountingModel", model).fit(parts["train"], parts.get("dev"))
+    fitted = cast("CountingModel", model).fit(splits["train"], splits.get("dev"))
     yield from ()
     return Progress(fitted=fitted, seconds=elapsed(began))

@@ -27,16 +27,16 @@ EVALUATE_EVERY = 250
 def descend(
     model: Model,
     run: Run,
-    parts: Mapping[str, EncodedStrings],
+    splits: Mapping[str, EncodedStrings],
     folder: RunFolder,
     start: Checkpoint | None,
     _: object,
 ) -> Generator[Step | Record, None, Progress]:
     """Takes the steps of the run's recipe; the model ends with the weights of the lowest loss."""
     began = time.monotonic() - (start.progress.seconds if start else 0)
-    optimizer = OptimizerStep(model, run, parts["train"], start)
+    optimizer = OptimizerStep(model, run, splits["train"], start)
     open_log(folder, start)
-    monitor = Monitor(run, optimizer, parts, folder, began)
+    monitor = Monitor(run, optimizer, splits, folder, began)
     progress = yield from _optimize(optimizer, monitor, run.model, start)
     model.load_state_dict(checkpoint.load(folder.best).weights)
     return progress

@@ -23,13 +23,13 @@ from makemore_export.training.monitor import elapsed, finite_or_none
 def train(
     model: Model,
     run: Run,
-    parts: Mapping[str, EncodedStrings],
+    splits: Mapping[str, EncodedStrings],
     folder: RunFolder,
     start: Checkpoint | None = None,
 ) -> Generator[Step | Record, None, None]:
     """Trains `model` in place; it ends with the weights of the lowest dev loss (train, if no dev).
 
-    parts: the strings of train and perhaps of dev and test, on the device of the model.
+    splits: the strings of train and perhaps of dev and test, on the device of the model.
     start: the run's `RunFolder.latest()`, to go on from it; what follows is bit for bit what an
       uninterrupted run would have done, where the arithmetic of the machine repeats itself.
 
@@ -41,20 +41,20 @@ def train(
     if start and start.progress.finished:
         model.load_state_dict(start.weights)
         return
-    progress = yield from kind_of(type(model)).train(model, run, parts, folder, start, train)
+    progress = yield from kind_of(run.model).train(model, run, splits, folder, start, train)
     began = time.monotonic() - progress.seconds
-    yield distributed.shared(partial(_finish, model, run, parts, folder, progress, began))
+    yield distributed.shared(partial(_finish, model, run, splits, folder, progress, began))
 
 
 def _finish(
     model: Model,
     run: Run,
-    parts: Mapping[str, EncodedStrings],
+    splits: Mapping[str, EncodedStrings],
     folder: RunFolder,
     progress: Progress,
     began: float,
 ) -> Evaluation:
-    losses = {part: finite_or_none(mean_nll(model, strings)) for part, strings in parts.items()}
+    losses = {name: finite_or_none(mean_nll(model, strings)) for name, strings in splits.items()}
     seconds = elapsed(began)
     record = Evaluation(
         model=run.model,

@@ -18,7 +18,7 @@ from makemore_export.runs.records import Evaluation, Start
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training.optimizer_step import OptimizerStep, rate
 
-_SUBSET = 2000  # strings of a part in an evaluation on the way
+_SUBSET = 2000  # strings of a split in an evaluation on the way
 
 
 class Monitor:
@@ -28,7 +28,7 @@ class Monitor:
         self,
         run: Run,
         optimizer: OptimizerStep,
-        parts: Mapping[str, EncodedStrings],
+        splits: Mapping[str, EncodedStrings],
         folder: RunFolder,
         began: float,
     ) -> None:
@@ -36,8 +36,8 @@ class Monitor:
         self.optimizer = optimizer
         self.folder = folder
         self.began = began
-        self.subsets = {part: parts[part].first(_SUBSET) for part in parts if part != "test"}
-        self.judge = "dev" if "dev" in parts else "train"
+        self.subsets = {name: splits[name].first(_SUBSET) for name in splits if name != "test"}
+        self.judge = "dev" if "dev" in splits else "train"
 
     def start(self) -> tuple[Start, Progress]:
         """The first line of the log, and the first checkpoint."""
@@ -52,13 +52,13 @@ class Monitor:
         """What the weights so far are worth; the averaged ones, if the recipe keeps any."""
         run, step, recipe = self.run, progress.step, self.optimizer.recipe
         with self.optimizer.averaged():
-            losses = {part: mean_nll(self.optimizer.model, s) for part, s in self.subsets.items()}
+            losses = {name: mean_nll(self.optimizer.model, s) for name, s in self.subsets.items()}
             _check(losses, step, recipe)
             best = progress.best_loss is None or losses[self.judge] < progress.best_loss
             record = Evaluation(
                 model=run.model,
                 step=step,
-                losses={part: finite_or_none(loss) for part, loss in losses.items()},
+                losses={name: finite_or_none(loss) for name, loss in losses.items()},
                 running_loss=finite_or_none(running_loss),
                 learning_rate=rate(step, recipe),
                 best=best,
@@ -99,10 +99,10 @@ class Monitor:
 
 
 def _check(losses: Mapping[str, float], step: int, recipe: Recipe) -> None:
-    for part, loss in losses.items():
+    for name, loss in losses.items():
         if not math.isfinite(loss):
             raise TrainingError(
-                f"training diverged: the {part} loss is {loss} at step {step}; "
+                f"training diverged: the {name} loss is {loss} at step {step}; "
                 f"lower --learning-rate {recipe.learning_rate:g}"
             )
 

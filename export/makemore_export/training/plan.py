@@ -32,18 +32,18 @@ def plan(
     level: Level = "character",
     vocab_size: int | None = None,
 ) -> tuple[Run, dict[str, list[str]]]:
-    """The run, and the lines of each part of its split.
+    """The run, and the lines of each of its splits.
 
     options: those of `options_of(model)`; those left out have the model's defaults, and the block
       holds the longest line. `OptionError` for one that the model does not take, `DataError` for a
       line longer than the block.
     """
-    parts = split(text.lines, percents, seed, keep_duplicates=keep_duplicates)
-    vocabulary = _vocabulary(text.lines, parts["train"], level, vocab_size)
+    splits = split(text.lines, percents, seed, keep_duplicates=keep_duplicates)
+    vocabulary = _vocabulary(text.lines, splits["train"], level, vocab_size)
     lengths = [len(vocabulary.encode(line)) for line in text.lines]
     longest = max(lengths)
-    kind = kind_of(MODELS[model])
-    chosen = kind.choose(model, {"block_size": min(longest, MAX_LENGTH) + 1, **options}, [*options])
+    defaults = {"block_size": min(longest, MAX_LENGTH) + 1}
+    chosen = kind_of(model).choices.choose(model, defaults | {**options}, [*options])
     block_size = MODELS[model].block_size_of(chosen.config)
     if block_size is not None:
         _check_lines(text, lengths, level, block_size - 1)
@@ -58,17 +58,17 @@ def plan(
         data=DataInfo(
             name=text.name,
             sha256=text.sha256,
-            lines=sum(map(len, parts.values())),
+            lines=sum(map(len, splits.values())),
             blank=text.blank,
             duplicates=text.duplicates,
-            split={part: len(lines) for part, lines in parts.items()},
+            split={name: len(lines) for name, lines in splits.items()},
         ),
         split=percents,
         keep_duplicates=keep_duplicates,
         seed=seed,
         recipe=chosen.recipe,
     )
-    return run, parts
+    return run, splits
 
 
 def differences(old: Run, new: Run) -> list[str]:
@@ -99,7 +99,7 @@ def _choices(run: Run) -> dict[str, Any]:
 def _vocabulary(
     lines: Sequence[str], train: Sequence[str], level: Level, size: int | None
 ) -> Vocabulary:
-    """Every character of the text, or the most frequent words of its train part."""
+    """Every character of the text, or the most frequent words of its train split."""
     if level == "word":
         return WordVocabulary.of(train, size or WORDS)
     if size is not None:

@@ -38,7 +38,7 @@ class Scalars:
         """Losses in nats per token, as `model/train`, and what else the record has."""
         if isinstance(record, Evaluation):
             end = "_at_end" if record.finished else ""
-            values = {part + end: loss for part, loss in record.losses.items()}
+            values = {name + end: loss for name, loss in record.losses.items()}
             values |= {"running": record.running_loss, "learning_rate": record.learning_rate}
         else:
             values = {"train": record.loss}

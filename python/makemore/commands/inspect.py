@@ -57,8 +57,8 @@ def describe_metadata(artifact: Artifact) -> dict[str, Any]:
         },
         "data": msgspec.to_builtins(artifact.training.data),
         f"nats per {artifact.level}": {
-            part: "infinite" if loss is None else loss
-            for part, loss in artifact.training.losses.items()
+            name: "infinite" if loss is None else loss
+            for name, loss in artifact.training.losses.items()
         },
         "training steps": artifact.training.steps,
         "training seed": artifact.training.seed,
