@@ -17,6 +17,7 @@ from makemore_export.data.text import read_text
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import ngram as ngrams
 from makemore_export.models.bigram import Bigram, BigramConfig
+from makemore_export.models.kneser_ney import discounts_of
 from makemore_export.models.ngram import Ngram, NgramConfig
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.eager import describe, eager_sampler
@@ -141,9 +142,9 @@ def test_the_discounts_are_those_of_the_formulas_where_the_data_give_them():
     counts = np.repeat([1, 2, 3, 4, 9], [40, 16, 8, 5, 3])
     y = 40 / 72
     expected = [1 - 2 * y * 16 / 40, 2 - 3 * y * 8 / 16, 3 - 4 * y * 5 / 8]
-    np.testing.assert_allclose(ngrams._discounts(counts), expected)
+    np.testing.assert_allclose(discounts_of(counts), expected)
     for none in ([1, 1, 2, 4], [2, 3, 4], [1, 2, *[3] * 9]):  # no 3; no 1; D2 would be negative
-        np.testing.assert_array_equal(ngrams._discounts(np.array(none)), [0.5, 1, 1.5])
+        np.testing.assert_array_equal(discounts_of(np.array(none)), [0.5, 1, 1.5])
 
 
 @pytest.mark.parametrize("k", [0, 0.1, 1])

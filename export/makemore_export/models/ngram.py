@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -10,17 +10,15 @@ import torch
 from makemore.artifact import StateSpec
 from makemore.errors import OptionError
 from msgspec import Meta
-from numpy.typing import NDArray
 from torch import Tensor
 
 from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.models.contexts import Events, Ints, automaton, known_contexts
+from makemore_export.models.kneser_ney import kneser_ney
 from makemore_export.models.model import CountingModel
 from makemore_export.models.smoothing import Smoothing, additive
 
-Ints = NDArray[np.int64]
-
 _LARGEST = 1 << 30  # bytes of both tables: a file of ONNX ends at 2 GiB
-_DISCOUNTS = np.array([0.5, 1, 1.5])  # as of KenLM --discount_fallback, where the data give none
 
 
 class NgramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,8 +67,8 @@ class Ngram(CountingModel):
     def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:
         """`OptionError` where more contexts are known than fit in 1 GiB."""
         vocab_size, device = self.logits.shape[1], self.logits.device
-        events = _Events.of(train)
-        levels = _levels(events, vocab_size, self.config.order - 1)
+        events = Events.of(train)
+        levels = known_contexts(events, vocab_size, self.config.order - 1)
         contexts, shorter = levels[-1].rows.stop, levels[-1].first
         if (size := (contexts + shorter) * vocab_size * 4) > _LARGEST:
             raise OptionError(
@@ -78,7 +76,7 @@ class Ngram(CountingModel):
                 f"{vocab_size:,} tokens takes {size:,} bytes; the limit is {_LARGEST:,}; "
                 "take a lower --order, or fewer distinct tokens"
             )
-        self.next = torch.from_numpy(_automaton(levels, vocab_size)).to(device)
+        self.next = torch.from_numpy(automaton(levels, vocab_size)).to(device)
         states = np.concatenate([np.arange(shorter), levels[-1].suffixes]).astype(np.int32)
         self.state = torch.from_numpy(states).to(device)
         fitted = {}
@@ -87,7 +85,7 @@ class Ngram(CountingModel):
             shape = (contexts, vocab_size)
             table, fitted["smoothing"] = additive(counted, held_out, shape, self.config.smoothing)
         else:
-            table = _kneser_ney(levels, events, vocab_size)
+            table = kneser_ney(levels, events, vocab_size)
         self.logits = torch.from_numpy(table).to(device)
         return fitted
 
@@ -145,111 +143,3 @@ def _resize(model: Ngram, weights: dict[str, Tensor], prefix: str, *_: object) -
     for name in ("logits", "next", "state"):
         if (weight := weights.get(prefix + name)) is not None:
             setattr(model, name, torch.empty_like(weight, device=model.logits.device))
-
-
-class _Events(NamedTuple):
-    """Each token of the training strings, stops included: int64 (E,), string after string."""
-
-    last: Ints  # the token before
-    token: Ints
-    age: Ints  # tokens since the start token, 0 where that is the one before
-
-    @classmethod
-    def of(cls, strings: EncodedStrings) -> _Events:
-        pairs = [
-            torch.stack([inputs, targets])[:, targets >= 0].cpu().numpy()
-            for inputs, targets in strings.batches()
-        ]
-        last, token = np.concatenate(pairs, axis=1)
-        number = np.arange(len(last))
-        return cls(last, token, number - np.maximum.accumulate(np.where(last == 0, number, 0)))
-
-
-class _Level(NamedTuple):
-    """The known contexts of one length; their numbers follow those of the shorter ones."""
-
-    first: int  # number of the first
-    suffixes: Ints  # (contexts,) each without its oldest token
-    edges: Ints  # (contexts,) each without its newest token, times V, plus that token
-    at: Ints  # (E,) the one before each event; -1 where the string is too short for one
-
-    @property
-    def rows(self) -> slice:
-        return slice(self.first, self.first + len(self.suffixes))
-
-
-def _levels(events: _Events, vocab_size: int, longest: int) -> list[_Level]:
-    """The known contexts of 0 to `longest` tokens, by length."""
-    shorter = _Level(0, np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros_like(events.last))
-    levels = [shorter]
-    for length in range(1, longest + 1):
-        here = np.flatnonzero(events.age >= length - 1)
-        keys = shorter.at[here - 1] * vocab_size + events.last[here]
-        edges, seen, numbers = np.unique(keys, return_index=True, return_inverse=True)
-        at = np.full_like(events.last, -1)
-        at[here] = numbers + shorter.rows.stop
-        shorter = _Level(shorter.rows.stop, shorter.at[here[seen]], edges, at)
-        levels.append(shorter)
-    return levels
-
-
-def _automaton(levels: list[_Level], vocab_size: int) -> NDArray[np.int32]:
-    """The longest known context after each but the longest ones and each token: (R * V,).
-
-    That of Aho & Corasick (1975), algorithm 4: where a context has no known extension by a token,
-    it goes where its suffix goes; the longest contexts have none, and go as their suffixes go.
-    """
-    *_, longest = levels
-    table = np.zeros((longest.first, vocab_size), np.int32)
-    for level in levels[1:]:
-        table.reshape(-1)[level.edges] = np.arange(level.rows.start, level.rows.stop)
-        if level is not longest:
-            table[level.rows] = table[level.suffixes]
-    return table.reshape(-1)
-
-
-def _kneser_ney(levels: list[_Level], events: _Events, vocab_size: int) -> NDArray[np.float32]:
-    """Log-probabilities (S, V); those of the empty context are interpolated with uniform ones."""
-    table = np.full((levels[-1].rows.stop, vocab_size), 1 / vocab_size, np.float32)
-    counted = _adjusted_counts(levels, events, vocab_size)
-    for level, (ngrams, counts) in zip(levels, counted, strict=True):
-        contexts = ngrams // vocab_size - level.first
-        size = len(level.suffixes)
-        totals = np.bincount(contexts, weights=counts, minlength=size)
-        discounts = _discounts(counts)[np.minimum(counts, 3) - 1]
-        left = np.bincount(contexts, weights=discounts, minlength=size) / totals
-        table[level.rows] = left[:, None] * table[level.suffixes]
-        table.reshape(-1)[ngrams] += (counts - discounts) / totals[contexts]
-    return np.log(table, out=table)
-
-
-def _adjusted_counts(
-    levels: list[_Level], events: _Events, vocab_size: int
-) -> list[tuple[Ints, Ints]]:
-    """For each level its n-grams, as context times V plus token, and their counts.
-
-    Those of the longest contexts, and of contexts that begin with the start token, are counts in
-    the strings; others are numbers of distinct tokens that come before the n-gram.
-    """
-    suffixes = np.concatenate([level.suffixes for level in levels])
-    whole = events.age >= len(levels) - 2
-    longer = np.zeros(0, np.int64)
-    counted = []
-    for length, level in reversed([*enumerate(levels)]):
-        raw = level.at[whole] * vocab_size + events.token[whole]
-        continued = suffixes[longer // vocab_size] * vocab_size + longer % vocab_size
-        longer, counts = np.unique(np.concatenate([raw, continued]), return_counts=True)
-        counted.append((longer, counts))
-        whole = events.age == length - 2
-    return counted[::-1]
-
-
-def _discounts(counts: Ints) -> NDArray[np.float64]:
-    """D1, D2 and D3+ from the counts of counts (Chen & Goodman, 1999, section 3)."""
-    n = np.bincount(counts, minlength=5)[1:5]
-    if n[:3].all():
-        i = np.arange(1, 4)
-        found: NDArray[np.float64] = i - (i + 1) * n[0] / (n[0] + 2 * n[1]) * n[1:] / n[:3]
-        if (found > 0).all():  # or a token could get no probability
-            return found
-    return _DISCOUNTS

@@ -1,0 +1,57 @@
+"""Modified and interpolated Kneser-Ney smoothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore_export.models.contexts import Events, Ints, Level
+
+_DISCOUNTS = np.array([0.5, 1, 1.5])  # as of KenLM --discount_fallback, where the data give none
+
+
+def kneser_ney(levels: list[Level], events: Events, vocab_size: int) -> NDArray[np.float32]:
+    """Log-probabilities (S, V); those of the empty context are interpolated with uniform ones."""
+    table = np.full((levels[-1].rows.stop, vocab_size), 1 / vocab_size, np.float32)
+    counted = _adjusted_counts(levels, events, vocab_size)
+    for level, (ngrams, counts) in zip(levels, counted, strict=True):
+        contexts = ngrams // vocab_size - level.first
+        size = len(level.suffixes)
+        totals = np.bincount(contexts, weights=counts, minlength=size)
+        discounts = discounts_of(counts)[np.minimum(counts, 3) - 1]
+        left = np.bincount(contexts, weights=discounts, minlength=size) / totals
+        table[level.rows] = left[:, None] * table[level.suffixes]
+        table.reshape(-1)[ngrams] += (counts - discounts) / totals[contexts]
+    return np.log(table, out=table)
+
+
+def _adjusted_counts(
+    levels: list[Level], events: Events, vocab_size: int
+) -> list[tuple[Ints, Ints]]:
+    """For each level its n-grams, as context times V plus token, and their counts.
+
+    Those of the longest contexts, and of contexts that begin with the start token, are counts in
+    the strings; others are numbers of distinct tokens that come before the n-gram.
+    """
+    suffixes = np.concatenate([level.suffixes for level in levels])
+    whole = events.age >= len(levels) - 2
+    longer = np.zeros(0, np.int64)
+    counted = []
+    for length, level in reversed([*enumerate(levels)]):
+        raw = level.at[whole] * vocab_size + events.token[whole]
+        continued = suffixes[longer // vocab_size] * vocab_size + longer % vocab_size
+        longer, counts = np.unique(np.concatenate([raw, continued]), return_counts=True)
+        counted.append((longer, counts))
+        whole = events.age == length - 2
+    return counted[::-1]
+
+
+def discounts_of(counts: Ints) -> NDArray[np.float64]:
+    """D1, D2 and D3+ from the counts of counts (Chen & Goodman, 1999, section 3)."""
+    n = np.bincount(counts, minlength=5)[1:5]
+    if n[:3].all():
+        i = np.arange(1, 4)
+        found: NDArray[np.float64] = i - (i + 1) * n[0] / (n[0] + 2 * n[1]) * n[1:] / n[:3]
+        if (found > 0).all():  # or a token could get no probability
+            return found
+    return _DISCOUNTS
