@@ -8,8 +8,8 @@
 namespace makemore {
 
 /// Memory aligned to the widest vector. A large block comes straight from the operating system and
-/// goes back to it at once when it is freed, which malloc does not promise: it keeps what small
-/// pieces between freed blocks hold back, for each thread. Throws std::bad_alloc.
+/// goes back to it at once when it is freed. malloc does not promise that: small blocks that are
+/// still in use keep the freed memory around them in the process. Throws std::bad_alloc.
 std::byte* allocate_block(std::size_t bytes);
 void free_block(std::byte* data, std::size_t bytes) noexcept;
 

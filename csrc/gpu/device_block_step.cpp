@@ -78,7 +78,7 @@ void DeviceBlockStep::open(Slots& slots) {
 }
 
 void DeviceBlockStep::release() {
-  steps_.clear();  // first, for they refer to the others
+  steps_.clear();  // first, because they refer to the others
   buffers_.clear();
   host_.reset();
   coins_.clear();

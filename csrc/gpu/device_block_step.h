@@ -13,8 +13,9 @@
 namespace makemore {
 
 /// A block of steps over memory of the device. The states, and what one step hands to the next,
-/// stay there in buffers that are made once. States move between two of them, caches are written in
-/// place. Coins are copied from the host at each step, the rest at each block.
+/// stay there in buffers that are made once. A state is read from one buffer and written to
+/// another, a cache is written in place. Coins are copied from the host at each step, the rest at
+/// each block.
 class DeviceBlockStep : public BlockStep {
  public:
   DeviceBlockStep(std::shared_ptr<const DeviceModel> device, const SamplingOptions& options,
@@ -31,7 +32,7 @@ class DeviceBlockStep : public BlockStep {
   /// What one step hands to the next.
   struct StepBuffers {
     Value token, position, remaining, generated, log_prob;
-    std::vector<Value> states;  // null: a cache, which has but one buffer
+    std::vector<Value> states;  // null for a cache, which has only one buffer
   };
 
   StepBuffers new_buffers(std::int64_t count, bool with_caches) const;

@@ -43,7 +43,7 @@ class DeviceDecoder {
   const DecodeRequest& request_;
   double greedy_coin_;
   std::int64_t started_ = 0;             // rows below have been started
-  std::vector<std::int64_t> restarted_;  // of them, those that must start again
+  std::vector<std::int64_t> restarted_;  // rows below `started_` to start again
   std::vector<Sequence> sequences_;      // of each slot
   std::size_t tokens_ = 0;               // generated so far
   FinishedSequences finished_;

@@ -45,9 +45,9 @@ class BlockStep {
   virtual void run() = 0;
 };
 
-/// Decodes as `decode` does, to the same strings, where the sampler's arithmetic is the host's: the
-/// coins are the same, so a row differs only where its coin lies nearer to the edge of a token's
-/// share than the two distributions differ.
+/// Decodes as `decode` does. The coins are the same, and so are the strings, except where the
+/// device rounds probabilities otherwise than the host: there a coin that lies very near to the
+/// edge of a token's share may choose the neighbour.
 ///
 /// As many slots as `batch_size` are in use; a row that finishes leaves its slot to the next row.
 /// Where the device's memory does not hold them, half as many are tried, and so on: unfinished rows

@@ -16,8 +16,8 @@
 namespace makemore {
 
 /// A model on a device, and the sessions beside it that move rows and that sample there. All steps
-/// and decodes of a sampler share one, on any thread. On the CPU it does the same in the memory of
-/// ONNX Runtime.
+/// and decodes of a sampler share one, on any thread. A model on the CPU works the same
+/// way, in the memory of ONNX Runtime.
 class DeviceModel {
  public:
   using Value = ort::Owned<ort::OrtValue>;
@@ -36,7 +36,7 @@ class DeviceModel {
   /// Positions that may be asked for.
   std::int64_t block_size() const { return block_size_; }
 
-  /// Whether state i is a cache, whose next value may be written over the last.
+  /// Whether state i is a cache, whose next value may overwrite the one before.
   const std::vector<bool>& in_place() const { return in_place_; }
 
   /// Rows `indices` of a tensor, as a new one on the device.

@@ -62,9 +62,9 @@ void CpuStep::reserve(std::size_t rows) {
   if (rows <= capacity_) return;
   require_memory(rows);
   const std::size_t capacity = std::max(rows, std::min(2 * capacity_, onnx_model().max_rows()));
-  capacity_ = bound_ = 0;  // until all have their memory
+  capacity_ = bound_ = 0;  // until all buffers have their memory
   for (Buffer& buffer : buffers_) {
-    // Zeros behind it: slots not yet in use are masked by the model, but must not hold NaN.
+    // New memory is zeros: the model masks slots that are not yet in use, but they must not be NaN.
     MemoryBlock now(capacity * buffer.row_bytes);
     const auto rest = std::ranges::copy(buffer.now.bytes(), now.bytes().begin()).out;
     std::fill(rest, now.bytes().end(), std::byte{0});
@@ -169,7 +169,8 @@ void CpuStep::select(std::span<const std::int64_t> parents) {
   rows_ = parents.size();
 }
 
-// Of a cache each step saves the slot that it has written, of another state all.
+// Of a cache only the slots written since the last snapshot are saved; other states are saved
+// whole.
 StateSnapshot CpuStep::save(std::int64_t row) {
   if (is_stateless()) return {};
   const auto at = static_cast<std::size_t>(row);
@@ -219,7 +220,7 @@ void CpuStep::clear(std::size_t row) {
 void CpuStep::put(std::size_t row, const StateSnapshot& state) {
   steps_[row] = state->steps;
   saved_[row] = state;
-  std::size_t offset = 0;  // of the buffer in what a step has written
+  std::size_t offset = 0;  // of the buffer within the data of a step
   for (Buffer& buffer : buffers_) {
     const std::size_t bytes = buffer.step_bytes() / buffer.outer;
     std::byte* target = buffer.now.data() + row * buffer.row_bytes;

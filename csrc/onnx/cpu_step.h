@@ -14,8 +14,8 @@ namespace makemore {
 /// The step of an ONNX model in ONNX Runtime on the CPU, its state in our own memory.
 ///
 /// A state is double-buffered, unless it has a time axis: such a cache is only added to (the step
-/// at position p writes slot p and leaves the others), so the next state is written over the last,
-/// and copying a row copies the slots in use and no more.
+/// at position p writes slot p and leaves the others), so the next state overwrites the one before,
+/// and copying a row copies only the slots in use.
 class CpuStep : public OnnxStep {
  public:
   /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. `block_size`:
@@ -59,9 +59,9 @@ class CpuStep : public OnnxStep {
   std::size_t capacity_ = 0;
   std::size_t bound_ = 0;  // rows that the tensors below are made for; 0: none
   std::vector<std::int64_t> tokens_, positions_;  // (capacity,)
-  std::vector<std::int64_t> steps_;               // (capacity,) that each row has gone
-  std::vector<StateSnapshot> saved_;              // (capacity,) as far as that was asked for
-  std::vector<float> logits_;                     // (capacity, V)
+  std::vector<std::int64_t> steps_;               // (capacity,) that each row has taken
+  std::vector<StateSnapshot> saved_;  // (capacity,) the last snapshot of each row, or null
+  std::vector<float> logits_;         // (capacity, V)
   std::vector<ort::Owned<ort::OrtValue>> tensors_;
   std::vector<ort::OrtValue*> inputs_, outputs_;
 };

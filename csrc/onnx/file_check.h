@@ -6,7 +6,7 @@ namespace makemore {
 
 /// Reads an ONNX file before ONNX Runtime does, which computes with what a file says and crashes on
 /// some of it. Throws ArtifactError, which does not name the file, for
-/// - bytes that are no protobuf message, or of which parsers would make different things;
+/// - bytes that are no protobuf message, or that different parsers would read differently;
 /// - tensors that are sparse, or not wholly in the file;
 /// - operators that draw random numbers: a seed would not give the same strings again;
 /// - unless the file is trusted: operators that no step needs (`is_known`), graphs within nodes,

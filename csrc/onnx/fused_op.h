@@ -23,7 +23,7 @@ class FusedOp {
 
   virtual void add_to(ort::OrtSessionOptions* options) const = 0;
 
-  /// Whether a session could not be opened because the operator cannot stand for the function.
+  /// Whether a session could not be opened because the operator cannot replace the function.
   virtual bool declined() const = 0;
 
   /// What runs in the session; "" where its file does not call the function.
@@ -32,11 +32,11 @@ class FusedOp {
   /// Throws ArtifactError where the weights of the function contradict what the model declares.
   virtual void check(const OnnxModel& model) const = 0;
 
-  /// The same for the positions that the metadata gives the model, where it does.
+  /// Throws ArtifactError where the weights contradict the `block_size` of the metadata, if any.
   virtual void check_block(std::optional<std::int64_t> block_size) const = 0;
 
   /// A step that needs no session, where the function is the whole of the model: a call of ONNX
-  /// Runtime costs half as much as a step of one row. Null where it is not.
+  /// Runtime costs half as much as a step of one row. Null where the function is only a part.
   virtual std::unique_ptr<SnapshotStep> new_step(std::shared_ptr<const OnnxModel> model) const = 0;
 };
 

@@ -44,8 +44,8 @@ struct ModelOptions {
 class OnnxModel {
  public:
   /// Throws ArtifactError for a file that may not be opened (see check_file), that is no ONNX model
-  /// or that breaks the contract, OrtError where the device cannot be had. `op` is left out where
-  /// it declines.
+  /// or that breaks the contract, OrtError where the device cannot be had. Where `op` declines, the
+  /// session runs without it.
   OnnxModel(std::shared_ptr<const ort::Library> library, ModelFile file,
             const ModelOptions& options = {}, std::unique_ptr<FusedOp> op = nullptr);
 
@@ -57,8 +57,8 @@ class OnnxModel {
   std::int64_t vocab_size() const { return vocab_size_; }
   const std::vector<StateTensor>& states() const { return states_; }
 
-  /// Rows that a step may have so that decoding stays below `max_bytes`: of each row it keeps the
-  /// state before and after a step, and about as much of saved ones.
+  /// Rows that a step may have so that decoding stays below `max_bytes`: for each row it keeps
+  /// the state before and after a step, and about as much again in snapshots.
   std::size_t max_rows() const { return options_.max_bytes / 4 / row_bytes_; }
   const std::vector<const char*>& input_names() const { return input_names_; }
   const std::vector<const char*>& output_names() const { return output_names_; }
@@ -73,9 +73,9 @@ class OnnxModel {
     return first_step_;
   }
 
-  /// Runs the session on tensors in the order of its inputs and outputs. No more threads are in it
-  /// at once than the machine has cores: ONNX Runtime keeps working memory for as many runs as
-  /// there ever were at once.
+  /// Runs the session on tensors in the order of its inputs and outputs. At most as
+  /// many threads run it at once as the machine has cores: ONNX Runtime never frees the working
+  /// memory of runs that went on at the same time.
   void run(std::span<const ort::OrtValue* const> inputs, std::span<ort::OrtValue*> outputs) const;
 
   /// The value of a key of the file's metadata, "" where it has none.

@@ -13,7 +13,7 @@ constexpr std::array<std::string_view, 6> kRandom{"Bernoulli",     "Multinomial"
                                                   "RandomNormal",  "RandomNormalLike",
                                                   "RandomUniform", "RandomUniformLike"};
 
-// In order, to be searched.
+// Sorted, for a binary search.
 constexpr std::array kKnown = std::to_array<std::string_view>({"Abs",
                                                                "Add",
                                                                "And",
@@ -108,7 +108,7 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"Abs",
 static_assert(std::ranges::is_sorted(kKnown));
 
 struct Rule {
-  std::string_view op, attribute;  // no op: of all
+  std::string_view op, attribute;  // op is "" for an attribute of any operator
   Range range;
 };
 constexpr std::array<Rule, 10> kRules{

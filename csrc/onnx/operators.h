@@ -17,7 +17,7 @@ struct Range {
   std::int64_t low, high;
 };
 
-/// What an integer attribute of an operator may be. ONNX Runtime crashes on some that are beyond.
+/// What an integer attribute of an operator may be. ONNX Runtime crashes on some values outside.
 Range range_of(std::string_view op, std::string_view attribute);
 
 }  // namespace makemore

@@ -19,7 +19,7 @@ class PagedStep : public OnnxStep {
   PagedStep(std::shared_ptr<const OnnxModel> model, const transformer::TransformerStep& fused);
 
   void reset(std::int64_t rows) override;
-  /// A row steps to the position after its last, or again to one that it has been at.
+  /// A row steps to the position after its last one, or again to an earlier one.
   std::span<const float> run(std::span<const std::int64_t> tokens,
                              std::span<const std::int64_t> positions) override;
   void select(std::span<const std::int64_t> parents) override;

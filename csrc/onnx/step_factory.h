@@ -14,7 +14,7 @@ namespace makemore {
 /// Names of the kernels that this machine runs, the fastest first.
 std::vector<std::string> kernel_names();
 
-/// Opens a model. `kernel` names what is to run the functions of the file that it can stand for:
+/// Opens a model. `kernel` names the kernel to run the functions of the file that it can replace:
 /// without a name the fastest, for "" none. Throws OptionError for one that the machine lacks, and
 /// what OnnxModel throws.
 std::shared_ptr<OnnxModel> open_model(std::shared_ptr<const ort::Library> library, ModelFile file,

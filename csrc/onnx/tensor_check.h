@@ -16,7 +16,7 @@ std::int64_t element_type(std::string_view bytes);
 
 bool is_floating(std::int64_t element_type);
 
-/// The smallest number of a tensor of signed integers, the largest of all where it is empty;
+/// The smallest number of a tensor of signed integers, the largest int64 where it is empty;
 /// nothing for a tensor of another type.
 std::optional<std::int64_t> smallest_integer(std::string_view bytes);
 

@@ -121,7 +121,7 @@ void TransformerNode::compute(ort::OrtKernelContext* context) const {
     const ort::OrtValue* state = input(context, kIntegers + i);
     const auto* from = data_of<const float>(library_, state);
     caches.push_back(output(context, 1 + i, cache));
-    if (from == caches.back()) continue;  // bound on each other: written in place
+    if (from == caches.back()) continue;  // input and output are the same memory
     if (size_of(library_, state) != slots * width) throw OptionError("a state is of another batch");
     std::copy_n(from, slots * width, caches.back());
   }

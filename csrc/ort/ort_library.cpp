@@ -179,11 +179,11 @@ class Library::BoundedMemory {
 
 Owned<OrtSession> Library::bounded_session(std::string_view model, OrtSessionOptions* options,
                                            std::size_t max_memory) const {
-  // It would compute constants while the session is opened, in memory without a limit.
+  // Constant folding would run while the session is opened, in memory without a limit.
   check("setting optimisation", AddSessionConfigEntry, options,
         "optimization.disable_specified_optimizers", "ConstantFolding");
   check("limiting memory", AddSessionConfigEntry, options, "session.use_env_allocators", "1");
-  // The session keeps the allocator that it finds, so each has one of its own.
+  // The session keeps the allocator that is registered now, so each session has its own.
   const std::lock_guard lock(*opening_);
   const BoundedMemory memory(*this, max_memory);
   return session(model, options);

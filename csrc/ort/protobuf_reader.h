@@ -17,7 +17,7 @@ struct Field {
   std::uint64_t value = 0;
   std::string_view bytes;
 
-  // What a field is known to hold; of another kind a parser would pass it over.
+  // The content, for a field whose kind is known. A parser ignores a field of another kind.
   std::int64_t as_number() const {
     if (wire != Wire::kVarint) throw ArtifactError("it has a field of the wrong kind");
     return static_cast<std::int64_t>(value);
@@ -28,8 +28,8 @@ struct Field {
   }
 };
 
-/// Reads the fields of a protobuf message, as `Message` writes them. It copies nothing and goes
-/// into no field. Throws ArtifactError for bytes that are no message.
+/// Reads the fields of a protobuf message, as `Message` writes them. It copies nothing, and
+/// does not look into fields that are messages. Throws ArtifactError for bytes that are no message.
 class MessageReader {
  public:
   explicit MessageReader(std::string_view bytes) : rest_(bytes) {}

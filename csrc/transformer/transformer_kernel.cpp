@@ -1,8 +1,9 @@
 // A transformer's step in vector code, compiled once for each kind of processor and named after it.
 //
 // Every sum runs in one order, whatever the number of rows and the place of a row among them, so a
-// row's logits have the same bits in every batch. Only our own code is called: a function shared
-// with other files might be linked as it was compiled here, and run where it cannot.
+// row's logits have the same bits in every batch. Only our own code is called: of an inline
+// function that other files use too, the linker may keep the copy compiled here, for instructions
+// that another processor lacks.
 #include "attention.h"
 #include "transformer_model.h"
 #include "vectors.h"

@@ -50,7 +50,7 @@ INLINE To bits(From from) {
   return to;
 }
 
-/// The sum of all lanes: one half is added to the other, again and again.
+/// The sum of all lanes: the halves are added, then the halves of that sum, and so on.
 template <std::size_t Lanes>
 INLINE float sum(Floats<Lanes> vector) {
   if constexpr (Lanes == 1) {
@@ -63,7 +63,7 @@ INLINE float sum(Floats<Lanes> vector) {
 }
 
 #if defined(__AVX512F__)
-constexpr __mmask16 kAll = 0xffff;  // GCC 12 warns of nothing where a mask is given
+constexpr __mmask16 kAll = 0xffff;  // given only so that GCC 12 gives no false warning
 #endif
 
 /// 1 / x to a unit or two in the last place; x is finite.

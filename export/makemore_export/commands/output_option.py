@@ -12,7 +12,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def output_option(what: str) -> Callable[[Command], Command]:
-    """Adds `-o`: a path whose name is UTF-8, as the files that hold and tell it need."""
+    """Adds `-o`: a path whose name is UTF-8, as the files that contain it need."""
     return click.option(
         "-o",
         "--output",

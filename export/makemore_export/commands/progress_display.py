@@ -72,7 +72,9 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         if count
     ]
     splits = ", ".join(f"{name} {lines:,}" for name, lines in run.data.split.items())
-    weights = sum(weight.numel() for weight in model.parameters())  # counted ones have none yet
+    weights = sum(
+        weight.numel() for weight in model.parameters()
+    )  # that of a model that counts has none yet
     size = f": {weights:,} weights, on {device}" if weights else ""
     return (
         f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {splits}; "

@@ -42,7 +42,7 @@ _SAMPLES = 8  # shown at each evaluation
 
 
 class Job(NamedTuple):
-    """What the options come to."""
+    """What is trained, as the options say."""
 
     text: Text
     run: Run
@@ -144,7 +144,7 @@ def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
 
 
 def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:
-    """Adds what the text alone can tell: how much of what the model makes is in it."""
+    """Adds how much of what the model makes is in the text."""
     sampler = eager_sampler(job.model, describe(job.run, best.progress, job.model), job.device)
     progress = replace(best.progress, novelty=measure(sampler, job.lines, job.run.seed))
     best = replace(best, progress=progress)
@@ -154,7 +154,7 @@ def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Inside, the first Ctrl-C is only noted, so that a step is never torn; a second one raises."""
+    """Inside, the first Ctrl-C is only noted, so that a step is finished; a second one raises."""
     noted = False
 
     def note(_: int, __: FrameType | None) -> None:

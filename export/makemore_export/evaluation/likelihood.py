@@ -38,7 +38,7 @@ def log_likelihoods(model: Model, strings: EncodedStrings) -> Tensor:
 
 
 def perplexity(nll: float) -> float:
-    """What a mean NLL in nats is worth: as unsure as among so many equally likely tokens."""
+    """From nats: among how many equally likely tokens a choice would be as uncertain."""
     return math.exp(nll) if nll < 700 else math.inf  # doubles end near exp(709)
 
 

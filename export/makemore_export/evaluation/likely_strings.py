@@ -1,4 +1,4 @@
-"""The strings that a model makes most often, and whether it has them from its text."""
+"""The strings that a model makes most often, and whether they are lines of its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of what a model makes is new, and how much it has by heart."""
+"""How much of what a model makes is new, and how much it has memorised."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def compare(samples: Sequence[str], splits: Mapping[str, Sequence[str]]) -> Nove
 def _shared_prefix(string: str, ordered: Sequence[str]) -> int:
     """Length of the longest prefix of `string` that starts one of the sorted strings `ordered`.
 
-    One that shares the most stands next to where `string` itself would.
+    A string that shares the most is next to the place of `string` in that order.
     """
     at = bisect_left(ordered, string)
     return max(_in_common(string, other) for other in ordered[max(at - 1, 0) : at + 1])

@@ -1,4 +1,4 @@
-"""A mixture of models: what each expects, weighed."""
+"""A mixture of models: a weighted mean of their probabilities."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def mixture_weights(log_probs: Tensor) -> Tensor:
     """
     highest = log_probs.amax(0)
     expected = highest > -torch.inf
-    probs = (log_probs - highest)[:, expected].exp()  # (K, N); a token's common factor is no matter
+    probs = (log_probs - highest)[
+        :, expected
+    ].exp()  # (K, N), up to a factor for each token, which changes no weight
     weights = torch.full_like(probs[:, 0], 1 / len(probs))
     while True:
         shares = weights[:, None] * probs

@@ -116,7 +116,7 @@ class CNN(Model):
         return (self._logits(outputs), *rings)
 
     def _residual(self, layer: int, x: Tensor, output: Tensor) -> Tensor:
-        """What the next layer reads; nothing reads after the last."""
+        """What the next layer reads; nothing for the last layer."""
         return x + self.residuals[layer](output) if layer < len(self.residuals) else x
 
     def _logits(self, outputs: list[Tensor]) -> Tensor:

@@ -18,7 +18,7 @@ class Events(NamedTuple):
 
     last: Ints  # the token before
     token: Ints
-    age: Ints  # tokens since the start token, 0 where that is the one before
+    age: Ints  # tokens since the start token; 0 where `last` is the start token
 
     @classmethod
     def of(cls, strings: EncodedStrings) -> Events:

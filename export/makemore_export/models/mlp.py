@@ -25,7 +25,7 @@ from makemore_export.models.recipe import Recipe
 
 class MLPConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`context` is the number of tokens in the window; `direct` adds connections from their
-    embeddings to the logits that pass the hidden layer by.
+    embeddings to the logits that bypass the hidden layer.
     """
 
     context: Annotated[int, Meta(ge=2, le=1 << 16, description="Characters that the MLP sees.")] = 8
@@ -78,7 +78,7 @@ class MLP(Model):
         size = self.embedding.num_embeddings
         places = size * torch.arange(self.config.context, device=token.device)
         reads = F.embedding(window + places, self.tables)  # (B, context, H)
-        # Their sum as a product: that of ONNX Runtime has other bits in a batch of one.
+        # Their sum as a product: ONNX Runtime's sum rounds otherwise in a batch of one.
         read = (reads.new_ones(1, self.config.context) @ reads).squeeze(1)
         return self._logits(read, x=None), window[:, 1:]
 

@@ -92,7 +92,7 @@ class Model(nn.Module, ABC):
         return ()
 
     def fold(self) -> None:
-        """Computes beforehand, from the weights of now, what `step` would compute in each step."""
+        """Computes beforehand, from the present weights, what every `step` would compute."""
 
     def fault(self) -> str | None:
         """What is wrong with loaded weights that have the right shapes: `name: reason`."""
@@ -114,8 +114,8 @@ class CountingModel(Model):
 
 
 FEW_TOKENS = 256
-"""Up to so many, a product with an embedding is kept for each; for more the tables would be large,
-while the product costs what it did."""
+"""Up to so many tokens, the product of a layer with each embedding is computed beforehand. For more
+the table of products would be large, while one product in a step costs the same."""
 
 
 def uniform_head(width: int, vocab_size: int, *, bias: bool = True) -> nn.Linear:

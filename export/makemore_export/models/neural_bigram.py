@@ -1,4 +1,4 @@
-"""The bigram as a network: a table of logits that gradients fill instead of counts."""
+"""The bigram as a network: a table of logits, filled by gradient descent instead of counting."""
 
 from __future__ import annotations
 

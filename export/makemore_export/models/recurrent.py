@@ -111,7 +111,7 @@ class Recurrent(Model):
 
 
 class RNNConfig(RecurrentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The plain cell overfits less than the gated ones, and wants less dropout."""
+    """The plain cell overfits less than the gated ones, and needs less dropout."""
 
     dropout: DropoutRate = 0.1
 

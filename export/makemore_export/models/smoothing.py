@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Smoothing = Annotated[
     float, Meta(ge=0, le=1e6, description="Added to each count.  [default: the best on dev]")
 ]
-"""The k of `additive`; at a million, whatever was counted is lost in it."""
+"""The k of `additive`; a million outweighs all counts."""
 
 _GRID = tuple(float(f"{k:.2g}") for k in np.geomspace(1e-3, 1e2, 51))  # ten a decade
 

@@ -1,4 +1,4 @@
-"""From a checkpoint to an artifact: export, verify, put in place; or leave no trace."""
+"""From a checkpoint to an artifact: export, verify, put in place, or change nothing."""
 
 from __future__ import annotations
 

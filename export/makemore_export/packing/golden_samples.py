@@ -18,15 +18,17 @@ _GOLDEN_SEEDS = 8
 _GOLDEN_SAMPLES = 32
 _GOLDEN_TOKENS = 1024
 
-# Engines round otherwise, and in float16 so much that the CDFs of two of them were up to 0.0014
-# apart; coins are to keep farther from every step than that.
+# How far a coin must be from every step of the CDF. Engines round differently: in float16 the CDFs
+# of two of them were up to 0.0014 apart.
 _MARGIN: dict[Precision, float] = {"float32": 1e-6, "float16": 2e-3}
 
 
 def golden_samples(model: Model, artifact: Artifact) -> Golden:
-    """Samples that every engine should give again, though no two agree on the last bits of a logit:
-    of a few seeds, the one with the most whose coins keep clear of where another token would be
-    chosen, and of those where they keep farthest.
+    """Samples that every engine should give again, though no two agree on the last bits of a logit.
+
+    A sample is safe where no coin is so near to the edge of a token's share that another engine may
+    choose the neighbour. Of a few seeds it takes the one with the most safe samples; of several
+    such, the one whose coins are farthest from the edges.
     """
     sampler = eager_sampler(model, artifact)
     tried = [_clear(model, sampler, seed) for seed in range(_GOLDEN_SEEDS)]

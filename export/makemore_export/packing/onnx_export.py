@@ -111,7 +111,7 @@ def _index_put(self: Any, indices: Sequence[Any], values: Any) -> Any:
     """One ScatterND. The exporter's own translation adds an Expand for indices that may broadcast;
     in a step they are of one shape, (B,), and lead.
     """
-    op: Any = opset20  # its types refuse what they cannot tell
+    op: Any = opset20  # its type hints refuse traced tensors
     columns = [op.Unsqueeze(index, op.Constant(value_ints=[-1])) for index in indices]
     return op.ScatterND(self, op.Concat(*columns, axis=-1), values)
 
@@ -127,7 +127,7 @@ def _forget_origin(proto: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter warns of torchvision, which nothing here needs, and of its own insides."""
+    """The exporter warns of torchvision, which nothing here needs, and of its own internals."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -13,7 +13,7 @@ INPUTS = ("token", "position")
 class StepModule(nn.Module):
     """`forward(token (B,), position (B,), *state) -> (logits (B, V), *next)`, in eval mode.
 
-    It is of the weights of now. Logits are float32 whatever the precision of the model.
+    It uses the weights that the model has now. Logits are float32, also of a float16 model.
     """
 
     def __init__(self, model: Model) -> None:

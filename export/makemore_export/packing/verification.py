@@ -21,7 +21,7 @@ TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 0.1}
 """Largest difference of a logit that is not a mismatch."""
 
 BATCH_SIZES = (1, 2, 7, 64)
-_POSITIONS = 16  # tried where the model knows no last one
+_POSITIONS = 16  # tried where the model has no last position
 _SEED = 0
 MAX_BYTES = 2**62
 """An export may be of any size."""

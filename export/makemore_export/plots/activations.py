@@ -1,4 +1,4 @@
-"""What goes on in a model while it reads a string."""
+"""The activations of a model while it reads a string."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a model puts its tokens."""
+"""The tokens of a model by their learned vectors."""
 
 from __future__ import annotations
 

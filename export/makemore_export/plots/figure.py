@@ -1,4 +1,4 @@
-"""What all pictures have alike: no display, no state shared between them, labelled axes."""
+"""What all pictures have in common: no display, no state shared between them, labelled axes."""
 
 from __future__ import annotations
 

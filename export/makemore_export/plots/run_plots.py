@@ -95,7 +95,7 @@ def draw(
 
 
 def _strings(run: Run, path: Path | None, encoding: str) -> EncodedStrings | None:
-    """The run's text, or None where it is not at hand."""
+    """The run's text, or None where it was not given and is not that of the package."""
     lines = lines_of(run, path, encoding)
     if lines is None:
         return None

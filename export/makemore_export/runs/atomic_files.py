@@ -21,7 +21,7 @@ _AT_FDCWD = -100  # Linux: paths are relative to the working directory
 _RENAME_EXCHANGE = 2  # of Linux' renameat2
 _RENAME_SWAP = 2  # of macOS' renamex_np
 _MARKER = "made-by-makemore"
-"""An empty file in a folder of ours; a folder without it is somebody else's."""
+"""An empty file in a folder of ours; a folder without it is not ours."""
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -52,7 +52,7 @@ def remove_partial_files(path: Path) -> None:
 
 @contextmanager
 def prepared_folder(target: Path) -> Iterator[Path]:
-    """A new folder beside `target`, for `replace_folder`; whatever is left of it goes at the end.
+    """A new folder beside `target`, for `replace_folder`; what is left of it at the end is removed.
 
     The caller holds the lock of `target`.
     """
@@ -92,8 +92,8 @@ def _recover(target: Path) -> None:
     """Removes what killed processes left beside `target`, and puts back what they moved away."""
     for folder in target.parent.glob(f"{_prefix(target)}*"):
         if folder.is_symlink() or not (folder / _MARKER).is_file():
-            # Killed before there was a marker, or after it went: the folder is then empty, and one
-            # that is not is somebody else's.
+            # Without a marker an empty folder is ours: the process was killed before it made the
+            # marker, or after it removed it. A folder that is not empty is not ours, and stays.
             with contextlib.suppress(OSError):
                 folder.rmdir()
             continue
@@ -103,7 +103,7 @@ def _recover(target: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """The marker goes last, so that a kill on the way leaves what is known as ours."""
+    """The marker is removed last, so that after a kill the rest is still known as ours."""
     for name in ("new", "old"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / _MARKER).unlink(missing_ok=True)

@@ -45,7 +45,7 @@ _HEADER = msgspec.json.Decoder(_Header)
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes one safetensors file, header in its metadata, in place of any before."""
+    """Writes one safetensors file, header in its metadata; it replaces an older one."""
     header = _Header(schema=SCHEMA, run=checkpoint.run, progress=checkpoint.progress)
     tensors = {_WEIGHTS + name: tensor for name, tensor in checkpoint.weights.items()}
     tensors |= {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
@@ -116,15 +116,15 @@ class RunFolder:
         self.log = path / "log.jsonl"
 
     def component(self, number: int, model: str) -> RunFolder:
-        """That of a model which is trained as one of several for the model of this run."""
+        """The run folder of a component of this run's model."""
         return RunFolder(self.path / "parts" / f"{number}-{model}")
 
     def components(self) -> list[RunFolder]:
-        """Those of them that are there, in order."""
+        """The run folders of the components that there are, in order."""
         return [RunFolder(path) for path in sorted(self.path.glob("parts/*"))]
 
     def open(self, log_bytes: int) -> None:
-        """Makes the folder ready to go on from a state: drops what came after it.
+        """Makes the folder ready to go on from a state: drops what was logged after it.
 
         The caller holds the lock of the folder.
         """

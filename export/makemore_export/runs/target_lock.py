@@ -55,7 +55,7 @@ def _lock(path: Path) -> int | None:
             return None
         if _is_at(descriptor, path):
             return descriptor
-        os.close(descriptor)  # its owner removed it just now; a lock on it would keep nobody out
+        os.close(descriptor)  # its owner removed it just now: others would lock a new file
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -78,7 +78,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def _release(descriptor: int, path: Path) -> None:
     """Removes the file while it is still locked, so that nobody has locked it meanwhile."""
-    empty = os.fstat(descriptor).st_size == 0  # else somebody else's file of that name
+    empty = os.fstat(descriptor).st_size == 0  # else the file of that name is another process's
     if empty and sys.platform != "win32":
         with suppress(FileNotFoundError):
             path.unlink()

@@ -1,4 +1,4 @@
-"""How a model is trained that counts."""
+"""How a model that counts is trained."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _joined = False
 def joined(device: str) -> Iterator[None]:
     """Inside, the processes of torchrun are a group; CUDA ones take a GPU each.
 
-    `OptionError` for a device that cannot be shared out.
+    `OptionError` for a device that several processes cannot use.
     """
     global _joined  # noqa: PLW0603
     if _started() == 1:

@@ -1,4 +1,4 @@
-"""A learning rate from one short sweep over all that could be meant."""
+"""A learning rate from one short sweep over all plausible ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sweep(model: Model, run: Run, strings: EncodedStrings) -> Iterator[Trial]:
     """
     recipe = replace(run.recipe or Recipe(), average=0.0)
     run = replace(run, recipe=recipe)
-    optimizer = OptimizerStep(model, run, strings, bucket=1)  # batches that are all alike hard
+    optimizer = OptimizerStep(model, run, strings, bucket=1)  # batches of mixed lengths
     total, best = 0.0, math.inf
     for step in range(1, STEPS + 1):
         learning_rate = LOWEST * (HIGHEST / LOWEST) ** ((step - 1) / (STEPS - 1))

@@ -1,4 +1,4 @@
-"""Training judged on the way: its log and its checkpoints."""
+"""Evaluations during training, its log and its checkpoints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SUBSET = 2000  # strings of a split in an evaluation on the way
 
 
 class Monitor:
-    """Judges the model on the way, and keeps its log and checkpoints."""
+    """Evaluates the model during training, and writes its log and checkpoints."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Monitor:
         return record, progress
 
     def evaluate(self, progress: Progress, running_loss: float) -> tuple[Evaluation, Progress]:
-        """What the weights so far are worth; the averaged ones, if the recipe keeps any."""
+        """The losses with the weights so far: the averaged ones, if the recipe keeps any."""
         run, step, recipe = self.run, progress.step, self.optimizer.recipe
         with self.optimizer.averaged():
             losses = {name: mean_nll(self.optimizer.model, s) for name, s in self.subsets.items()}

@@ -49,7 +49,7 @@ class OptimizerStep:
     """Trains a model, one step at a time.
 
     The gradient of a step is that of the summed loss of its strings, over the mean number of tokens
-    of a batch: a batch of short strings weighs no more than its tokens.
+    of a batch: a batch of short strings, with few tokens, counts less.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ PRESETS: dict[str, Mapping[str, Any]] = {
         "model": "blend",
         "parts": (
             ("lstm", {"n_hidden": 160, "dropout": 0.2, "max_steps": 4000}),
-            ("ngram", {"order": 5}),  # half of the tables of 6, to open: 0.005 nats
+            ("ngram", {"order": 5}),  # tables half as large as of order 6, for 0.005 nats
         ),
     },
     "best": {
