@@ -11,7 +11,7 @@ is of one round, shown is the median.
 
 - a step: of the artifact, the mean over the positions of a name of mean length; the time of the
   call from Python is in it.
-- one string: calls of samplers that have said nothing yet, choice and strings in Python included.
+- one string: calls of new samplers, the choice of tokens and strings in Python included.
 - many strings: one call. Its floor is naive: every character of every string computed, at the peak,
   though the decode computes shared prefixes once. So it can pass 100%.
 """

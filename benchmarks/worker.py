@@ -93,7 +93,7 @@ def sample(tried: Peer, n: int, seed: int) -> list[str]:
 
 
 def one_at_a_time(tried: Peer, seconds: float, seed: int) -> list[float]:
-    """Seconds of each call for one string, for about as long as is said; a seed for each."""
+    """Seconds of each call for one string, for about so many seconds; a seed for each."""
     found: list[float] = []
     end = time.perf_counter() + seconds
     while (began := time.perf_counter()) < end:

@@ -72,7 +72,7 @@ def choose(
 
 
 @dataclass(frozen=True)
-class Said:
+class Generated:
     """One string of the oracle."""
 
     ids: tuple[int, ...]
@@ -88,22 +88,22 @@ def sample(
     max_length: int,
     prefix: Sequence[int] = (),
     **options: object,
-) -> Said:
-    """One row, alone: says the prefix, then throws coins until it stops or is cut."""
-    said: list[int] = []
+) -> Generated:
+    """One row, alone: the prefix is forced, then tokens are drawn until it stops or is cut."""
+    ids: list[int] = []
     log_prob = 0.0
-    while len(said) < max_length:
-        position = len(said)
-        scores = np.asarray(logits(said), np.float64)
+    while len(ids) < max_length:
+        position = len(ids)
+        scores = np.asarray(logits(ids), np.float64)
         if position < len(prefix):
             token = prefix[position]
         else:
             token = choose(scores, float(coin(seed, row, position)), **options)
         log_prob += scores[token] - np.logaddexp.reduce(scores)
         if token == STOP:
-            return Said(tuple(said), log_prob, stopped=True)
-        said.append(token)
-    return Said(tuple(said), log_prob, stopped=False)
+            return Generated(tuple(ids), log_prob, stopped=True)
+        ids.append(token)
+    return Generated(tuple(ids), log_prob, stopped=False)
 
 
 def score(logits: Logits, ids: Sequence[int]) -> float:

@@ -6,7 +6,7 @@ from tiny_artifacts import metadata
 
 
 class LogitsStep:
-    """A step over any function of what was said, which holds its caller to the rule of `select`."""
+    """A step over any function of the ids so far; its caller must keep to the rule of `select`."""
 
     def __init__(self, logits, vocab_size):
         self.vocab_size = vocab_size

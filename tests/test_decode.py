@@ -15,17 +15,17 @@ from tiny_artifacts import FOLDER, load_tiny, metadata
 N = 1000
 
 
-def told(samples):
+def facts(samples):
     return [(list(s.ids), s.finish_reason, s.row, s.log_prob) for s in samples]
 
 
 def expected(tiny, n, *, first_row=0, **options):
-    """What `told` must be, row by row by the oracle; the log-probability to 12 digits."""
+    """What `facts` must be, row by row by the oracle; the log-probability to 12 digits."""
     made = []
     for row in range(first_row, first_row + n):
-        said = oracle.sample(tiny.logits, row=row, **{"max_length": tiny.max_length, **options})
-        reason = "stop" if said.stopped else "length"
-        made.append((list(said.ids), reason, row, pytest.approx(said.log_prob, rel=1e-12)))
+        one = oracle.sample(tiny.logits, row=row, **{"max_length": tiny.max_length, **options})
+        reason = "stop" if one.stopped else "length"
+        made.append((list(one.ids), reason, row, pytest.approx(one.log_prob, rel=1e-12)))
     return made
 
 
@@ -35,7 +35,7 @@ def test_samples_are_those_of_the_oracle_whatever_the_batch_size_and_threads(
     tiny, strategy, batch_size, threads
 ):
     sampler = load_tiny(tiny.name, strategy, threads)
-    assert told(sampler.sample_ids(200, min_length=0, seed=3, batch_size=batch_size)) == expected(
+    assert facts(sampler.sample_ids(200, min_length=0, seed=3, batch_size=batch_size)) == expected(
         tiny, 200, seed=3
     )
 
@@ -44,13 +44,13 @@ def test_samples_are_those_of_the_oracle_whatever_the_batch_size_and_threads(
 @pytest.mark.parametrize("n", [1, 2, 5000])
 def test_few_and_many_samples_are_those_of_the_oracle(tiny, strategy, n, threads):
     sampler = load_tiny(tiny.name, strategy, threads)
-    assert told(sampler.sample_ids(n, min_length=0, seed=4)) == expected(tiny, n, seed=4)
+    assert facts(sampler.sample_ids(n, min_length=0, seed=4)) == expected(tiny, n, seed=4)
 
 
 def test_without_a_strategy_the_samples_are_the_same(tiny, strategy):
     for n in (1, 5000):
-        expected = told(load_tiny(tiny.name, strategy).sample_ids(n, min_length=0, seed=4))
-        assert told(load_tiny(tiny.name).sample_ids(n, min_length=0, seed=4)) == expected
+        expected = facts(load_tiny(tiny.name, strategy).sample_ids(n, min_length=0, seed=4))
+        assert facts(load_tiny(tiny.name).sample_ids(n, min_length=0, seed=4)) == expected
 
 
 def test_a_strategy_that_is_not_known_is_refused():
@@ -73,7 +73,7 @@ def test_same_seed_gives_the_same_thousand_strings_whatever_the_batch_size_and_t
     other = load_tiny(tiny.name, strategy, threads)
     made = other.sample_ids(N, min_length=0, seed=3, batch_size=batch_size)
     # Exactly, log-probabilities too: 1000 rows share prefixes, rows alone share none.
-    assert told(made) == told(sampler.sample_ids(N, min_length=0, seed=3))
+    assert facts(made) == facts(sampler.sample_ids(N, min_length=0, seed=3))
 
 
 @settings(max_examples=60, deadline=None)
@@ -104,7 +104,7 @@ def test_samples_are_those_of_the_oracle_for_any_options(
         batch_size=batch_size,
         **options,
     )
-    assert told(made) == expected(
+    assert facts(made) == expected(
         tiny, 12, seed=seed, first_row=first_row, prefix=tiny.encode(prefix), **options
     )
 
@@ -121,8 +121,8 @@ def test_samples_are_those_of_the_oracle_for_any_options(
     seed=st.integers(0, 2**64 - 1),
 )
 def test_a_python_step_with_any_logits_gives_the_samples_of_the_oracle(table, seed):
-    tiny = tiny_models.TinyModel("any", tuple("abc"), lambda said: table[[0, *said][-1]], 6)
-    assert told(sampler_of(tiny).sample_ids(20, min_length=0, seed=seed)) == expected(
+    tiny = tiny_models.TinyModel("any", tuple("abc"), lambda ids: table[[0, *ids][-1]], 6)
+    assert facts(sampler_of(tiny).sample_ids(20, min_length=0, seed=seed)) == expected(
         tiny, 20, seed=seed
     )
 
@@ -171,7 +171,7 @@ def test_no_step_ever_holds_more_rows_than_the_batch_size(batch_size):
 
 def test_first_row_names_the_first_string(sampler):
     made = sampler.sample_ids(50, min_length=0, seed=9)
-    assert told(sampler.sample_ids(20, min_length=0, seed=9, first_row=30)) == told(made[30:])
+    assert facts(sampler.sample_ids(20, min_length=0, seed=9, first_row=30)) == facts(made[30:])
 
 
 def test_another_seed_gives_other_strings(sampler):
@@ -181,7 +181,7 @@ def test_another_seed_gives_other_strings(sampler):
 def test_without_a_seed_the_result_says_which_it_took(sampler):
     first, second = (sampler.sample_ids(20, min_length=0) for _ in range(2))
     assert first[0].seed != second[0].seed
-    assert told(sampler.sample_ids(20, min_length=0, seed=first[0].seed)) == told(first)
+    assert facts(sampler.sample_ids(20, min_length=0, seed=first[0].seed)) == facts(first)
 
 
 def test_every_string_begins_with_the_prefix(sampler):

@@ -46,13 +46,13 @@ def device(tiny):
     return on_device(FOLDER / tiny.name / "model.onnx")
 
 
-def told(samples):
+def facts(samples):
     return [(s.text, s.finish_reason, s.seed, s.row) for s in samples]
 
 
 def check_same(made, expected):
     """All the same but log-probabilities, which are so to 12 digits."""
-    assert told(made) == told(expected)
+    assert facts(made) == facts(expected)
     found, wanted = ([s.log_prob for s in samples] for samples in (made, expected))
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 

@@ -43,13 +43,13 @@ SELECTIONS = [[0, 0, 0, 0, 0], [4, 1, 3], [0, 1, 2, 0, 0, 1, 2, 2, 1], [8, 7], [
 def test_a_step_gives_the_logits_of_the_definition_as_rows_part_move_and_end(tiny, new_step):
     step = new_step(tiny)
     step.reset(1)
-    tokens, said = [0], [[]]
+    tokens, generated = [0], [[]]
     for position, parents in enumerate(SELECTIONS):
         logits = step.run(tokens, [position] * len(tokens))
-        assert logits.tolist() == [tiny.logits(ids).tolist() for ids in said]
+        assert logits.tolist() == [tiny.logits(ids).tolist() for ids in generated]
         step.select(parents)
         tokens = [(3 * row + position) % tiny.vocab_size for row in range(len(parents))]
-        said = [[*said[p], token] for p, token in zip(parents, tokens, strict=True)]
+        generated = [[*generated[p], token] for p, token in zip(parents, tokens, strict=True)]
 
 
 @pytest.mark.parametrize("new_step", [cpu_step, device_step])

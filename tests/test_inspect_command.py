@@ -96,8 +96,8 @@ def failures(what="self-test"):
     """What a failed self-test says, in JSON and in text; its exit code must be 1."""
     report = json.loads(run(inspect, "--json", code=1)[0])
     assert report["works"] is False
-    failed = {test: said for test, said in report[what].items() if said != "passed"}
-    assert all(f"{test}: {said}" in run(inspect, code=1)[0] for test, said in failed.items())
+    failed = {test: result for test, result in report[what].items() if result != "passed"}
+    assert all(f"{test}: {result}" in run(inspect, code=1)[0] for test, result in failed.items())
     return failed
 
 
@@ -115,10 +115,10 @@ def test_wrong_logits_fail_the_self_test(monkeypatch):
 def test_wrong_samples_fail_the_self_test(monkeypatch, tmp_path):
     artifact = changed(tmp_path, '"seed":1,"strings"', '"seed":2,"strings"')
     monkeypatch.setattr(doctor, "SELF_TEST", artifact)
-    (said,) = failures().values()
-    assert said.startswith("failed: [")
-    assert "not ['cabbbcc', 'cccb', " in said
-    assert said.endswith("at batch size 1")
+    (result,) = failures().values()
+    assert result.startswith("failed: [")
+    assert "not ['cabbbcc', 'cccb', " in result
+    assert result.endswith("at batch size 1")
 
 
 def test_threads_that_change_strings_fail_the_self_test(monkeypatch):

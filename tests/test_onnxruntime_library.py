@@ -40,9 +40,9 @@ for device in ("cpu", "auto"):
 
 
 def test_without_onnxruntime_the_error_names_both_extras(tmp_path):
-    said = load_with(tmp_path, before="sys.modules['onnxruntime'] = None")
-    assert said.startswith("no onnxruntime is installed: pip install 'makemore[cpu]'")
-    assert "makemore[cuda]" in said
+    error = load_with(tmp_path, before="sys.modules['onnxruntime'] = None")
+    assert error.startswith("no onnxruntime is installed: pip install 'makemore[cpu]'")
+    assert "makemore[cuda]" in error
 
 
 def fake_onnxruntime(folder, library=None):
@@ -57,18 +57,19 @@ def fake_onnxruntime(folder, library=None):
 
 
 def test_an_onnxruntime_without_a_shared_library_is_refused_with_the_cure(tmp_path):
-    said = load_with(fake_onnxruntime(tmp_path))
-    assert "holds no shared library (1.20 or newer does): pip install --upgrade onnxruntime" in said
+    error = load_with(fake_onnxruntime(tmp_path))
+    cure = "pip install --upgrade onnxruntime"
+    assert f"holds no shared library (1.20 or newer does): {cure}" in error
 
 
 def test_several_libraries_at_once_are_refused_by_name(tmp_path):
     folder = fake_onnxruntime(tmp_path, __file__)
     other = "onnxruntime.dll" if sys.platform != "win32" else "libonnxruntime.so.1.26.0"
     (folder / "onnxruntime" / "capi" / other).write_bytes(b"")
-    said = load_with(folder)
-    assert said.startswith("several ONNX Runtimes lie in ")
-    assert other in said
-    assert said.endswith("pip uninstall them all, install one")
+    error = load_with(folder)
+    assert error.startswith("several ONNX Runtimes lie in ")
+    assert other in error
+    assert error.endswith("pip uninstall them all, install one")
 
 
 def test_a_library_that_is_no_library_is_refused(tmp_path):
@@ -76,8 +77,8 @@ def test_a_library_that_is_no_library_is_refused(tmp_path):
 
 
 def test_a_library_of_something_else_is_refused(tmp_path):
-    said = load_with(fake_onnxruntime(tmp_path, Path(_core.__file__)))
-    assert said.endswith("is not ONNX Runtime: it has no OrtGetApiBase")
+    error = load_with(fake_onnxruntime(tmp_path, Path(_core.__file__)))
+    assert error.endswith("is not ONNX Runtime: it has no OrtGetApiBase")
 
 
 def test_it_is_told_to_report_nothing(tmp_path):

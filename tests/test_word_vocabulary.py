@@ -43,8 +43,8 @@ def sampler(folder):
     return makemore.load(folder, threads=1)
 
 
-def logits(said):
-    return LOGITS[[0, *said][-1]]
+def logits(ids):
+    return LOGITS[[0, *ids][-1]]
 
 
 def run(command, *arguments, stdin=None, code=0):
@@ -98,9 +98,9 @@ def test_the_most_frequent_words_are_known_and_all_others_are_one_token():
 def test_samples_are_those_of_the_oracle_with_unknown_left_out(sampler, options):
     made = sampler.sample_ids(200, min_length=0, seed=1, **options)
     for row, found in enumerate(made):
-        said = oracle.sample(logits, seed=1, row=row, max_length=8, mask=[UNKNOWN], **options)
-        assert tuple(found.ids) == said.ids
-        assert found.log_prob == pytest.approx(said.log_prob)
+        expected = oracle.sample(logits, seed=1, row=row, max_length=8, mask=[UNKNOWN], **options)
+        assert tuple(found.ids) == expected.ids
+        assert found.log_prob == pytest.approx(expected.log_prob)
     assert UNKNOWN not in chain(*(found.ids for found in made))
     assert all("\ufffd" not in found.text for found in made)
 

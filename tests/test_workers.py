@@ -89,7 +89,7 @@ def test_a_step_may_return_logits_of_any_type_of_number(dtype):
 
     logits = [0, 1, 2, 3]
     made = [
-        Sampler(metadata(tuple("abc")), lambda kind=kind: kind(lambda said: logits, 4)).sample(
+        Sampler(metadata(tuple("abc")), lambda kind=kind: kind(lambda ids: logits, 4)).sample(
             20, seed=1
         )
         for kind in (LogitsStep, Other)
@@ -140,7 +140,7 @@ def test_more_strings_than_a_call_may_hold_are_refused_at_once(bigram):
 
 @pytest.mark.parametrize("logit", [np.nan, np.inf])
 def test_logits_that_are_not_finite_are_the_fault_of_the_artifact(logit):
-    sampler = Sampler(metadata(tuple("ab")), lambda: LogitsStep(lambda said: [0, 0, logit], 3))
+    sampler = Sampler(metadata(tuple("ab")), lambda: LogitsStep(lambda ids: [0, 0, logit], 3))
     with pytest.raises(ArtifactError, match="the model's logits"):
         sampler.sample(1)
 

@@ -189,7 +189,7 @@ def build(tiny: TinyModel) -> onnx.ModelProto:
         max_length=tiny.max_length,
         block_size=tiny.block_size,
         states=tiny.states,
-        golden=tuple(tiny.decode(said.ids) for said in golden),
+        golden=tuple(tiny.decode(sample.ids) for sample in golden),
     )
     model = parse(graph, **initializers)
     onnx.helper.set_model_props(model, {METADATA_KEY: artifact.to_json()})

@@ -1,6 +1,6 @@
-"""Models small enough to write down: what each says next, given all that was said before.
+"""Models small enough to write down: the logits of each after any prefix.
 
-No state here, and no batch: `logits` is a pure function of the ids said so far. `tiny_artifacts.py`
+No state here, and no batch: `logits` is a pure function of the ids so far. `tiny_artifacts.py`
 writes the same models as ONNX steps. Weights are multiples of 1/4 and decays powers of two, so that
 sums are exact in float32 in any order and logits can be compared with `==`.
 """
@@ -19,7 +19,7 @@ START = 0
 
 @dataclass(frozen=True)
 class TinyModel:
-    """A model by its definition: `logits(said)` are those of the next token, (V,) float32."""
+    """A model by its definition: `logits(ids)` are those of the next token, (V,) float32."""
 
     name: str
     characters: tuple[str, ...]
@@ -71,10 +71,10 @@ BIGRAM_LOGITS = log_table(BIGRAM_TABLE)
 SPARSE_LOGITS = log_table(SPARSE_TABLE)
 
 BIGRAM = TinyModel(
-    "bigram", tuple("abc"), lambda said: BIGRAM_LOGITS[[START, *said][-1]], max_length=20
+    "bigram", tuple("abc"), lambda ids: BIGRAM_LOGITS[[START, *ids][-1]], max_length=20
 )
 SPARSE = TinyModel(
-    "sparse", tuple("a\u0301中😀"), lambda said: SPARSE_LOGITS[[START, *said][-1]], max_length=20
+    "sparse", tuple("a\u0301中😀"), lambda ids: SPARSE_LOGITS[[START, *ids][-1]], max_length=20
 )
 
 HISTORY_EMBEDDING = weights(4, 3, 2)  # (V, D)
@@ -82,11 +82,11 @@ HISTORY_HEAD = weights(3, 4, 5)  # (D, V)
 HISTORY_COUNTED = weights(5, 4, 7)  # (5, V)
 
 
-def history_logits(said: Sequence[int]) -> NDArray[np.float32]:
+def history_logits(ids: Sequence[int]) -> NDArray[np.float32]:
     """Every token ever fed counts: in a sum that halves each step, and in a count modulo 5."""
     trace = np.zeros(3, np.float32)
     count = 0
-    for position, token in enumerate([START, *said]):
+    for position, token in enumerate([START, *ids]):
         trace = trace / 2 + HISTORY_EMBEDDING[token]
         count = (2 * count + token + position) % 5
     return trace @ HISTORY_HEAD + HISTORY_COUNTED[count]
@@ -120,9 +120,9 @@ CACHE_HEAD = weights(4, 4, 8)  # (heads * D, V)
 CACHE_POSITION = weights(BLOCK, 4, 3)  # (BLOCK, V)
 
 
-def cache_logits(said: Sequence[int]) -> NDArray[np.float32]:
+def cache_logits(ids: Sequence[int]) -> NDArray[np.float32]:
     """Every token ever fed counts, weighted by how long ago it was."""
-    fed = [START, *said]
+    fed = [START, *ids]
     read = np.zeros(4, np.float32)
     for ago, token in enumerate(reversed(fed)):
         read += CACHE_DISTANCE[ago] * CACHE_EMBEDDING[token]

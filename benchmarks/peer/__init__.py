@@ -111,7 +111,7 @@ class Peer(ABC):
 
     @abstractmethod
     def generate(self, n: int, batch_size: int, seed: int) -> Rows:
-        """Token ids of n strings, at most `batch_size` of them in flight at a time."""
+        """Token ids of n strings, at most `batch_size` of them at a time."""
 
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32] | None:  # noqa: ARG002
         """Logits (B, T, V) after each of tokens (B, T), or None where the library gives none."""
@@ -146,6 +146,6 @@ def log_probs(
     weights = np.exp(logits.astype(np.float64))
     shares = np.log(weights / weights.sum(-1, keepdims=True))  # (B, T, V)
     following = np.pad(encode(strings, letters)[:, 1:], ((0, 0), (0, 1)))
-    said = np.take_along_axis(shares, following[..., None], axis=-1)[..., 0]  # (B, T)
+    log_probs = np.take_along_axis(shares, following[..., None], axis=-1)[..., 0]  # (B, T)
     lengths = np.array([*map(len, strings)])
-    return np.where(np.arange(said.shape[1]) <= lengths[:, None], said, 0).sum(1).tolist()
+    return np.where(np.arange(log_probs.shape[1]) <= lengths[:, None], log_probs, 0).sum(1).tolist()

@@ -47,9 +47,9 @@ class Truth:
         """
         found = {}
         strings = self.strings[:200]
-        said = ask("log_probs", strings)
-        if said is not None:
-            error = np.abs(np.subtract(said, self.log_probs[:200])).max()
+        log_probs = ask("log_probs", strings)
+        if log_probs is not None:
+            error = np.abs(np.subtract(log_probs, self.log_probs[:200])).max()
             found["log-probabilities differ by at most"] = float(error)
             if not error < LARGEST_ERROR:
                 raise NotComparableError(f"another model: log-probabilities differ by {error:.2g}")

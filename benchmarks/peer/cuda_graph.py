@@ -26,15 +26,15 @@ def load(source: Source) -> Peer:
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            said = loop.whole_batch(rows)
-        return graph, said
+            generated = loop.whole_batch(rows)
+        return graph, generated
 
     def batch(rows: int) -> Tensor:
         if rows not in captured:
             captured[rows] = capture(rows)
-        graph, said = captured[rows]
+        graph, generated = captured[rows]
         graph.replay()
-        return said
+        return generated
 
     loop.batch = batch
     return loop

@@ -39,11 +39,11 @@ class Jax(Peer):
 
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         state = self.zeros(len(tokens))
-        said = []
+        logits = []
         for position, token in enumerate(tokens.T):
             now, state = self.step(self.weights, token, np.full_like(token, position), state)
-            said.append(now)
-        return np.stack(said, axis=1)
+            logits.append(now)
+        return np.stack(logits, axis=1)
 
     def zeros(self, rows: int) -> State:
         return [
@@ -61,7 +61,7 @@ def decode(
     rows: int,
     max_length: int,
 ) -> Array:
-    """Tokens (n, max_length) of n strings, `rows` of them in flight."""
+    """Tokens (n, max_length) of n strings, `rows` of them at a time."""
 
     def unfinished(carry: tuple[Any, ...]) -> Array:
         return (carry[3] < n).any()

@@ -30,8 +30,10 @@ class Makemore(Peer):
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         step = self.sampler.new_step()
         step.reset(len(tokens))
-        said = [step.run(now, np.full_like(now, t)).copy() for t, now in enumerate(tokens.T.copy())]
-        return np.stack(said, axis=1)
+        found = [
+            step.run(now, np.full_like(now, t)).copy() for t, now in enumerate(tokens.T.copy())
+        ]
+        return np.stack(found, axis=1)
 
 
 def load(source: Source) -> Peer:

@@ -45,5 +45,5 @@ class RefillLoop(Peer):
 
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         run = self.start(len(tokens))
-        said = [run(now, np.full_like(now, t)).copy() for t, now in enumerate(tokens.T.copy())]
-        return np.stack(said, axis=1)
+        logits = [run(now, np.full_like(now, t)).copy() for t, now in enumerate(tokens.T.copy())]
+        return np.stack(logits, axis=1)

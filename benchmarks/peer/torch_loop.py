@@ -35,36 +35,36 @@ class TorchLoop(Peer):
         state: Sequence[Tensor] = self.zeros(rows)
         token = torch.zeros(rows, dtype=torch.int64, device=self.device)
         stopped = torch.zeros(rows, dtype=torch.bool, device=self.device)
-        said = []
+        generated = []
         for position in range(self.max_length):
             logits, state = self.step(token, position, state)
             token = torch.multinomial(logits.softmax(-1), num_samples=1)[:, 0]
-            said.append(token)
+            generated.append(token)
             stopped |= token == 0
             if stopped.all():
                 break
-        return torch.stack(said, dim=1)
+        return torch.stack(generated, dim=1)
 
     def whole_batch(self, rows: int) -> Tensor:
         """Tokens (rows, max_length), with nothing in between that the host must wait for."""
         state: Sequence[Tensor] = self.zeros(rows)
         token = torch.zeros(rows, dtype=torch.int64, device=self.device)
-        said = []
+        generated = []
         for position in range(self.max_length):
             logits, state = self.step(token, position, state)
             # The least of exponential variables at the rates of the shares, as `multinomial` does.
             token = (logits.softmax(-1) / torch.empty_like(logits).exponential_()).argmax(-1)
-            said.append(token)
-        return torch.stack(said, dim=1)
+            generated.append(token)
+        return torch.stack(generated, dim=1)
 
     @torch.inference_mode()
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         state: Sequence[Tensor] = self.zeros(len(tokens))
-        said = []
+        found = []
         for position, token in enumerate(torch.from_numpy(tokens).to(self.device).unbind(1)):
             now, state = self.step(token, position, state)
-            said.append(now)
-        return torch.stack(said, dim=1).float().cpu().numpy()
+            found.append(now)
+        return torch.stack(found, dim=1).float().cpu().numpy()
 
 
 def loop_over(model: Model, source: Source) -> TorchLoop:

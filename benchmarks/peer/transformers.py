@@ -67,14 +67,14 @@ class Transformers(Peer):
         made = []
         for rows in batches(n, batch_size):
             start = torch.full((rows, 1), STOP, device=self.device)
-            said = self.model.generate(
+            generated = self.model.generate(
                 start,
                 attention_mask=torch.ones_like(start),
                 do_sample=True,
                 top_k=0,
                 max_new_tokens=self.max_length,
             )
-            made += said[:, 1:].tolist()
+            made += generated[:, 1:].tolist()
         return made
 
     @torch.inference_mode()

@@ -170,8 +170,8 @@ def test_no_golden_sample_hangs_on_the_last_bits_of_a_logit(exported):
     golden, step = sampler.artifact.golden, sampler.new_step()
     for row, string in enumerate(golden.strings):
         step.reset(1)
-        said = [0, *sampler.vocabulary.encode(string)]
-        for position, token in enumerate(said):
+        fed = [0, *sampler.vocabulary.encode(string)]
+        for position, token in enumerate(fed):
             logits = step.run(np.array([token]), np.array([position]))[0].astype(float)
             cdf = np.cumsum(np.exp(logits - logits.max()))
             coin = makemore._core.coin(golden.seed, row, position)

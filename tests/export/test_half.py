@@ -20,7 +20,7 @@ from makemore_export.packing import artifact_folder, golden_samples
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.onnx_export import to_onnx
 from small_runs import LINES, trained
-from test_device_decode import on_device, on_host, told
+from test_device_decode import facts, on_device, on_host
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -79,7 +79,7 @@ def test_a_decode_on_a_device_makes_the_samples_of_the_host(halved, options):
     file = halved[0] / "model.onnx"
     made = on_device(file).sample_ids(1000, seed=5, batch_size=256, **options)
     expected = on_host(file).sample_ids(1000, seed=5, **options)
-    assert told(made) == told(expected)
+    assert facts(made) == facts(expected)
     # ONNX Runtime 1.20 sums a row alone in another order than several; float16 makes more of it.
     nats = ([sample.log_prob for sample in samples] for samples in (made, expected))
     np.testing.assert_allclose(*nats, atol=1e-3)

@@ -52,10 +52,10 @@ def counted(lines, longest):
     """How often each token follows each context of at most `longest` tokens: {(h, w): count}."""
     counts = Counter()
     for line in lines:
-        said = [0, *LETTERS.encode(line), 0]
-        for i in range(1, len(said)):
+        tokens = [0, *LETTERS.encode(line), 0]
+        for i in range(1, len(tokens)):
             for length in range(min(i, longest) + 1):
-                counts[tuple(said[i - length : i]), said[i]] += 1
+                counts[tuple(tokens[i - length : i]), tokens[i]] += 1
     return counts
 
 

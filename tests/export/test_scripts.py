@@ -75,8 +75,8 @@ def test_the_commands_pass_the_text_on(exported):
     made = sampler.sample(5, seed=1, prefix=first)
     assert all(text.startswith(first) for text in made)
     assert run(sample, *arguments).split("\n")[:-1] == made
-    told = run(sample, *arguments, "--json").split("\n")[:-1]
-    assert [json.loads(line)["text"] for line in told] == made
+    printed = run(sample, *arguments, "--json").split("\n")[:-1]
+    assert [json.loads(line)["text"] for line in printed] == made
     scored = run(score, folder, stdin="\n".join(lines).encode()).split("\n")[:-1]
     assert [line.split("\t")[1] for line in scored] == lines
     assert json.loads(run(inspect, folder, "--json"))["golden samples"] == {

@@ -166,12 +166,12 @@ def test_export_takes_a_run_and_a_checkpoint():
 
 def test_export_in_float16_tells_what_it_costs(tmp_path):
     words = ["-o", "names", "--half", "--samples", "0"]
-    told = "\ntest in float16: "
-    assert told in run(mm_export, "text.txt", *words, "--model", "bigram").stdout
+    shown = "\ntest in float16: "
+    assert shown in run(mm_export, "text.txt", *words, "--model", "bigram").stdout
     assert makemore.load(tmp_path / "names").artifact.model.precision == "float16"
     assert "float16" not in run(mm_export, "names.run", *words).stdout  # the text is not at hand
     text = ["--text", "text.txt", "--encoding", "latin-1"]
-    assert told in run(mm_export, "names.run", *words, *text).stdout
+    assert shown in run(mm_export, "names.run", *words, *text).stdout
     (tmp_path / "other.txt").write_text("x")
     other = refusal(mm_export, "names.run", *words, "--text", "other.txt")
     assert "other.txt: is another text than that of the run" in other

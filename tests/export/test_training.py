@@ -132,11 +132,11 @@ def test_the_weights_evaluated_and_kept_are_the_averaged_ones(tmp_path):
 
 def test_the_log_is_the_records(tmp_path):
     _, steps = records(tmp_path)
-    told = [record for record in steps if not isinstance(record, Step)]
+    logged = [record for record in steps if not isinstance(record, Step)]
     lines = (tmp_path / "log.jsonl").read_text().splitlines()
-    assert [msgspec.json.decode(line, type=Record) for line in lines] == told
-    assert isinstance(told[0], Start)
-    assert {record.model for record in told} == {"transformer"}
+    assert [msgspec.json.decode(line, type=Record) for line in lines] == logged
+    assert isinstance(logged[0], Start)
+    assert {record.model for record in logged} == {"transformer"}
 
 
 def test_the_first_record_is_the_loss_of_the_untrained_model(tmp_path):

@@ -128,9 +128,9 @@ def _margin(sampler, seed):
     step, margin = sampler.new_step(), 1.0
     for sample in sampler.sample_ids(len(sampler.artifact.golden.strings), seed=seed):
         step.reset(1)
-        said = [STOP, *sample.ids.tolist()]
-        for position in range(len(said) - (sample.finish_reason == "length")):
-            logits = step.run(np.array([said[position]]), np.array([position]))[0]
+        fed = [STOP, *sample.ids.tolist()]
+        for position in range(len(fed) - (sample.finish_reason == "length")):
+            logits = step.run(np.array([fed[position]]), np.array([position]))[0]
             weights = np.exp(logits.astype(float))
             weights[sampler.vocabulary.unknown] = 0
             cdf = weights.cumsum() / weights.sum()
