@@ -17,8 +17,9 @@ from makemore_export.training.gradient import descend
 
 
 class Kind(NamedTuple):
-    """train: (model, run, splits, folder, start, how to train others) -> records, then the
-    progress.
+    """How the options of its models are chosen, and how one of them is trained.
+
+    train: (model, run, splits, folder, start, how to train others) -> records, then the progress.
     """
 
     choices: Choices
