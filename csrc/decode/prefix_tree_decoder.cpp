@@ -146,10 +146,10 @@ void PrefixTreeDecoder::choose_tokens(const Group& group, std::span<const float>
     if (prepared.empty()) prepared = prepare(group, logits);
     return prepared;
   };
-  const bool records = !request_.records.distributions.empty();
+  const Records& records = request_.records;
   for (Sequence& sequence : std::span(sequences_).subspan(group.begin, group.end - group.begin)) {
-    if (records && !forced_token(request_, sequence.row, group.position)) {
-      request_.records.set_distribution(sequence.row, cumulative());
+    if (!records.empty() && !forced_token(request_, sequence.row, group.position)) {
+      if (!records.distributions.empty()) records.set_distribution(sequence.row, cumulative());
       sequence.token = kStop;
     } else {
       sequence.token = next_token(request_, sequence.row, group.position, cumulative);
@@ -157,9 +157,10 @@ void PrefixTreeDecoder::choose_tokens(const Group& group, std::span<const float>
   }
 }
 
-/// The last token's log-probability, for each row of a group.
+/// The last token's log-probability, for each row of a group whose prompt has that token.
 void PrefixTreeDecoder::record_log_prob(const Group& group, double log_prob) {
   for (const auto& sequence : std::span(sequences_).subspan(group.begin, group.end - group.begin)) {
+    if (!forced_token(request_, sequence.row, group.position - 1)) continue;
     const std::size_t place = request_.prompts.place(sequence.row, group.position - 1);
     request_.records.token_log_probs[place] = log_prob;
   }

@@ -43,12 +43,13 @@ enum class Strategy {
 /// of them, some 20 GB of memory are in use.
 inline constexpr std::int64_t kMaxTokens = std::int64_t{1} << 30;
 
-/// What a decode writes beside the strings, where a span is not empty.
+/// What a decode writes beside the strings, where a span is not empty. Rows end with their prompts
+/// then: no token is drawn.
 struct Records {
   /// (prompts.tokens.size(),) natural-log probability of each prompt's tokens under the model.
   std::span<double> token_log_probs;
 
-  /// (rows, V) probabilities of the token after each prompt, as they are drawn; no string goes on.
+  /// (rows, V) probabilities of the token after each prompt, as it would be drawn.
   std::span<double> distributions;
 
   /// Writes the probabilities of a row, of which `cumulative` (V,) is a running sum of weights.

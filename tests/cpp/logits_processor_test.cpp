@@ -121,6 +121,28 @@ TEST_CASE("the log-probability of each token of a prompt adds up to that of the 
   }
 }
 
+TEST_CASE("a row whose prompt does not stop has the log-probabilities of its prompt, and no more") {
+  SavedStep step;
+  const std::vector<std::int64_t> prompts{1, 2, 1, 2, 3, 3, 1, 0}, offsets{0, 2, 5, 6, 8};
+  auto request = request_of(4);
+  request.prompts = {prompts, offsets};
+  std::vector<double> log_probs(prompts.size());
+  request.records.token_log_probs = log_probs;
+  decode_on(step, request);
+  for (std::int64_t row = 0; row < 4; ++row) {
+    std::vector<std::int64_t> fed{0};
+    for (const std::int64_t token : request.prompts.of(row)) {
+      const auto logits = history_logits(fed);
+      double sum = 0;
+      for (const float logit : logits) sum += std::exp(logit);
+      const double log_prob = logits[static_cast<std::size_t>(token)] - std::log(sum);
+      const std::size_t place = request.prompts.place(row, std::ssize(fed) - 1);
+      CHECK(log_probs[place] == doctest::Approx(log_prob).epsilon(1e-6));
+      fed.push_back(token);
+    }
+  }
+}
+
 TEST_CASE("records that do not fit are refused") {
   SavedStep step;
   auto request = request_of(2);
