@@ -7,15 +7,19 @@ import json
 import makemore
 import pytest
 from commands import run
+from makemore.commands.columns import read_column
 from makemore.commands.sample import sample
 from makemore.commands.score import score
-from makemore.commands.tables import format_of, open_table, read_column
+from makemore.commands.tables import format_of, open_table
 from makemore.errors import MissingDependencyError, OptionError
 from pyarrow import parquet
 from tiny_artifacts import FOLDER
 
 BIGRAM = FOLDER / "bigram"
-ODD = ["plain", 'quo"te', "com,ma", "line\nend", "tab\tand \x1b[31m", "😀 é", ""]
+ODD = [
+    *("plain", 'quo"te', "com,ma", "line\nend", "tab\tand \x1b[31m", "😀 é", ""),
+    *("return\rhere", "\r", "a\r\nb", " spaces ", "\x85\u2028", "=1+1", "'"),
+]
 COLUMNS = {"text": "string", "number": "float64"}
 
 
@@ -34,28 +38,8 @@ def test_strings_come_back_as_they_were(tmp_path, name):
     with open_table(path, format_of(path, None), COLUMNS, lambda row: row["text"]) as write:
         write(rows()[:3])
         write(rows()[3:])
-    assert read_column(path, name, "text", "utf-8") == ODD
+    assert [text for _, text in read_column(path, name, "text", "utf-8")] == ODD
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
-
-
-def test_a_file_is_as_it_was_where_writing_failed(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("old")
-    with (
-        pytest.raises(KeyboardInterrupt),
-        open_table(path, "csv", COLUMNS, lambda row: row["text"]) as write,
-    ):
-        write(rows())
-        raise KeyboardInterrupt
-    assert path.read_text() == "old"
-    assert [each.name for each in tmp_path.iterdir()] == ["table.csv"]
-
-
-def test_a_folder_that_is_not_there_is_one_line(tmp_path):
-    path = tmp_path / "no" / "table.csv"
-    message = f"{path}: cannot be written: No such file or directory"
-    with pytest.raises(OptionError, match=message), open_table(path, "csv", COLUMNS, str):
-        pass
 
 
 def test_parquet_needs_a_file_and_its_package(tmp_path, monkeypatch):
@@ -77,9 +61,13 @@ def test_parquet_needs_a_file_and_its_package(tmp_path, monkeypatch):
         ("a.jsonl", b'{"text": "a"}\n{"tex', "a.jsonl, line 2: it is not JSON"),
         ("a.jsonl", b'{"text": "a"}\n{"word": "b"}', "a.jsonl, line 2: it has no 'text'"),
         ("a.jsonl", b"[" * 100_000, "a.jsonl, line 1: it is not JSON"),
-        ("a.jsonl", b'{"text": 3}', "a.jsonl, row 1: text is 3; it must be a string"),
+        ("a.jsonl", b'\n\n{"text": 3}', "a.jsonl, line 3: text is 3; it must be a string"),
+        ("a.jsonl", b'\n\n{"text": "?"}', "a.jsonl, line 3: character '?'"),
+        ("a.csv", b'x,text\n1,"?"\n', "a.csv, line 2: character '?'"),
+        ("a.csv", b"x,text\n1\n", "a.csv, line 2: text is None; it must be a string"),
+        ("a.csv", b"", "a.csv: it has no column 'text'; it has []"),
         ("a.csv", b"word\na\n", "a.csv: it has no column 'text'; it has ['word']"),
-        ("a.csv", b'text\n"a', "a.csv: it is not CSV"),
+        ("a.csv", b'text\n"a', "a.csv, line 2: it is not CSV"),
         ("a.csv", b"text\n\xff", "a.csv is not utf-8 at byte 5"),
         ("a.parquet", b"PAR1", "a.parquet: it is not Parquet"),
     ],
@@ -87,6 +75,31 @@ def test_parquet_needs_a_file_and_its_package(tmp_path, monkeypatch):
 def test_what_cannot_be_read_is_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     assert message in failed(score, BIGRAM, tmp_path / name)
+
+
+def test_parquet_that_is_broken_or_lacks_the_column_is_named(tmp_path):
+    path = tmp_path / "a.parquet"
+    with open_table(path, "parquet", COLUMNS, str) as write:
+        write(rows())
+    whole = path.read_bytes()
+    error = failed(score, BIGRAM, path, "--column", "word")
+    assert "a.parquet: it has no column 'word'; it has ['text', 'number']" in error
+    for at in range(4, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            read_column(path, "parquet", "text", "utf-8")
+        except OptionError as error:
+            assert str(error).startswith(str(path))
+    path.write_bytes(whole)
+    assert "a.parquet, row 1: character" in failed(score, BIGRAM, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", "text\nab\n"), ("a.jsonl", '{"text":"ab"}')]
+)
+def test_a_byte_order_mark_is_dropped(tmp_path, name, content):
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + content.encode())
+    assert run(score, BIGRAM, tmp_path / name)[0].endswith("\tab\n")
 
 
 def test_samples_are_written_in_every_format(tmp_path):
@@ -116,6 +129,13 @@ def test_a_table_of_samples_is_scored(tmp_path):
     assert [row["text"] for row in rows] == strings
     assert [row["token_log_probs"] for row in rows] == [each.tolist() for each in expected]
     assert [row["log_prob"] for row in rows] == pytest.approx([each.sum() for each in expected])
+    each_token = [each.tolist() for each in expected]
+    out, _ = run(score, BIGRAM, tmp_path / "made.csv", "--format", "csv", "--tokens")
+    read = csv.DictReader(io.StringIO(out))
+    assert [json.loads(row["token_log_probs"]) for row in read] == each_token
+    run(score, BIGRAM, tmp_path / "made.csv", "--tokens", "-o", tmp_path / "scored.parquet")
+    table = parquet.read_table(tmp_path / "scored.parquet").to_pydict()
+    assert table["token_log_probs"] == each_token
     error = failed(score, BIGRAM, tmp_path / "made.csv", "--format", "jsonl", "--json")
     assert "--json cannot be used with --format or -o" in error
 
@@ -159,6 +179,7 @@ def test_strings_of_a_file_do_not_pass(tmp_path):
         (["--next", "a", "--suffix", "b"], "--suffix has no meaning with --next"),
         (["--next", "a", "-n", 3], "-n has no meaning with --next"),
         (["--next", "a", "--most-likely", 3], "--most-likely and --next cannot be used together"),
+        (["--json", "--format", "csv"], "--json cannot be used with --format csv"),
         (["--prefixes", "no"], "no: cannot be read: No such file or directory"),
     ],
 )

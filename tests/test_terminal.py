@@ -11,7 +11,7 @@ import sys
 import makemore
 import pytest
 import tiny_models
-from makemore.commands.terminal import escape, to_show
+from makemore.commands.terminal import escape, escape_json, to_show
 from tiny_artifacts import build
 
 TITLE = "\x1b]0;owned\x07"
@@ -99,6 +99,17 @@ def test_sampled_strings_are_escaped_on_a_terminal_and_raw_in_a_pipe(hostile):
     assert run("sample", hostile, *options, terminal=False) == "".join(f"{t}\n" for t in made)
     shown = run("sample", hostile, *options, terminal=True)
     assert shown.splitlines() == [escape(text) for text in made]
+    shown = run("sample", hostile, *options, "--format", "csv", terminal=True)
+    assert [line.partition(",")[0] for line in shown.splitlines()[1:]] == [escape(t) for t in made]
+    shown = run("sample", hostile, *options, "--format", "jsonl", terminal=True)
+    assert [json.loads(line)["text"] for line in shown.splitlines()] == made
+    assert all(escape(line) == line for line in shown.splitlines())
+
+
+def test_escaped_json_is_the_same_json():
+    text = json.dumps("\x1b \x7f \x9b31m \u202e 😀", ensure_ascii=False)
+    assert json.loads(escape_json(text)) == json.loads(text)
+    assert escape(escape_json(text)) == escape_json(text)
 
 
 @posix

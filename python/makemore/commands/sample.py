@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from makemore.commands.columns import decoded, read_bytes
 from makemore.commands.command import Command
 from makemore.commands.options import (
     artifact_argument,
@@ -21,16 +22,7 @@ from makemore.commands.options import (
     threads_option,
     trust_option,
 )
-from makemore.commands.tables import (
-    Format,
-    Row,
-    Write,
-    decoded,
-    format_of,
-    open_table,
-    read_bytes,
-    table_options,
-)
+from makemore.commands.tables import Format, Row, Write, format_of, open_table, table_options
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.options import DrawOptions, FilterOptions, SampleOptions
@@ -80,9 +72,13 @@ def sample(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Makes strings with ARTIFACT: a folder, a model.onnx or a model.ts. One a line on stdout."""
+    """Makes strings with ARTIFACT: a folder, a model.onnx or a model.ts; or the folder of a run,
+    which needs PyTorch. One a line on stdout.
+    """
+    if as_json and table_format not in (None, "jsonl"):
+        raise OptionError(f"--json cannot be used with --format {table_format}")
     sampler = load(artifact, device=device, threads=threads, trust=trust)
-    chosen = format_of(output, "jsonl" if as_json and table_format is None else table_format)
+    chosen = format_of(output, "jsonl" if as_json else table_format)
     others = {"--prefixes": prefixes, "--most-likely": most_likely, "--next": next_prefix}
     asked = [name for name, value in others.items() if value is not None]
     if len(asked) > 1:

@@ -11,6 +11,7 @@ import click
 import msgspec
 import numpy as np
 
+from makemore.commands.columns import decoded, read_bytes, read_column, unit_of
 from makemore.commands.command import Command
 from makemore.commands.options import (
     artifact_argument,
@@ -19,16 +20,7 @@ from makemore.commands.options import (
     threads_option,
     trust_option,
 )
-from makemore.commands.tables import (
-    FORMATS,
-    Row,
-    decoded,
-    format_of,
-    open_table,
-    read_bytes,
-    read_column,
-    table_options,
-)
+from makemore.commands.tables import FLOATS, FORMATS, Row, format_of, open_table, table_options
 from makemore.commands.terminal import to_show
 from makemore.errors import OptionError
 from makemore.loading import Device, load
@@ -86,7 +78,7 @@ def score(
     if as_json and (output is not None or table_format is not None):
         raise OptionError("--json cannot be used with --format or -o")
     lines = read_strings(text, source_format, column, encoding)
-    lengths, unknown = count_tokens(sampler, lines)
+    lengths, unknown = count_tokens(sampler, lines, unit_of(format_of(text, source_format)))
     if unknown and not keep_going:
         raise OptionError(f"{text}, {unknown[0]}; --keep-going scores the others")
     strings = [string for _, string in lines]
@@ -116,6 +108,8 @@ def score(
         click.echo(msgspec.json.encode(result))
         return
     columns = {"text": "string", "log_prob": "float64"}
+    if per_token:
+        columns["token_log_probs"] = FLOATS
     with open_table(output, chosen, columns, _line) as write:
         write(rows)
     for message in unknown:
@@ -137,9 +131,12 @@ def finite_or_none(value: float) -> float | None:
 
 
 def count_tokens(
-    sampler: Sampler, lines: list[tuple[int, str]]
+    sampler: Sampler, lines: list[tuple[int, str]], unit: str
 ) -> tuple[list[int | None], list[str]]:
-    """Tokens of each line, its stop counted, or None where the model cannot score it; and why."""
+    """Tokens of each line, its stop counted, or None where the model cannot score it; and why.
+
+    unit: what the lines are in messages.
+    """
     lengths: list[int | None] = []
     unknown = []
     for number, string in lines:
@@ -147,7 +144,7 @@ def count_tokens(
             lengths.append(len(sampler.encode(string)) + 1)
         except OptionError as error:  # noqa: PERF203
             lengths.append(None)
-            unknown.append(f"line {number}: {error}")
+            unknown.append(f"{unit} {number}: {error}")
     return lengths, unknown
 
 
@@ -162,7 +159,7 @@ def read_strings(
     if table_format == "text":
         strings = numbered_lines(decoded(path, read_bytes(path), encoding))
     else:
-        strings = [*enumerate(read_column(path, table_format, column, encoding), 1)]
+        strings = read_column(path, table_format, column, encoding)
     if not strings:
         raise OptionError(f"{path} holds no line to score")
     return strings

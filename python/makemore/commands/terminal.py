@@ -18,6 +18,11 @@ def escape(text: str) -> str:
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def escape_json(text: str) -> str:
+    r"""The same JSON with every such character within its strings written as in JSON, \u001b."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def to_show(text: str, stream: TextIO | None = None) -> str:
     """One value of a file for a stream, stdout if none is given.
 

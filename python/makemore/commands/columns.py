@@ -1,0 +1,111 @@
+"""Strings that commands read: a column of JSON lines, CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from makemore.commands.tables import Format, import_pyarrow
+from makemore.errors import OptionError
+from makemore.text import BYTE_ORDER_MARK
+
+Numbered = Iterator[tuple[int, Any]]
+
+
+def unit_of(table_format: Format) -> str:
+    """What a format counts: messages say "line 3" of a text, and "row 3" of Parquet."""
+    return "row" if table_format == "parquet" else "line"
+
+
+def read_column(
+    path: Path, table_format: Format, column: str, encoding: str
+) -> list[tuple[int, str]]:
+    """The strings in a column of a table of JSON lines, CSV or Parquet, each with the number of its
+    line, or of its row in Parquet, from 1. "-" is stdin.
+
+    A row of CSV that goes over several lines has the number of its last. `OptionError` names the
+    file, the place, and what is wrong.
+    """
+    data = read_bytes(path)
+    if table_format == "parquet":
+        values = _parquet_column(path, data, column)
+    else:
+        text = decoded(path, data, encoding).removeprefix(BYTE_ORDER_MARK)
+        read = _jsonl_column if table_format == "jsonl" else _csv_column
+        values = read(path, text, column)
+    numbered = [*values]
+    for number, value in numbered:
+        if not isinstance(value, str):
+            raise OptionError(
+                f"{path}, {unit_of(table_format)} {number}: {column} is {value!r:.80}; "
+                "it must be a string"
+            )
+    return numbered
+
+
+def _jsonl_column(path: Path, text: str, column: str) -> Numbered:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise OptionError(f"{path}, line {number}: it is not JSON: {error}") from None
+        if not isinstance(row, dict) or column not in row:
+            raise OptionError(f"{path}, line {number}: it has no {column!r}")
+        yield number, row[column]
+
+
+def _csv_column(path: Path, text: str, column: str) -> Numbered:
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        names = [*(rows.fieldnames or ())]
+        if column not in names:
+            raise OptionError(f"{path}: it has no column {column!r}; it has {names!r:.300}")
+        for row in rows:
+            yield rows.line_num, row[column]
+    except csv.Error as error:
+        raise OptionError(f"{path}, line {rows.reader.line_num}: it is not CSV: {error}") from None
+
+
+def _parquet_column(path: Path, data: bytes, column: str) -> Numbered:
+    arrow, parquet = import_pyarrow()
+    try:
+        with parquet.ParquetFile(io.BytesIO(data)) as file:
+            names = file.schema_arrow.names
+            values = file.read(columns=[column])[column].to_pylist() if column in names else None
+    except (arrow.ArrowException, OSError, KeyError, ValueError) as error:
+        raise OptionError(f"{path}: it is not Parquet: {error}") from None
+    if values is None:
+        raise OptionError(f"{path}: it has no column {column!r}; it has {names!r:.300}")
+    return enumerate(values, 1)
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds, or stdin for "-"; `OptionError` where it cannot be read."""
+    if str(path) != "-":
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise OptionError(f"{path}: cannot be read: {error.strerror}") from None
+    if sys.stdin is None:
+        raise OptionError("standard input is closed; name a file")
+    return sys.stdin.buffer.read()
+
+
+def decoded(path: Path, data: bytes, encoding: str) -> str:
+    """Bytes of a file as text; `OptionError` where they are none in that encoding."""
+    try:
+        return data.decode(encoding)
+    except LookupError:
+        raise OptionError(f"encoding {encoding!r} is unknown") from None
+    except UnicodeDecodeError as error:
+        raise OptionError(f"{path} is not {encoding} at byte {error.start}") from None
+    except UnicodeError as error:
+        raise OptionError(f"{path} cannot be read as {encoding}: {error}") from None
