@@ -8,7 +8,13 @@ import numpy as np
 import onnx
 import pytest
 from makemore import ArtifactError, OptionError
-from makemore.fingerprints import FINGERPRINTS_KEY, MAX_LINES, FingerprintReader, Fingerprints
+from makemore.fingerprints import (
+    FINGERPRINTS_KEY,
+    MAX_LINES,
+    FingerprintReader,
+    Fingerprints,
+    stored_bytes,
+)
 from tiny_artifacts import FOLDER
 
 LINES = ["a", "ba", "ccc", "a", "é😀"]
@@ -29,6 +35,7 @@ def test_the_text_is_the_digests_rising():
     data = b"".join(number.to_bytes(8, "little") for number in numbers)
     text = Fingerprints.of(LINES).to_text()
     assert base64.b64decode(text) == data
+    assert len(text) == stored_bytes(len(numbers))
     assert Fingerprints.from_text(text.encode(), "f").contains(LINES).all()
 
 

@@ -22,6 +22,7 @@ def test_an_artifact_is_shown_and_its_golden_samples_are_replayed(tiny):
     assert report["characters"] == "".join(tiny.characters)
     assert report["states"].keys() == {state.name for state in tiny.states}
     assert report["golden samples"] == {"replayed": 20, "of": 20}
+    assert report["fingerprints of lines"] == 0
     text, err = run(inspect, FOLDER / tiny.name)
     assert err == ""
     assert all(key in text for key in report)

@@ -54,7 +54,7 @@ class Fingerprints:
         return cls(prints)
 
     def to_text(self) -> str:
-        """In base64, 8 bytes for each line."""
+        """In base64, `stored_bytes` of it."""
         return base64.b64encode(self._prints.astype("<u8").tobytes()).decode()
 
     def __len__(self) -> int:
@@ -68,6 +68,11 @@ class Fingerprints:
         places = np.searchsorted(self._prints, prints)
         found: NDArray[np.bool_] = self._prints[np.minimum(places, len(self._prints) - 1)] == prints
         return found
+
+
+def stored_bytes(lines: int) -> int:
+    """Bytes of the fingerprints of so many lines in a file: 8 for each, in base64."""
+    return -(-_BYTES * lines // 3) * 4
 
 
 class FingerprintReader:

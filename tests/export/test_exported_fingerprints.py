@@ -4,7 +4,11 @@ import json
 
 import makemore
 import pytest
+from commands import run
 from makemore import OptionError
+from makemore.commands.inspect import describe_artifact
+from makemore.fingerprints import stored_bytes
+from makemore_export.commands.export import main as mm_export
 from makemore_export.packing.artifact_folder import export
 from small_runs import LINES, trained
 
@@ -22,7 +26,20 @@ def test_novel_strings_are_no_lines(source, tmp_path, file):
     assert {*sampler.sample(300, seed=1)} & {*LINES}
     assert not {*sampler.sample(300, seed=1, novel=True)} & {*LINES}
     card = (tmp_path / "artifact" / "README.md").read_text()
-    assert f"| fingerprints of lines | {len({*LINES})}, {8 * len({*LINES})} bytes |" in card
+    assert (
+        f"| fingerprints of lines | {len({*LINES})}, {stored_bytes(len({*LINES}))} bytes |" in card
+    )
+    report = describe_artifact(tmp_path / "artifact" / file, sampler, trust=True)
+    assert report["fingerprints of lines"] == len({*LINES})
+
+
+def test_too_many_lines_for_fingerprints_are_said(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("makemore_export.packing.artifact_folder.MAX_LINES", 3)
+    monkeypatch.setattr("makemore_export.commands.export.MAX_LINES", 3)
+    (tmp_path / "lines.txt").write_text("\n".join(LINES) + "\n")
+    out = run(mm_export, tmp_path / "lines.txt", "-o", tmp_path / "a", "--model", "bigram")[0]
+    said = f"no fingerprints of the {len({*LINES})} lines, of which at most 3 are kept"
+    assert said in out
 
 
 @pytest.mark.parametrize("options", [{"lines": None}, {"lines": LINES, "fingerprints": False}])

@@ -13,6 +13,7 @@ import msgspec
 from makemore.commands.command import Command
 from makemore.commands.terminal import to_show
 from makemore.errors import ExportError, OptionError
+from makemore.fingerprints import MAX_LINES, stored_bytes
 
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
@@ -50,7 +51,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 @click.option(
     "--no-fingerprints",
     is_flag=True,
-    help="Leave out the fingerprints of the lines, which --novel needs: 8 bytes for each.",
+    help="Leave out the fingerprints of the lines, which --novel needs: 11 bytes for each.",
 )
 @run_options
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
@@ -114,15 +115,17 @@ def _show(out: Path, trained: Checkpoint, report: Report, strings: list[str]) ->
         click.echo(f"{name} in float16: {quality(loss)[0]} nats {per}")
     if report.novelty:
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
-    prints = report.fingerprints
-    click.echo(
-        f"fingerprints of {prints:,} lines, {8 * prints:,} bytes: mm-sample --novel"
-        if prints
-        else "no fingerprints of the lines: mm-sample has no --novel"
-    )
+    click.echo(_fingerprints(report.fingerprints, trained.run.data.lines))
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
     click.echo("".join(f"\n{to_show(string)}" for string in strings))
+
+
+def _fingerprints(count: int, lines: int) -> str:
+    if count:
+        return f"fingerprints of {count:,} lines, {stored_bytes(count):,} bytes: mm-sample --novel"
+    reason = f", of which at most {MAX_LINES:,} are kept" if lines > MAX_LINES else ""
+    return f"no fingerprints of the {lines:,} lines{reason}: mm-sample has no --novel"
 
 
 def _is_trained(source: Path | None) -> TypeGuard[Path]:

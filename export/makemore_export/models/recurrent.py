@@ -142,9 +142,9 @@ class LSTM(Recurrent):
     def cell(read: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
         hidden, cell = memory
         gates = read + _kept(hidden, weights)
-        write, keep, new, show = gates.chunk(4, dim=1)  # each (B, H)
-        cell = keep.sigmoid() * cell + write.sigmoid() * new.tanh()
-        return show.sigmoid() * cell.tanh(), cell
+        input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=1)  # each (B, H)
+        cell = forget_gate.sigmoid() * cell + input_gate.sigmoid() * candidate.tanh()
+        return output_gate.sigmoid() * cell.tanh(), cell
 
 
 class GRUConfig(RecurrentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):

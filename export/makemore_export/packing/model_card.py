@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 from makemore.artifact import Artifact
+from makemore.fingerprints import stored_bytes
 
 from makemore_export.evaluation.likelihood import bits, perplexity
 from makemore_export.evaluation.likely_strings import LikelyString
@@ -48,9 +49,7 @@ def model_card(artifact: Artifact, report: Report) -> str:
         f"{data.duplicates:,} duplicate ones in the file)",
         "SHA-256 of the data": data.sha256,
         "split": _listed({name: f"{lines:,}" for name, lines in data.split.items()}),
-        "fingerprints of lines": f"{report.fingerprints:,}, {8 * report.fingerprints:,} bytes"
-        if report.fingerprints
-        else "none",
+        "fingerprints of lines": _fingerprints(report.fingerprints),
         "training": f"{training.steps:,} steps, seed {training.seed}",
     }
     losses = {name: quality(loss) for name, loss in report.losses.items()}
@@ -122,6 +121,10 @@ def quality(nll: float | None) -> tuple[str, str, str]:
 
 def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _fingerprints(count: int) -> str:
+    return f"{count:,}, {stored_bytes(count):,} bytes" if count else "none"
 
 
 def _rows(cells: Mapping[str, Sequence[str]]) -> str:

@@ -19,11 +19,13 @@ from makemore.source import model_file
 def describe_artifact(path: Path, sampler: Sampler, *, trust: bool = False) -> dict[str, Any]:
     """The metadata of an artifact, and whether it still makes its golden samples."""
     golden = sampler.artifact.golden
+    prints = sampler.fingerprints()
     made = sampler.sample(len(golden.strings), seed=golden.seed, min_length=0)
     return {
         "artifact": str(path),
         "schema": sampler.artifact.schema,
         **describe_metadata(sampler.artifact),
+        "fingerprints of lines": 0 if prints is None else len(prints),
         "step runs on": _kernel(path, trust),
         "golden samples": {
             "replayed": sum(a == b for a, b in zip(made, golden.strings, strict=True)),
