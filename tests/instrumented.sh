@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # tests/instrumented.sh HOW COMMAND...: runs a command with a makemore whose extension is built with
-# sanitizers, a report of which ends the process, or with counters of the lines that run.
+# sanitizers, a report of which ends the process, or with counters of the lines that run. It is built in
+# the folder MAKEMORE_BUILD, if that is set.
 #
+#   tests/instrumented.sh address,undefined python -m pytest tests --ignore tests/export -m "not resident_memory"
 #   tests/instrumented.sh address,undefined python tests/fuzz/run.py --mutants 2000
 #   tests/instrumented.sh thread python -m pytest tests/test_stress.py
 #   tests/instrumented.sh coverage python -m pytest
@@ -9,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 how=$1
 shift
-build=$PWD/build/instrumented-$how
+build=${MAKEMORE_BUILD:-$PWD/build/instrumented-$how}
 libraries=
 case $how in
   coverage)
@@ -23,7 +25,7 @@ case $how in
     libraries=$(g++ -print-file-name=lib$runtime.so):$(g++ -print-file-name=libstdc++.so)
     ;;
 esac
-cmake -S . -B "$build" -G Ninja "${options[@]}" -DPython_EXECUTABLE="$(command -v python)" \
+cmake -S . -B "$build" -G Ninja "${options[@]}" -DMAKEMORE_PYTHON=ON -DPython_EXECUTABLE="$(command -v python)" \
   -Dpybind11_DIR="$(python -m pybind11 --cmakedir)" >&2
 cmake --build "$build" --target _core >&2
 

@@ -239,6 +239,7 @@ def resident_bytes():
     return int(fields[1]) * 4096
 
 
+@pytest.mark.resident_memory
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells the memory in use")
 def test_memory_stays_flat_over_many_calls():
     sampler = on_device(FOLDER / "cache" / "model.onnx")

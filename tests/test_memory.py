@@ -172,6 +172,7 @@ for threads in (1, 40):
 """
 
 
+@pytest.mark.resident_memory
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells the memory in use")
 def test_forty_threads_leave_little_more_memory_in_use_than_one(tmp_path):
     table = np.array([[-4, 1, 1, 1]] * 4, dtype=np.float32)

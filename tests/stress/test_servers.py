@@ -17,6 +17,7 @@ def test_sixteen_threads_make_the_first_load_together():
     assert first_load.failures(16, threads=16, jobs=2) == []
 
 
+@pytest.mark.resident_memory
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_many_callers_hold_little_more_memory_than_one():
     command = [sys.executable, str(FOLDER / "memory.py"), "--artifact", str(ARTIFACT)]
