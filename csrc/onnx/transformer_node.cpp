@@ -53,6 +53,21 @@ std::vector<Parameter> parameters_of(const ort::Library& library, const ort::Ort
   return parameters;
 }
 
+/// Functions that other versions wrote have no attribute of that name: their GELU is the tanh form.
+Activation activation_of(const ort::Library& library, const ort::OrtKernelInfo* info) {
+  std::size_t size = 0;  // its terminator included
+  ort::OrtStatus* missing = library.call(ort::KernelInfoGetAttribute_string, info, "activation",
+                                         static_cast<char*>(nullptr), &size);
+  if (missing != nullptr) {
+    library.call(ort::ReleaseStatus, missing);
+    return Activation::kGeluTanh;
+  }
+  std::string name(size, '\0');
+  library.check("reading activation", ort::KernelInfoGetAttribute_string, info, "activation",
+                name.data(), &size);
+  return activation_named(name.c_str());
+}
+
 template <class NameSlot>
 std::vector<std::string> names_of(const ort::Library& library, const ort::OrtKernelInfo* info,
                                   NameSlot slot, std::size_t count) {
@@ -80,7 +95,8 @@ TransformerNode::TransformerNode(const ort::Library& library, const Kernel& kern
   library.check("reading n_head", ort::KernelInfoGetAttribute_int64, info, "n_head", &heads);
   library.check("reading epsilon", ort::KernelInfoGetAttribute_float, info, "epsilon", &epsilon);
   const std::size_t states = outputs - 1;
-  step_.emplace(kernel, parameters_of(library, info, kIntegers + states, inputs), heads, epsilon);
+  step_.emplace(kernel, parameters_of(library, info, kIntegers + states, inputs), heads, epsilon,
+                activation_of(library, info));
   const Model& model = step_->model();
   const std::vector<std::int64_t> cache{-1, static_cast<std::int64_t>(model.block_size),
                                         static_cast<std::int64_t>(model.width)};

@@ -131,6 +131,8 @@ inline constexpr Call<78, OrtAllocator**> GetAllocatorWithDefaultOptions;
 inline constexpr Call<85, const OrtKernelInfo*, const char*, float*> KernelInfoGetAttribute_float;
 inline constexpr Call<86, const OrtKernelInfo*, const char*, std::int64_t*>
     KernelInfoGetAttribute_int64;
+inline constexpr Call<87, const OrtKernelInfo*, const char*, char*, std::size_t*>
+    KernelInfoGetAttribute_string;
 inline constexpr Call<90, const OrtKernelContext*, std::size_t, const OrtValue**>
     KernelContext_GetInput;
 inline constexpr Call<91, OrtKernelContext*, std::size_t, const std::int64_t*, std::size_t,

@@ -28,14 +28,30 @@ constexpr std::size_t kChunkRows = 96;  // rows that pass all layers together, t
 constexpr std::size_t kWide = 1024;     // from so many outputs on, their memory is prefetched
 
 /// What becomes of the sums of a matrix product: they are stored, added to what is there, or stored
-/// after a GELU.
-enum class Epilogue { kStore, kAdd, kGelu };
+/// after an activation.
+enum class Epilogue { kStore, kAdd, kActivate };
+
+INLINE Vector activated(Vector x, Activation activation) {
+  switch (activation) {
+    case Activation::kGelu:
+      return gelu(x);
+    case Activation::kRelu:
+      return relu(x);
+    case Activation::kSilu:
+      return silu(x);
+    case Activation::kTanh:
+      return tanh(x);
+    case Activation::kGeluTanh:
+      break;
+  }
+  return gelu_tanh(x);
+}
 
 /// A block of a matrix product: `Rows` rows by `Vectors` vectors of a panel's outputs, of which the
 /// first `columns` exist.
 template <std::size_t Rows, std::size_t Vectors>
 void tile(const float* x, std::size_t inputs, const float* panel, const float* bias, float* out,
-          std::size_t stride, std::size_t columns, Epilogue epilogue) {
+          std::size_t stride, std::size_t columns, Epilogue epilogue, Activation activation) {
   Vector sums[Rows][Vectors];
   for (std::size_t row = 0; row < Rows; ++row) {
     for (std::size_t v = 0; v < Vectors; ++v) sums[row][v] = load(bias + v * kLanes);
@@ -49,7 +65,7 @@ void tile(const float* x, std::size_t inputs, const float* panel, const float* b
   for (std::size_t row = 0; row < Rows; ++row, out += stride) {
     for (std::size_t v = 0; v < Vectors; ++v) {
       if (epilogue == Epilogue::kAdd) sums[row][v] += load(out + v * kLanes);
-      if (epilogue == Epilogue::kGelu) sums[row][v] = gelu(sums[row][v]);
+      if (epilogue == Epilogue::kActivate) sums[row][v] = activated(sums[row][v], activation);
     }
     if (columns == Vectors * kLanes) {
       for (std::size_t v = 0; v < Vectors; ++v) store(out + v * kLanes, sums[row][v]);
@@ -64,7 +80,8 @@ using Tile = decltype(&tile<1, 1>);
 constexpr Tile kTiles[][kTileVectors] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
 
 /// From x (rows, inputs) to out (rows, outputs).
-void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Epilogue epilogue) {
+void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Epilogue epilogue,
+            Activation activation = {}) {
   const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (std::size_t column = 0; column < weight.outputs; column += kPanel) {
     const std::size_t left = weight.outputs - column;
@@ -79,7 +96,7 @@ void linear(const Linear& weight, const float* x, std::size_t rows, float* out, 
       kTiles[end - first - 1][vectors - 1](
           x + first * weight.inputs, weight.inputs, weight.panels + column * weight.inputs,
           weight.bias + column, out + first * weight.outputs + column, weight.outputs, columns,
-          epilogue);
+          epilogue, activation);
     }
   }
 }
@@ -111,9 +128,16 @@ void normalise(const Norm& norm, float epsilon, const float* x, std::size_t rows
   }
 }
 
+/// Columns of what a layer computes beside x and its norm: queries, keys and values, then the
+/// hidden layer of its perceptron.
+std::size_t wide_columns(const Model& model) {
+  return 3 * model.width > model.mlp_width ? 3 * model.width : model.mlp_width;
+}
+
 std::size_t scratch_floats(const Model& model, std::size_t rows) {
   rows = rows < kChunkRows ? rows : kChunkRows;
-  return rows * 6 * model.width + model.heads * (model.block_size + kLanes) + kPanel;
+  return rows * (2 * model.width + wide_columns(model)) +
+         model.heads * (model.block_size + kLanes) + kPanel;
 }
 
 /// The sum of the embeddings of a token and of its position, (C).
@@ -146,7 +170,7 @@ void forward(const Model& model, const StepBatch& batch, std::size_t first, std:
   float* x = scratch;                // (rows, C)
   float* normed = x + rows * width;  // (rows, C)
   float* wide = normed + rows * width;
-  float* scores = wide + rows * 4 * width + kPanel;
+  float* scores = wide + rows * wide_columns(model) + kPanel;
   for (std::size_t row = 0; row < rows; ++row) {
     const auto token = static_cast<std::size_t>(batch.tokens[first + row]);
     const auto position = static_cast<std::size_t>(positions[row]);
@@ -163,7 +187,7 @@ void forward(const Model& model, const StepBatch& batch, std::size_t first, std:
               batch.written + first, 2 * i * width, scores, normed);
     linear(layer.projection, normed, rows, x, Epilogue::kAdd);
     normalise(layer.ln_2, model.epsilon, x, rows, width, normed);
-    linear(layer.mlp_up, normed, rows, wide, Epilogue::kGelu);
+    linear(layer.mlp_up, normed, rows, wide, Epilogue::kActivate, model.activation);
     linear(layer.mlp_down, wide, rows, x, Epilogue::kAdd);
   }
   normalise(model.ln, model.epsilon, x, rows, width, normed);

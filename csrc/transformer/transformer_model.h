@@ -28,9 +28,14 @@ struct Layer {
   Linear mlp_up, mlp_down;
 };
 
-/// A GPT-2: learned positions, pre-norm blocks, tanh GELU, a head without bias.
+/// What the perceptron of a block does to its hidden layer.
+enum class Activation { kGeluTanh, kGelu, kRelu, kSilu, kTanh };
+
+/// A GPT-2: learned positions, pre-norm blocks, a head with or without bias (then it is zeros).
 struct Model {
   std::size_t vocab_size, block_size, width, heads;
+  std::size_t mlp_width;  // of the hidden layer of each block's perceptron
+  Activation activation;
   float epsilon;  // of the norms
   const float *token_embedding, *position_embedding;
   const Layer* layers;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "bounds.h"
 #include "errors.h"
+#include "text.h"
 #ifdef MAKEMORE_X86_KERNELS
 #include "x86_level.h"
 #endif
@@ -34,7 +36,8 @@ std::vector<const Kernel*> kernels() { return {}; }
 
 namespace {
 
-constexpr std::size_t kOfLayer = 12, kOfModel = 5;  // parameters
+constexpr std::size_t kOfLayer = 12, kOfModel = 5;  // parameters, without the head's bias
+constexpr std::size_t kMlpUp = 10;                  // the place of the first layer's mlp_up
 
 /// Limit of Model::first_qkv: a larger table evicts weights from the cache, and takes long to fill.
 constexpr std::size_t kFirstQkvBytes = std::size_t{1} << 20;
@@ -47,7 +50,20 @@ std::string shown(std::size_t rows, std::size_t columns) {
   return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
 }
 
+constexpr std::pair<std::string_view, Activation> kActivations[] = {
+    {"gelu_tanh", Activation::kGeluTanh}, {"gelu", Activation::kGelu}, {"relu", Activation::kRelu},
+    {"silu", Activation::kSilu},          {"tanh", Activation::kTanh},
+};
+
 }  // namespace
+
+Activation activation_named(std::string_view name) {
+  for (const auto& [known, activation] : kActivations) {
+    if (name == known) return activation;
+  }
+  throw ArtifactError("activation is " + in_quotes(name) +
+                      "; it must be gelu_tanh, gelu, relu, silu or tanh");
+}
 
 /// The parameters, one after the other.
 class TransformerStep::Reader {
@@ -71,10 +87,11 @@ class TransformerStep::Reader {
 };
 
 TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter> parameters,
-                                 std::int64_t heads, float epsilon)
+                                 std::int64_t heads, float epsilon, Activation activation)
     : kernel_(kernel) {
   const std::size_t count = parameters.size();
-  if (count < kOfModel + kOfLayer || (count - kOfModel) % kOfLayer != 0) {
+  const bool has_head_bias = count > kOfModel && (count - kOfModel) % kOfLayer == 1;
+  if (count < kOfModel + kOfLayer || (count - kOfModel - has_head_bias) % kOfLayer != 0) {
     throw ArtifactError(std::to_string(count) + " parameters are not those of a GPT-2");
   }
   // None is empty, so each size counts numbers that are in memory: a small multiple of it fits.
@@ -97,6 +114,8 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
   model_.block_size = parameters[1].rows;
   model_.width = width;
   model_.heads = static_cast<std::size_t>(heads);
+  model_.mlp_width = parameters[kMlpUp].rows;
+  model_.activation = activation;
   model_.epsilon = epsilon;
   Reader reader(parameters);
   model_.token_embedding = table(reader, vocab_size, width);
@@ -106,13 +125,13 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
                        .attention = linear(reader, 3 * width, width),
                        .projection = linear(reader, width, width),
                        .ln_2 = norm(reader),
-                       .mlp_up = linear(reader, 4 * width, width),
-                       .mlp_down = linear(reader, width, 4 * width)});
+                       .mlp_up = linear(reader, model_.mlp_width, width),
+                       .mlp_down = linear(reader, width, model_.mlp_width)});
   }
   model_.layers = layers_.data();
   model_.layer_count = layers_.size();
   model_.ln = norm(reader);
-  model_.head = linear(reader, vocab_size, width, false);
+  model_.head = linear(reader, vocab_size, width, has_head_bias);
   const auto bytes = checked_product({vocab_size, model_.block_size, 3 * width, sizeof(float)});
   if (bytes && *bytes <= kFirstQkvBytes) {
     float* qkv = allocate(*bytes / sizeof(float));

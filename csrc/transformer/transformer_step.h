@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "aligned_buffer.h"
@@ -14,6 +15,9 @@ namespace makemore::transformer {
 /// vector code is not built for.
 std::vector<const Kernel*> kernels();
 
+/// The activation of that name; throws ArtifactError for another.
+Activation activation_named(std::string_view name);
+
 /// A parameter as the file has it, row by row; a vector has one column.
 struct Parameter {
   const float* values;
@@ -24,10 +28,10 @@ struct Parameter {
 class TransformerStep {
  public:
   /// `parameters`: token and position embedding; of each layer ln_1, attention, projection, ln_2,
-  /// mlp_up and mlp_down, each a weight and a bias; the last norm's two; the head's weight.
-  /// Throws ArtifactError where they do not fit together.
+  /// mlp_up and mlp_down, each a weight and a bias; the last norm's two; the head's weight, and its
+  /// bias if it has one. Throws ArtifactError where they do not fit together.
   TransformerStep(const Kernel& kernel, std::span<const Parameter> parameters, std::int64_t heads,
-                  float epsilon);
+                  float epsilon, Activation activation = Activation::kGeluTanh);
   TransformerStep(const TransformerStep&) = delete;
   TransformerStep& operator=(const TransformerStep&) = delete;
 

@@ -101,10 +101,34 @@ INLINE Vector exp2(Vector x) {
 #endif
 }
 
-/// x (1 + tanh(u)) / 2 = x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
-INLINE Vector gelu(Vector x) {
+constexpr float kLog2E = 1.44269504f;
+
+/// x (1 + tanh(u)) / 2 = x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3): Hendrycks and Gimpel
+/// (2016), Gaussian Error Linear Units, section 2.
+INLINE Vector gelu_tanh(Vector x) {
   return x * reciprocal(1.0f + exp2(x * (-2.30220819f - 0.102943240f * (x * x))));
 }
+
+/// x Phi(x), with Phi from the complementary error function of Abramowitz and Stegun (1964),
+/// formula 7.1.26, which is off by 1.5e-7.
+INLINE Vector gelu(Vector x) {
+  const Vector z = (x < 0.0f ? -x : x) * 0.707106781f;
+  const Vector t = reciprocal(1.0f + 0.3275911f * z);
+  Vector p = t * 1.061405429f - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const Vector tail = 0.5f * (p * t) * exp2(z * z * -kLog2E);  // Phi(-|x|)
+  return x * (x < 0.0f ? tail : 1.0f - tail);
+}
+
+INLINE Vector relu(Vector x) { return x > 0.0f ? x : Vector{}; }
+
+/// x / (1 + e^-x).
+INLINE Vector silu(Vector x) { return x * reciprocal(1.0f + exp2(x * -kLog2E)); }
+
+/// 2 / (1 + e^-2x) - 1, off by 1e-7.
+INLINE Vector tanh(Vector x) { return 2.0f * reciprocal(1.0f + exp2(x * (-2 * kLog2E))) - 1.0f; }
 
 }  // namespace
 }  // namespace makemore

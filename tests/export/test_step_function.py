@@ -10,7 +10,7 @@ import torch
 from fused_artifact import random_transformer
 from makemore import _core
 from makemore.runtime.onnxruntime_library import open_library
-from makemore_export.models.transformer import Transformer, TransformerConfig
+from makemore_export.models.transformer import ACTIVATIONS, Transformer, TransformerConfig
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.onnx_export import to_onnx
 from makemore_export.packing.step_module import StepModule
@@ -49,6 +49,12 @@ def difference(model, file, kernel, rows=3):
     [
         (TransformerConfig(block_size=9, n_layer=1, n_embd=20, n_head=2), 300),
         (TransformerConfig(block_size=33, n_layer=3, n_embd=96, n_head=3), 27),
+        (TransformerConfig(block_size=9, n_embd=20, n_head=2, mlp_width=7, head_bias=True), 30),
+        (TransformerConfig(block_size=9, n_embd=20, n_head=2, mlp_width=133, epsilon=1e-3), 30),
+        *(
+            (TransformerConfig(block_size=9, n_embd=20, n_head=2, activation=name), 30)
+            for name in ACTIVATIONS
+        ),
     ],
 )
 def test_kernels_and_nodes_give_the_logits_of_pytorch(config, vocab_size, tmp_path):

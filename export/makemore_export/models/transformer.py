@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import torch
@@ -24,6 +26,16 @@ from makemore_export.models.model import (
 )
 from makemore_export.models.recipe import Recipe
 
+Activation = Literal["gelu_tanh", "gelu", "relu", "silu", "tanh"]
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "silu": F.silu,
+    "tanh": torch.tanh,
+}
+
 
 class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`block_size` is the number of positions: the longest string, and the start token."""
@@ -32,7 +44,23 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     n_layer: Layers = 4
     n_embd: EmbeddingWidth = 64
     n_head: Annotated[int, Meta(ge=1, le=1 << 20, description="Heads of the attention.")] = 4
+    mlp_width: (
+        Annotated[
+            int, Meta(ge=1, le=1 << 22, description="Hidden layer.  [default: 4 times the width]")
+        ]
+        | None
+    ) = None
+    activation: Annotated[Activation, Meta(description="Of the hidden layer.")] = "gelu_tanh"
+    head_bias: Annotated[bool, Meta(description="Give the head a bias.")] = False
+    epsilon: Annotated[
+        float, Meta(ge=0, lt=1, description="Added to the variance by LayerNorm.")
+    ] = 1e-5
     dropout: DropoutRate = 0.1
+
+    @property
+    def hidden(self) -> int:
+        """Width of the hidden layer of each block's perceptron."""
+        return self.mlp_width or 4 * self.n_embd
 
     def __post_init__(self) -> None:
         if self.n_embd % self.n_head:
@@ -49,12 +77,13 @@ class Block(nn.Module):
         width = config.n_embd
         self.n_head = config.n_head
         self.head_size = width // config.n_head
-        self.ln_1 = nn.LayerNorm(width)
+        self.activation = ACTIVATIONS[config.activation]
+        self.ln_1 = nn.LayerNorm(width, config.epsilon)
         self.attention = nn.Linear(width, 3 * width)  # query, key and value side by side
         self.projection = nn.Linear(width, width)
-        self.ln_2 = nn.LayerNorm(width)
-        self.mlp_up = nn.Linear(width, 4 * width)
-        self.mlp_down = nn.Linear(4 * width, width)
+        self.ln_2 = nn.LayerNorm(width, config.epsilon)
+        self.mlp_up = nn.Linear(width, config.hidden)
+        self.mlp_down = nn.Linear(config.hidden, width)
         self.dropout = Dropout(config.dropout)
         heads = torch.eye(self.n_head).repeat_interleave(self.head_size, dim=1)
         self.register_buffer("heads", heads, persistent=False)  # (H, C): 1 on the columns of a head
@@ -69,7 +98,7 @@ class Block(nn.Module):
         return x + self.mlp(x)
 
     def mlp(self, x: Tensor) -> Tensor:
-        hidden = F.gelu(self.mlp_up(self.ln_2(x)), approximate="tanh")
+        hidden = self.activation(self.mlp_up(self.ln_2(x)))
         result: Tensor = self.dropout(self.mlp_down(hidden))
         return result
 
@@ -93,10 +122,10 @@ class Block(nn.Module):
 
 
 class Transformer(Model):
-    """GPT-2: learned positions, pre-norm blocks, a last LayerNorm, a head without bias.
+    """GPT-2: learned positions, pre-norm blocks, a last LayerNorm, a head of its own.
 
     Radford et al., "Language Models are Unsupervised Multitask Learners" (2019), section 2.3, with
-    the initialisation given there and the tanh form of GELU.
+    the initialisation given there and the tanh form of GELU unless the config says otherwise.
     """
 
     Config = TransformerConfig
@@ -111,11 +140,12 @@ class Transformer(Model):
         self.position_embedding = nn.Embedding(config.block_size, config.n_embd)
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.ln = nn.LayerNorm(config.n_embd)
-        self.head = nn.Linear(config.n_embd, vocab_size, bias=False)
-        self.step_function = StepFunction(
-            "TransformerStep", {"n_head": config.n_head, "epsilon": self.ln.eps}
-        )
+        self.ln = nn.LayerNorm(config.n_embd, config.epsilon)
+        self.head = nn.Linear(config.n_embd, vocab_size, bias=config.head_bias)
+        attributes: dict[str, Any] = {"n_head": config.n_head, "epsilon": config.epsilon}
+        if config.activation != "gelu_tanh":
+            attributes["activation"] = config.activation
+        self.step_function = StepFunction("TransformerStep", attributes)
         future = torch.full((config.block_size, config.block_size), -torch.inf).triu(1)
         self.register_buffer("future", future[:, None], persistent=False)  # [position, 0, slot]
         self._initialise()
