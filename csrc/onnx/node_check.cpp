@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protobuf_reader.h"
@@ -122,6 +123,27 @@ void check_table(const NodeView& node, const KnownValues& values) {
                       " holds " + std::to_string(*smallest) + "; it must be >= 0");
 }
 
+// ONNX Runtime reads these lists up to the rank of the kernel, however long they are.
+void check_convolution(const NodeView& node) {
+  enum { kText = 4 };
+  const std::size_t rank = integers_of(node, "kernel_shape").size();
+  if (rank == 0) throw ArtifactError("a node 'Conv' has no kernel_shape");
+  for (const auto& [name, wanted] :
+       {std::pair{"strides", rank}, {"dilations", rank}, {"pads", 2 * rank}}) {
+    if (!node.attributes.contains(name)) continue;
+    const std::size_t found = integers_of(node, name).size();
+    if (found == wanted) continue;
+    throw ArtifactError("attribute " + in_quotes(name) + " of a node 'Conv' has " +
+                        std::to_string(found) + " numbers; a kernel of " + std::to_string(rank) +
+                        " axes needs " + std::to_string(wanted));
+  }
+  const auto padding = ort::last_bytes(attribute_of(node, "auto_pad"), kText);
+  if (!padding.empty() && padding != "NOTSET") {
+    throw ArtifactError("auto_pad of a node 'Conv' is " + in_quotes(padding) +
+                        "; it must be NOTSET");
+  }
+}
+
 }  // namespace
 
 NodeView read_node(std::string_view bytes) {
@@ -158,6 +180,7 @@ void check_node(const NodeView& node, KnownValues& values) {
   }
   if (node.op == "Div" || node.op == "Mod") check_division(node, values);
   if (is_one_of(node.op, kReadTables)) check_table(node, values);
+  if (node.op == "Conv") check_convolution(node);
   const std::int64_t type = output_type(node, values);
   const auto smallest = smallest_output(node, values);
   for (const std::string_view output : node.outputs) {

@@ -8,6 +8,7 @@ namespace makemore {
 namespace {
 
 constexpr std::int64_t kMaxRank = 8;
+constexpr std::int64_t kMaxWindow = 1 << 20;
 
 constexpr std::array<std::string_view, 6> kRandom{"Bernoulli",     "Multinomial",
                                                   "RandomNormal",  "RandomNormalLike",
@@ -27,6 +28,7 @@ constexpr std::array kKnown = std::to_array<std::string_view>({"Abs",
                                                                "Concat",
                                                                "Constant",
                                                                "ConstantOfShape",
+                                                               "Conv",
                                                                "Cos",
                                                                "Div",
                                                                "Elu",
@@ -111,10 +113,13 @@ struct Rule {
   std::string_view op, attribute;  // op is "" for an attribute of any operator
   Range range;
 };
-constexpr std::array<Rule, 10> kRules{
+constexpr std::array<Rule, 13> kRules{
     {{"Constant",
       "",
       {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()}},
+     {"Conv", "group", {1, kMaxWindow}},
+     {"Conv", "pads", {0, kMaxWindow}},
+     {"Conv", "", {1, kMaxWindow}},  // kernel_shape, strides, dilations
      {"", "axis", {-kMaxRank, kMaxRank}},
      {"", "axes", {-kMaxRank, kMaxRank}},
      {"", "batch_dims", {0, 0}},

@@ -9,9 +9,10 @@ import msgspec
 from msgspec import structs
 
 from makemore.errors import ArtifactError, OptionError
-from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
+from makemore.token_vocabulary import new_vocabulary
+from makemore.vocabulary import Level, Vocabulary
 
-SCHEMA = 2
+SCHEMA = 3
 """The artifact schema that this version writes; it reads every one from 1 on."""
 
 Precision = Literal["float32", "float16"]
@@ -81,6 +82,18 @@ class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
 
 
+class OriginInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a model comes from that was trained elsewhere.
+
+    `format`: what it was read as: "module" for one of PyTorch, or a checkpoint's kind. `name` and
+    `sha256` are those of the checkpoint's file; without one, `name` is the module's class.
+    """
+
+    format: Text
+    name: Text
+    sha256: Text | None = None
+
+
 class Golden(msgspec.Struct, frozen=True, kw_only=True):
     """Samples at a seed with default options; any runtime must give these again.
 
@@ -96,26 +109,30 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     `tokens`: token i > 0 is `tokens[i - 1]`; token 0 starts and stops. At level "character" each is
       one code point. At level "word" each is a word, a space before it or none; one token more, the
-      last, is unknown: it stands for every other word, and is never made.
+      last, is unknown: it stands for every other word, and is never made. At level "token" each is
+      any text, and `split_pattern` may cut strings; see `TokenVocabulary`.
     `block_size`: positions the step knows, or None where any position will do.
     `max_length`: longest string made by default, in tokens.
+    `training`: None where it is not known; `origin`: None for a model of `mm-train`.
     """
 
     schema: int = SCHEMA
     model: ModelInfo
     level: Level
     tokens: tuple[Text, ...]
+    split_pattern: Text | None = None
     block_size: int | None
     max_length: int
     states: tuple[StateSpec, ...]
-    training: TrainingInfo
+    training: TrainingInfo | None = None
+    origin: OriginInfo | None = None
     versions: dict[Text, Text]
     golden: Golden
 
     @property
     def vocabulary(self) -> Vocabulary:
         """What encodes and decodes strings: `tokens` and those that stand for no text."""
-        return VOCABULARIES[self.level](self.tokens)
+        return new_vocabulary(self.level, self.tokens, self.split_pattern)
 
     def to_json(self) -> str:
         """The JSON string that `from_json` reads."""
@@ -149,7 +166,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
         for state in self.states:
             self._check_time_axis(state, source)
         self._check_golden(source)
-        _check_integer(self.training.seed, "training.seed", source)
+        if self.training is not None:
+            _check_integer(self.training.seed, "training.seed", source)
         _check_config(self.model.config, source)
 
     def _check_lengths(self, source: str) -> None:
@@ -169,6 +187,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check_golden(self, source: str) -> None:
         _check_integer(self.golden.seed, "golden.seed", source)
+        if self.level == "token":  # what was made may be cut otherwise, or not at all
+            return
         for i, string in enumerate(self.golden.strings):
             try:
                 length = len(self.vocabulary.encode(string))
@@ -182,11 +202,17 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
                 )
 
     def _check_tokens(self, source: str) -> None:
+        if self.split_pattern is not None and self.level != "token":
+            raise ArtifactError(f"{source}: split_pattern is for level 'token', not {self.level!r}")
         if not self.tokens:
             raise ArtifactError(f"{source}: tokens is empty; at least 1 is needed")
         for i, token in enumerate(self.tokens):
             if self.level == "character" and len(token) != 1:
                 raise ArtifactError(f"{source}: tokens[{i}] is {token!r}; it must be 1 code point")
+            if self.level == "token" and not token:
+                raise ArtifactError(
+                    f"{source}: tokens[{i}] is empty; it must be 1 code point or more"
+                )
             bare = token.removeprefix(" ")
             if self.level == "word" and bare.split() != [bare]:
                 raise ArtifactError(

@@ -107,7 +107,8 @@ class Engine:
         return other
 
     def __repr__(self) -> str:
-        losses = self.artifact.training.losses.items()
+        training = self.artifact.training
+        losses = training.losses.items() if training else ()
         nats = ", ".join(f"{name} {'inf' if n is None else f'{n:.4f}'}" for name, n in losses)
         return (
             f"<{type(self).__name__}: {self.artifact.model.type}, {len(self.vocabulary):,} tokens "

@@ -1,4 +1,4 @@
-"""Tokens, which are characters or words, and the numbers that stand for them."""
+"""Tokens that are characters or words, and the numbers that stand for them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ STOP = 0
 WORDS = 5000
 """Most words of a `WordVocabulary` by default."""
 
-Level = Literal["character", "word"]
+Level = Literal["character", "word", "token"]
 
 
 class Vocabulary:
     """The tokens of a model: token 0 starts and stops a string, token i > 0 is `tokens[i - 1]`.
 
-    Here a token is a character, one Unicode code point; those of a `WordVocabulary` are words.
+    Here a token is a character, one Unicode code point; those of a `WordVocabulary` are words,
+    those of a `TokenVocabulary` any texts.
     """
 
     level: ClassVar[Level] = "character"
@@ -154,11 +155,6 @@ class WordVocabulary(Vocabulary):
             f"word {words(string)[at].strip()!r} (number {at + 1} of {string!r}) is not among the "
             f"{len(self.tokens):,} words this model knows"
         )
-
-
-VOCABULARIES: dict[Level, type[Vocabulary]] = {
-    vocabulary.level: vocabulary for vocabulary in (Vocabulary, WordVocabulary)
-}
 
 
 def words(line: str) -> list[str]:

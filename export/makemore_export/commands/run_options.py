@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 from makemore.errors import DataError, OptionError
-from makemore.vocabulary import VOCABULARIES, WORDS, Level
+from makemore.token_vocabulary import LEVELS
+from makemore.vocabulary import WORDS, Level
 from msgspec import inspect
 
 from makemore_export.data.splits import parse_split
@@ -115,13 +116,18 @@ _OPTIONS = (
     click.option("--encoding", default="utf-8", show_default=True, help="Of the text."),
     click.option(
         "--level",
-        type=click.Choice([*VOCABULARIES]),
+        type=click.Choice(LEVELS),
         help="What a token is.  [default: character]",
     ),
     click.option(
         "--vocab-size",
         type=_POSITIVE,
         help=f"Most frequent words that the model knows, at level word.  [default: {WORDS}]",
+    ),
+    click.option(
+        "--split-pattern",
+        metavar="REGEX",
+        help="At level token, what a token is: a line is cut into the longest matches.",
     ),
     *(_option(name, field) for name, field in _fields().items()),
     click.option(
@@ -160,6 +166,7 @@ def planned(
     elif old and old.model == options["model"]:
         options = _based_on(_options(old), options)
     known = len(old.tokens) if old and old.level == level == "word" else None
+    pattern = old.split_pattern if old and old.level == level else None
     return plan(
         text,
         model=options.pop("model"),
@@ -168,6 +175,7 @@ def planned(
         seed=options.pop("seed", old.seed if old else _SEED),
         level=level,
         vocab_size=options.pop("vocab_size", known),
+        split_pattern=options.pop("split_pattern", pattern),
         options=options,
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import makemore
 import msgspec
@@ -85,22 +86,46 @@ def replace_artifact(
 ) -> Report:
     """What `export` does, for a caller that holds the lock of `out`."""
     check_target(out)
-    target = out.resolve()
     model = source.run.new_model()
     model.load_state_dict(source.weights)
     model.eval()
     exported = deepcopy(model).half() if half else model
+    facts = {
+        "finished": source.progress.finished,
+        "losses": source.progress.losses,
+        "float16_losses": _held_out(exported, source.run, lines) if half and lines else None,
+        "novelty": source.progress.novelty,
+    }
     artifact = describe(source.run, source.progress, exported)
-    artifact = replace(artifact, golden=golden_samples(exported, artifact))
-    prints = _fingerprints(artifact, lines) if lines and fingerprints else None
+    prints = lines if fingerprints else None
+    return pack(exported, artifact, out, reference=model, lines=lines, prints=prints, facts=facts)
+
+
+def pack(
+    model: Model,
+    artifact: Artifact,
+    out: Path,
+    *,
+    reference: Model | None = None,
+    lines: Sequence[str] | None = None,
+    prints: Sequence[str] | None = None,
+    facts: Mapping[str, Any],
+) -> Report:
+    """Writes the artifact of a model in eval mode, for a caller that holds the lock of `out`.
+
+    artifact: its metadata, without golden samples. reference: the same model in float32, which the
+    files are compared with; None for `model` itself. lines: of its text, for the model card.
+    prints: the lines whose fingerprints are stored. facts: the fields of the report that are known.
+    """
+    target = out.resolve()
+    artifact = replace(artifact, golden=golden_samples(model, artifact))
+    stored = _fingerprints(artifact, prints) if prints else None
     with prepared_folder(target) as prepared:
-        digests, checks = _write(prepared, StepModule(exported), artifact, model, prints)
+        step = StepModule(model)
+        digests, checks = _write(prepared, step, artifact, reference or model, stored)
         report = Report(
-            finished=source.progress.finished,
-            losses=source.progress.losses,
-            float16_losses=_held_out(exported, source.run, lines) if half and lines else None,
-            novelty=source.progress.novelty,
-            fingerprints=0 if prints is None else len(prints),
+            **facts,
+            fingerprints=0 if stored is None else len(stored),
             most_likely=likely_strings(makemore.load(prepared, max_bytes=MAX_BYTES), lines),
             verification=checks,
             sha256=digests,

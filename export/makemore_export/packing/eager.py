@@ -14,7 +14,7 @@ from makemore_export.packing.step_module import StepModule
 from makemore_export.runs.checkpoint import read_source
 from makemore_export.runs.run import Progress, Run
 
-_PACKAGES = ("makemore", "torch", "onnx", "onnxscript")
+PACKAGES = ("makemore", "torch", "onnx", "onnxscript")
 
 
 def describe(run: Run, progress: Progress, model: Model) -> Artifact:
@@ -28,6 +28,7 @@ def describe(run: Run, progress: Progress, model: Model) -> Artifact:
         ),
         level=run.level,
         tokens=run.tokens,
+        split_pattern=run.split_pattern,
         block_size=model.block_size,
         max_length=run.max_length,
         states=model.states(),
@@ -37,7 +38,7 @@ def describe(run: Run, progress: Progress, model: Model) -> Artifact:
             steps=progress.step,
             seed=run.seed,
         ),
-        versions={package: version(package) for package in _PACKAGES},
+        versions={package: version(package) for package in PACKAGES},
         golden=Golden(seed=0, strings=()),
     )
 

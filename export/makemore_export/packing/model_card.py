@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from makemore.artifact import Artifact
+from makemore.artifact import Artifact, OriginInfo, TrainingInfo
 from makemore.fingerprints import stored_bytes
 
 from makemore_export.evaluation.likelihood import bits, perplexity
@@ -22,13 +22,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The `report.json`. `losses` are nats per token by split, None where infinite; those of an
     unfinished run are over some of the lines, and its `novelty` is None. `float16_losses` are those
     of an artifact in float16 over whole splits, None where not measured. `fingerprints` is the
-    number of training lines whose fingerprints the files hold. `sha256` is by file.
+    number of lines whose fingerprints the files hold. `card` is what its
+    maker says of it, in Markdown, and `notes` what else is to be known. `sha256` is by file.
     """
 
-    finished: bool
-    losses: dict[str, float | None]
+    finished: bool = True
+    losses: dict[str, float | None] = {}
     float16_losses: dict[str, float | None] | None = None
-    novelty: Novelty | None
+    novelty: Novelty | None = None
+    card: str | None = None
+    notes: tuple[str, ...] = ()
     fingerprints: int = 0
     most_likely: tuple[LikelyString, ...] = ()
     verification: tuple[Verification, ...]
@@ -37,20 +40,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 def model_card(artifact: Artifact, report: Report) -> str:
     """The `README.md`: what the artifact holds, how well it does, how to use it, in Markdown."""
-    training, model = artifact.training, artifact.model
-    data = training.data
+    model = artifact.model
     over = "all lines" if report.finished else "some of the lines, before training was finished"
     facts = {
         "model": f"{model.type}: {_listed(model.config)}",
         "weights": f"{model.parameters:,}, {model.precision}",
         f"{artifact.level}s": f"{len(artifact.tokens):,}",
         "longest string": f"{artifact.max_length:,} {artifact.level}s",
-        "data": f"{data.name}, {data.lines:,} lines used ({data.blank:,} blank and "
-        f"{data.duplicates:,} duplicate ones in the file)",
-        "SHA-256 of the data": data.sha256,
-        "split": _listed({name: f"{lines:,}" for name, lines in data.split.items()}),
+        **_origin(artifact.origin),
+        **_training(artifact.training),
         "fingerprints of lines": _fingerprints(report.fingerprints),
-        "training": f"{training.steps:,} steps, seed {training.seed}",
     }
     losses = {name: quality(loss) for name, loss in report.losses.items()}
     losses |= {
@@ -79,9 +78,18 @@ def model_card(artifact: Artifact, report: Report) -> str:
         check.file: (f"{check.logits:,}", f"{check.largest_difference:.1e}", f"{check.golden}")
         for check in report.verification
     }
-    return f"""# {_escaped(model.type)} trained on {_escaped(data.name)}
+    table = (
+        f"Mean negative log-likelihood, stops counted, over {over}:\n\n"
+        f"| split | nats per {artifact.level} | perplexity | bits per {artifact.level} |\n"
+        f"| --- | --- | --- | --- |\n{_rows(losses)}\n"
+        if losses
+        else ""
+    )
+    notes = "".join(f"{_escaped(note)}\n\n" for note in report.notes)
+    said = f"{report.card.strip()}\n\n" if report.card else ""
+    return f"""# {_title(artifact)}
 
-```python
+{said}```python
 import makemore
 
 print(makemore.load("path of this folder").sample(5))
@@ -91,12 +99,7 @@ print(makemore.load("path of this folder").sample(5))
 | --- | --- |
 {_rows({name: (fact,) for name, fact in facts.items()})}
 
-Mean negative log-likelihood, stops counted, over {over}:
-
-| split | nats per {artifact.level} | perplexity | bits per {artifact.level} |
-| --- | --- | --- | --- |
-{_rows(losses)}
-
+{notes}{table}
 {novelty}
 
 {likely_table}
@@ -110,6 +113,33 @@ Each file was loaded again and compared with the model in PyTorch at every posit
 | --- | --- | --- | --- |
 {_rows(checks)}
 """
+
+
+def _title(artifact: Artifact) -> str:
+    name = _escaped(artifact.model.type)
+    if artifact.training is not None:
+        return f"{name} trained on {_escaped(artifact.training.data.name)}"
+    return f"{name} from {_escaped(artifact.origin.name)}" if artifact.origin else name
+
+
+def _origin(origin: OriginInfo | None) -> dict[str, str]:
+    if origin is None:
+        return {}
+    facts = {"imported from": f"{origin.name}, read as {origin.format}"}
+    return facts if origin.sha256 is None else {**facts, "SHA-256 of that file": origin.sha256}
+
+
+def _training(training: TrainingInfo | None) -> dict[str, str]:
+    if training is None:
+        return {}
+    data = training.data
+    return {
+        "data": f"{data.name}, {data.lines:,} lines used ({data.blank:,} blank and "
+        f"{data.duplicates:,} duplicate ones in the file)",
+        "SHA-256 of the data": data.sha256,
+        "split": _listed({name: f"{lines:,}" for name, lines in data.split.items()}),
+        "training": f"{training.steps:,} steps, seed {training.seed}",
+    }
 
 
 def quality(nll: float | None) -> tuple[str, str, str]:

@@ -39,12 +39,16 @@ def check_run(run: Run) -> Model:
 
 
 def _check_tokens(run: Run) -> None:
+    if run.split_pattern is not None and run.level != "token":
+        raise CheckpointError(f"run.split_pattern is for level 'token', not {run.level!r}")
     if not run.tokens:
         raise CheckpointError("run.tokens is empty; at least 1 is needed")
     for i, token in enumerate(run.tokens):
         bare = token.removeprefix(" ")
         if run.level == "character" and len(token) != 1:
             raise CheckpointError(f"run.tokens[{i}] is {token!r}; it must be 1 code point")
+        if run.level == "token" and not token:
+            raise CheckpointError(f"run.tokens[{i}] is empty; it must be 1 code point or more")
         if run.level == "word" and bare.split() != [bare]:
             raise CheckpointError(f"run.tokens[{i}] is {token!r}; it must be a word")
     token, times = Counter(run.tokens).most_common(1)[0]

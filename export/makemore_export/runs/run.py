@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from makemore.artifact import DataInfo
-from makemore.vocabulary import VOCABULARIES, Level, Vocabulary
+from makemore.token_vocabulary import new_vocabulary
+from makemore.vocabulary import Level, Vocabulary
 from msgspec import Meta
 
 from makemore_export.evaluation.novelty import Novelty
@@ -20,7 +21,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What is trained on what: the same from the first step to the last.
 
     `recipe` is None for a model that counts; `max_length` is the longest string to sample, in
-    tokens; `split` is the percentages of train, dev, test.
+    tokens; `split` is the percentages of train, dev, test; `split_pattern` cuts lines at level
+    "token".
     """
 
     model: str
@@ -33,6 +35,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     keep_duplicates: bool
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     recipe: Recipe | None
+    split_pattern: str | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -42,7 +45,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def vocabulary(self) -> Vocabulary:
         """What encodes the strings."""
-        return VOCABULARIES[self.level](self.tokens)
+        return new_vocabulary(self.level, self.tokens, self.split_pattern)
 
     def new_model(self) -> Model:
         """The model with its sizes, not yet trained; `OptionError` for one unknown here."""

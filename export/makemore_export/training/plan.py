@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from makemore.artifact import LENGTH_LIMIT, DataInfo
 from makemore.errors import DataError, OptionError
+from makemore.token_vocabulary import TokenVocabulary
 from makemore.vocabulary import WORDS, Level, Vocabulary, WordVocabulary
 
 from makemore_export.data.splits import split
@@ -31,6 +32,7 @@ def plan(
     options: Mapping[str, Any],
     level: Level = "character",
     vocab_size: int | None = None,
+    split_pattern: str | None = None,
 ) -> tuple[Run, dict[str, list[str]]]:
     """The run, and the lines of each of its splits.
 
@@ -39,7 +41,7 @@ def plan(
       line longer than the block.
     """
     splits = split(text.lines, percents, seed, keep_duplicates=keep_duplicates)
-    vocabulary = _vocabulary(text.lines, splits["train"], level, vocab_size)
+    vocabulary = _vocabulary(text.lines, splits["train"], level, vocab_size, split_pattern)
     lengths = [len(vocabulary.encode(line)) for line in text.lines]
     longest = max(lengths)
     defaults = {"block_size": min(longest, MAX_LENGTH) + 1}
@@ -67,6 +69,7 @@ def plan(
         keep_duplicates=keep_duplicates,
         seed=seed,
         recipe=chosen.recipe,
+        split_pattern=split_pattern,
     )
     return run, splits
 
@@ -92,18 +95,29 @@ def _choices(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "level": run.level,
         "vocab_size": len(run.tokens),
+        "split_pattern": run.split_pattern,
         "characters": "".join(sorted({*chain(*run.tokens)})),  # another encoding gives others
     }
 
 
 def _vocabulary(
-    lines: Sequence[str], train: Sequence[str], level: Level, size: int | None
+    lines: Sequence[str],
+    train: Sequence[str],
+    level: Level,
+    size: int | None,
+    split_pattern: str | None,
 ) -> Vocabulary:
-    """Every character of the text, or the most frequent words of its train split."""
+    """Every character or token of the text, or the most frequent words of its train split."""
+    if split_pattern is not None and level != "token":
+        raise OptionError(f"--split-pattern {split_pattern} is for --level token")
     if level == "word":
         return WordVocabulary.of(train, size or WORDS)
     if size is not None:
-        raise OptionError(f"--vocab-size {size} is for --level word; all characters are known")
+        raise OptionError(f"--vocab-size {size} is for --level word; all {level}s are known")
+    if level == "token":
+        if split_pattern is None:
+            raise OptionError("--level token needs --split-pattern, which cuts a line into tokens")
+        return TokenVocabulary.split_by(lines, split_pattern)
     return Vocabulary.of(lines)
 
 

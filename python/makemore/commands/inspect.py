@@ -57,20 +57,37 @@ def describe_metadata(artifact: Artifact) -> dict[str, Any]:
             + ("" if state.time_axis is None else f", time axis {state.time_axis}")
             for state in artifact.states
         },
-        "data": msgspec.to_builtins(artifact.training.data),
-        f"nats per {artifact.level}": {
-            name: "infinite" if loss is None else loss
-            for name, loss in artifact.training.losses.items()
-        },
-        "training steps": artifact.training.steps,
-        "training seed": artifact.training.seed,
+        **_origin(artifact),
+        **_training(artifact),
         "versions": artifact.versions,
+    }
+
+
+def _origin(artifact: Artifact) -> dict[str, Any]:
+    origin = artifact.origin
+    return {} if origin is None else {"imported from": msgspec.to_builtins(origin)}
+
+
+def _training(artifact: Artifact) -> dict[str, Any]:
+    training = artifact.training
+    if training is None:
+        return {}
+    return {
+        "data": msgspec.to_builtins(training.data),
+        f"nats per {artifact.level}": {
+            name: "infinite" if loss is None else loss for name, loss in training.losses.items()
+        },
+        "training steps": training.steps,
+        "training seed": training.seed,
     }
 
 
 def _tokens(artifact: Artifact) -> dict[str, Any]:
     if artifact.level == "character":
         return {"characters": "".join(artifact.tokens)}
+    if artifact.level == "token":
+        pattern = {} if artifact.split_pattern is None else {"split by": artifact.split_pattern}
+        return {"tokens": len(artifact.tokens), "such as": list(artifact.tokens[:10]), **pattern}
     return {"words": len(artifact.tokens), "most frequent": " ".join(artifact.tokens[:10]).split()}
 
 

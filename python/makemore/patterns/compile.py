@@ -13,7 +13,7 @@ from makemore.limits import shown
 from makemore.patterns.automaton import UNREACHABLE, TokenAutomaton
 from makemore.patterns.classes import members, require_outlines_core
 from makemore.patterns.expression import ANY, Expression
-from makemore.patterns.positions import Positions, determinize
+from makemore.patterns.positions import CharacterAutomaton, Positions, determinize
 from makemore.patterns.regex import parse_regex
 from makemore.patterns.tokens import TokenTexts
 from makemore.patterns.wildcard import parse_suffix, parse_wildcard
@@ -85,6 +85,15 @@ def compile_filter(
             whole = whole.without(excluded, after=len(prefix))
             _require_string(whole, vocabulary, max_length)
     return whole
+
+
+def compile_characters(pattern: str, characters: str) -> CharacterAutomaton:
+    """The automaton of a regular expression over some characters, for whole texts.
+
+    `OptionError` where it cannot be read or grows too large.
+    """
+    positions = Positions.of(_parse_matching(pattern))
+    return determinize(positions, _held(positions.reads, characters))
 
 
 def _parse_matching(pattern: str) -> Expression:
