@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -14,10 +15,17 @@ from makemore.commands.command import Command
 from makemore.commands.terminal import to_show
 from makemore.errors import ExportError, OptionError
 from makemore.fingerprints import MAX_LINES, stored_bytes
+from makemore.vocabulary import Level
 
+from makemore_export.commands.import_checkpoint import (
+    ImportOptions,
+    import_checkpoint,
+    parse_names,
+)
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
+from makemore_export.importers import IMPORTERS, is_foreign
 from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
 from makemore_export.packing.model_card import Report, quality
 from makemore_export.packing.verification import MAX_BYTES
@@ -53,6 +61,25 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     is_flag=True,
     help="Leave out the fingerprints of the lines, which --novel needs: 11 bytes for each.",
 )
+@click.option(
+    "--from",
+    "source_format",
+    type=click.Choice([*IMPORTERS]),
+    help="What another program's checkpoint is.  [default: told by its content]",
+)
+@click.option(
+    "--tokens",
+    type=click.Path(path_type=Path),
+    help="A JSON list of what the ids of such a checkpoint stand for, null for no text.",
+)
+@click.option(
+    "--map",
+    "names",
+    multiple=True,
+    callback=parse_names,
+    metavar="OURS=THEIRS",
+    help="The file's name of the embedding, rnn or head of a torch-rnn.",
+)
 @run_options
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
 def main(
@@ -63,6 +90,9 @@ def main(
     half: bool,
     text: Path | None,
     no_fingerprints: bool,
+    source_format: str | None,
+    tokens: Path | None,
+    names: dict[str, str],
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -70,13 +100,38 @@ def main(
 
     SOURCE is a run folder, a checkpoint (.safetensors) or a text file; without it, the US names of
     2018. A text is trained on first, into OUT.run, with the options below; the same command goes on
-    with a run that was stopped, and uses a finished one again.
+    with a run that was stopped, and uses a finished one again. SOURCE may be the checkpoint of
+    another program, too: of makemore.py, which has its heads from --n-head and its tokens from the
+    lines of --text, of nanoGPT, a folder of transformers with a GPT-2, or the state dict of a
+    recurrent network.
 
     Exit codes: 0 done, 1 an exported file does not do what the model does (OUT is left as it was),
     2 a bad input, 130 Ctrl-C while it trained.
     """
     distributed.refuse("mm-export")
     check_target(out)
+    if source is not None and (source_format is not None or is_foreign(source)):
+        _refuse_options(source, options, {"encoding", "n_head"})
+        n_head = None if options["n_head"] is None else _heads(options["n_head"])
+        said = ImportOptions(
+            format=source_format,
+            tokens=tokens,
+            names=names,
+            n_head=n_head,
+            text=text,
+            encoding=options["encoding"],
+            half=half,
+            fingerprints=not no_fingerprints,
+        )
+        with locked(out):
+            click.echo("importing and verifying ...", err=True)
+            with _failures_as_exit_1():
+                made = import_checkpoint(source, out, said)
+        _tell(out, made.report, made.artifact.level, made.lines, samples, 0, as_json=as_json)
+        return
+    for name, value in (("--tokens", tokens), ("--map", names)):
+        if value:
+            raise OptionError(f"{name} is for the checkpoint of another program")
     if text and not _is_trained(source):
         raise OptionError("--text is for a SOURCE that is trained already")
     if not _is_trained(source):
@@ -85,29 +140,49 @@ def main(
         trained = _trained(source, out, options, text)
         lines = lines_of(trained.run, text, options["encoding"])
         click.echo("exporting and verifying ...", err=True)
-        try:
+        with _failures_as_exit_1():
             report = replace_artifact(
                 trained, out, half=half, lines=lines, fingerprints=not no_fingerprints
             )
-        except ExportError as error:
-            raise click.ClickException(str(error)) from None
-        sampler = makemore.load(out, max_bytes=MAX_BYTES)
-        strings = sampler.sample(samples, seed=trained.run.seed)
+    run = trained.run
+    _tell(out, report, run.level, run.data.lines, samples, run.seed, as_json=as_json)
+
+
+def _tell(
+    out: Path, report: Report, level: Level, lines: int, samples: int, seed: int, *, as_json: bool
+) -> None:
+    """Says what was written, and samples from it. lines: of the text, 0 where there is none."""
+    strings = makemore.load(out, max_bytes=MAX_BYTES).sample(samples, seed=seed)
     if as_json:
         result = Exported(artifact=str(out), report=report, samples=strings)
         click.echo(msgspec.json.encode(result))
     else:
-        _show(out, trained, report, strings)
+        _show(out, report, level, lines, strings)
 
 
-def _show(out: Path, trained: Checkpoint, report: Report, strings: list[str]) -> None:
+@contextmanager
+def _failures_as_exit_1() -> Iterator[None]:
+    try:
+        yield
+    except ExportError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _heads(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise OptionError(f"--n-head is {text!r}; it must be a number") from None
+
+
+def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str]) -> None:
     for verification in report.verification:
         click.echo(
             f"{verification.file}: {verification.logits:,} logits within "
             f"{verification.largest_difference:.1e} of PyTorch, "
             f"{verification.golden} samples replayed"
         )
-    per = f"per {trained.run.level}"
+    per = f"per {level}"
     for name, loss in report.losses.items():
         nats, perplexity, bits = quality(loss)
         click.echo(f"{name}: {nats} nats {per}, {bits} bits {per}, perplexity {perplexity}")
@@ -115,7 +190,10 @@ def _show(out: Path, trained: Checkpoint, report: Report, strings: list[str]) ->
         click.echo(f"{name} in float16: {quality(loss)[0]} nats {per}")
     if report.novelty:
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
-    click.echo(_fingerprints(report.fingerprints, trained.run.data.lines))
+    for note in report.notes:
+        click.echo(note)
+    if lines:
+        click.echo(_fingerprints(report.fingerprints, lines))
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
     click.echo("".join(f"\n{to_show(string)}" for string in strings))
@@ -132,6 +210,16 @@ def _is_trained(source: Path | None) -> TypeGuard[Path]:
     return source is not None and (source.is_dir() or source.suffix == ".safetensors")
 
 
+def _refuse_options(source: Path, options: Mapping[str, Any], taken: Set[str]) -> None:
+    """`OptionError` for an option of training on the command line that is none of `taken`."""
+    given = click.get_current_context().get_parameter_source
+    for name in options:
+        if given(name) is click.core.ParameterSource.COMMANDLINE and name not in taken:
+            raise OptionError(
+                f"--{name.replace('_', '-')} is for training; {source} is trained already"
+            )
+
+
 def _trained(
     source: Path | None, out: Path, options: Mapping[str, Any], text: Path | None
 ) -> Checkpoint:
@@ -140,13 +228,7 @@ def _trained(
     text: what is read beside `source`, in the encoding among the `options`.
     """
     if _is_trained(source):
-        given = click.get_current_context().get_parameter_source
-        for name in options:
-            of_text = name == "encoding" and text is not None
-            if given(name) is click.core.ParameterSource.COMMANDLINE and not of_text:
-                raise OptionError(
-                    f"--{name.replace('_', '-')} is for training; {source} is trained already"
-                )
+        _refuse_options(source, options, set() if text is None else {"encoding"})
         return read_source(source)
     target = out.resolve()
     folder = RunFolder(target.with_name(f"{target.name}.run"))

@@ -111,5 +111,5 @@ def _shown(value: Any) -> list[str]:
     if isinstance(value, int):
         return [f"{value:,}"]
     if isinstance(value, float):
-        return [f"{value:.4f}"]
+        return [f"{value:.4f}" if value == 0 or abs(value) >= 1e-3 else f"{value:.4g}"]
     return ["none" if value is None else str(value)]

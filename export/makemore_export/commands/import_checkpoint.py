@@ -1,0 +1,152 @@
+"""From a checkpoint of another program to an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import click
+import msgspec
+from makemore.artifact import Artifact, OriginInfo
+from makemore.errors import ExportError, OptionError
+from makemore.source import sha256_of
+
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.text import Text, read_text
+from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.importers import Given, Imported, format_of, read_model, read_tensors
+from makemore_export.models.foreign import ForeignModel
+from makemore_export.packing.model_card import Report
+from makemore_export.packing.module_check import check_module
+from makemore_export.packing.module_export import describe_import, pack_import
+
+
+class ImportOptions(NamedTuple):
+    """What a user says of a checkpoint beside its file; see the options of `mm-export`."""
+
+    format: str | None = None
+    tokens: Path | None = None
+    names: Mapping[str, str] = MappingProxyType({})
+    n_head: int | None = None
+    text: Path | None = None
+    encoding: str = "utf-8"
+    half: bool = False
+    fingerprints: bool = True
+
+
+class ImportedArtifact(NamedTuple):
+    """What was written; `lines`: how many the text has, 0 without one."""
+
+    report: Report
+    artifact: Artifact
+    lines: int
+
+
+def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> ImportedArtifact:
+    """Reads a checkpoint and writes its artifact to `out`, whose lock the caller holds.
+
+    With a text, which then has to be one that the model can score, its loss is told, and the
+    fingerprints of its lines are stored.
+    """
+    text = None if options.text is None else read_text(options.text, options.encoding)
+    file = read_tensors(source)
+    name = format_of(file, options.format)
+    given = Given(
+        tokens=None if options.tokens is None else read_token_list(options.tokens),
+        lines=None if text is None else text.lines,
+        whole=None if options.text is None else _whole(options.text, options.encoding),
+        n_head=options.n_head,
+        names=options.names,
+        header=file.header,
+    )
+    imported = read_model(file, name, given)
+    model = imported.model
+    if options.half and isinstance(model, ForeignModel):
+        raise OptionError(f"--half is not for a {imported.name} of {name}: its states are float32")
+    exported = deepcopy(model).half() if options.half else model
+    artifact = describe_import(
+        exported,
+        imported.ids.texts,
+        name=imported.name,
+        config=imported.config,
+        origin=OriginInfo(format=name, name=_shown(source), sha256=sha256_of(file.file)),
+        level=imported.level,
+        max_length=None if model.block_size is not None or text is None else _longest(text),
+    )
+    if isinstance(model, ForeignModel):
+        try:
+            check_module(model, model, None)
+        except ExportError as error:
+            raise ExportError(f"{source}: {error}") from None
+    lines = [] if text is None else _usable(text, artifact)
+    facts = _facts(imported, artifact, text, lines)
+    prints = lines if options.fingerprints else None
+    report = pack_import(exported, artifact, out, lines=lines or None, prints=prints, facts=facts)
+    return ImportedArtifact(report, artifact, len(lines))
+
+
+def read_token_list(file: Path) -> list[str | None]:
+    """A JSON list of the texts of a model's ids; `OptionError` where it is none."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=list[str | None])
+    except OSError as error:
+        raise OptionError(f"--tokens {file}: cannot be read: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise OptionError(
+            f"--tokens {file}: must be a JSON list of strings, or null for no text: {error}"
+        ) from None
+
+
+def parse_names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Our names of modules, and those in the file, from `embedding=encoder`."""
+    names = {}
+    for value in values:
+        ours, equals, theirs = value.partition("=")
+        if not equals or ours not in ("embedding", "rnn", "head"):
+            raise click.BadParameter(f"{value!r} must be embedding=NAME, rnn=NAME or head=NAME")
+        names[ours] = theirs
+    return names
+
+
+def _whole(path: Path, encoding: str) -> str:
+    """A text as Python reads it: every line ends in one character."""
+    return path.read_bytes().decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _shown(source: Path) -> str:
+    return source.resolve().name.encode(errors="backslashreplace").decode()
+
+
+def _longest(text: Text) -> int:
+    return max(len(line) for line in text.lines)
+
+
+def _usable(text: Text, artifact: Artifact) -> list[str]:
+    """The lines that the model can score."""
+    vocabulary = artifact.vocabulary
+    usable = []
+    for line in text.lines:
+        try:
+            length = len(vocabulary.encode(line))
+        except OptionError:
+            continue
+        if length <= artifact.max_length:
+            usable.append(line)
+    return usable
+
+
+def _facts(
+    imported: Imported, artifact: Artifact, text: Text | None, lines: list[str]
+) -> dict[str, object]:
+    if text is None or not lines:
+        return {}
+    loss = mean_nll(imported.model, EncodedStrings(lines, artifact.vocabulary))
+    left_out = len(text.lines) - len(lines)
+    note = (
+        f"{left_out:,} of the {len(text.lines):,} lines of {text.name} are not in the loss: they "
+    )
+    note += "are too long for the model, or have characters that it does not know."
+    return {"losses": {text.name: loss}, "notes": (note,) if left_out else ()}
