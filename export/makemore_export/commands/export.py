@@ -76,7 +76,6 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     "--map",
     "names",
     multiple=True,
-    callback=parse_names,
     metavar="OURS=THEIRS",
     help="The file's name of the embedding, rnn or head of a torch-rnn.",
 )
@@ -92,7 +91,7 @@ def main(
     no_fingerprints: bool,
     source_format: str | None,
     tokens: Path | None,
-    names: dict[str, str],
+    names: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -116,17 +115,15 @@ def main(
         said = ImportOptions(
             format=source_format,
             tokens=tokens,
-            names=names,
+            names=parse_names(names),
             n_head=n_head,
             text=text,
             encoding=options["encoding"],
             half=half,
             fingerprints=not no_fingerprints,
         )
-        with locked(out):
-            click.echo("importing and verifying ...", err=True)
-            with _failures_as_exit_1():
-                made = import_checkpoint(source, out, said)
+        with locked(out), _failures_as_exit_1():
+            made = import_checkpoint(source, out, said)
         _tell(out, made.report, made.artifact.level, made.lines, samples, 0, as_json=as_json)
         return
     for name, value in (("--tokens", tokens), ("--map", names)):

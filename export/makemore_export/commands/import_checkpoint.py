@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
@@ -82,6 +82,7 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
         except ExportError as error:
             raise ExportError(f"{source}: {error}") from None
     lines = [] if text is None else _usable(text, artifact)
+    click.echo("exporting and verifying ...", err=True)
     facts = _facts(imported, artifact, text, lines)
     prints = lines if options.fingerprints else None
     report = pack_import(exported, artifact, out, lines=lines or None, prints=prints, facts=facts)
@@ -100,13 +101,15 @@ def read_token_list(file: Path) -> list[str | None]:
         ) from None
 
 
-def parse_names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+def parse_names(values: Sequence[str]) -> dict[str, str]:
     """Our names of modules, and those in the file, from `embedding=encoder`."""
     names = {}
     for value in values:
         ours, equals, theirs = value.partition("=")
         if not equals or ours not in ("embedding", "rnn", "head"):
-            raise click.BadParameter(f"{value!r} must be embedding=NAME, rnn=NAME or head=NAME")
+            raise OptionError(
+                f"--map is {value!r}; it must be embedding=NAME, rnn=NAME or head=NAME"
+            )
         names[ours] = theirs
     return names
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +17,9 @@ from torch import Tensor
 
 _STATE_DICTS = ("model", "state_dict", "model_state_dict")
 """Keys under which programs save a state dict beside other things."""
+
+_GLOBAL = re.compile(r"GLOBAL (\S{1,100})")
+"""What a pickle asks for, in the message that refuses it."""
 
 _PREFIXES = ("_orig_mod.", "module.")
 """What torch.compile and DistributedDataParallel put before each name."""
@@ -81,14 +86,15 @@ def _config(file: Path) -> Mapping[str, Any]:
 
 def _torch_file(file: Path) -> TensorFile:
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that it may not read
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = " ".join(str(error).split())
-        wanted = "GLOBAL" in reason or "global" in reason
-        what = "asks to run code" if wanted else "is not readable"
+        asked = _GLOBAL.search(str(error))
+        what = f"asks for {asked[1]}" if asked else "is not one of torch.save"
         raise CheckpointError(
-            f"{file}: the pickle {what}, and only tensors and plain values are read; save the "
-            f"state_dict() alone: {_unsupported(reason)}"
+            f"{file}: the pickle {what}, and only tensors and plain values are read: no code of a "
+            "file is run; save the state_dict() alone"
         ) from None
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -98,11 +104,6 @@ def _torch_file(file: Path) -> TensorFile:
     inner = next((found[k] for k in _STATE_DICTS if isinstance(found.get(k), dict)), None)
     header = {} if inner is None else {k: v for k, v in found.items() if v is not inner}
     return TensorFile(_cleaned(found if inner is None else inner, file), header, file)
-
-
-def _unsupported(reason: str) -> str:
-    at = reason.find("GLOBAL")
-    return reason[at : at + 120] if at >= 0 else reason[:120]
 
 
 def _cleaned(found: Mapping[Any, Any], file: Path) -> dict[str, Tensor]:
