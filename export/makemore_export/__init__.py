@@ -12,15 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from makemore.artifact import StateSpec
+    from makemore.errors import CheckpointError, ExportError
 
     from makemore_export.models import Model
     from makemore_export.packing.loaded_model import LoadedModel, load_model
     from makemore_export.packing.model_card import Report
     from makemore_export.packing.module_export import export_model
 
-__all__ = ["LoadedModel", "Model", "Report", "StateSpec", "export_model", "load_model"]
+__all__ = [
+    "CheckpointError",
+    "ExportError",
+    "LoadedModel",
+    "Model",
+    "Report",
+    "StateSpec",
+    "export_model",
+    "load_model",
+]
 
 _HOMES = {
+    "CheckpointError": "makemore.errors",
+    "ExportError": "makemore.errors",
     "LoadedModel": "makemore_export.packing.loaded_model",
     "Model": "makemore_export.models",
     "Report": "makemore_export.packing.model_card",

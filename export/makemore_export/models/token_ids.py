@@ -46,8 +46,8 @@ class TokenIds(NamedTuple):
         last = stop if stop is not None else start
         if first is None or last is None:  # never: one of them is given here
             raise OptionError("start and stop are not given")
-        for name, value in (("start", first), ("stop", last)):
-            if not 0 <= value < len(listed):
+        for name, value in (("start", start), ("stop", stop)):
+            if value is not None and not 0 <= value < len(listed):
                 raise OptionError(f"{name} is {value}; tokens has ids 0 to {len(listed) - 1}")
         order = tuple(
             i for i, text in enumerate(listed) if text is not None and i not in (first, last)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from makemore.artifact import Artifact, Golden, ModelInfo, OriginInfo, StateSpec
 from makemore.errors import ArtifactError, ExportError, OptionError
 from makemore.vocabulary import Level
@@ -38,7 +39,7 @@ def export_model(
     *,
     tokens: Sequence[str | None],
     level: Level = "character",
-    states: Sequence[StateSpec] | None = None,
+    states: Sequence[StateSpec | tuple[str, str, tuple[int, ...]]] | None = None,
     block_size: int | None = None,
     max_length: int | None = None,
     start: int | None = None,
@@ -58,7 +59,8 @@ def export_model(
     tokens: the text of each of the module's ids from 0 on, None for one without a text. A list
       without None is that of the ids from 1 on, where 0 starts and stops every string.
     level: what a token is: "character", "word" or "token".
-    states: the tensors that a step module gives back beside its logits, in order.
+    states: the tensors that a step module gives back beside its logits, in order: name, type and
+      shape of each, as a tuple or a `StateSpec`.
     block_size: positions that the module knows; None where any position will do.
     max_length: longest string made by default, in tokens; `block_size - 1`, or 100 without one.
     start, stop: the ids that are fed first, and that end a string, where they are not the only id
@@ -86,7 +88,7 @@ def export_model(
 
     def adapted(own: nn.Module) -> ForeignModel:
         if states is not None:
-            return StepModel(own, ids, own_size, states, block_size)
+            return StepModel(own, ids, own_size, [*map(_state, states)], block_size)
         if block_size is None:
             raise OptionError(
                 "block_size is not given; a module without states takes whole strings, and needs it"
@@ -108,12 +110,24 @@ def export_model(
         max_length=max_length,
     )
     try:
-        check_module(model, as_given, None if reference is None else reference.eval())
+        seen_whole = None if reference is None else deepcopy(reference).cpu().eval()
+        check_module(model, as_given, seen_whole)
     except ExportError as error:
         raise ExportError(f"{shown}: {error}") from None
     with locked(folder):
         check_target(folder)
         return pack_import(model, artifact, folder, facts={"notes": notes, "card": card})
+
+
+def _state(spec: StateSpec | tuple[str, str, tuple[int, ...]]) -> StateSpec:
+    if isinstance(spec, StateSpec):
+        return spec
+    try:
+        name, dtype, shape = spec
+        fields = {"name": name, "dtype": dtype, "shape": shape}
+        return msgspec.convert(fields, StateSpec, strict=True)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"state {spec!r:.100} is not a name, type and shape: {error}") from None
 
 
 def describe_import(
