@@ -42,8 +42,8 @@ def decode(path: str, n: int, seed: int, first_row: int = 0) -> list[str]:
     """The strings of n rows, all in one batch."""
     session = onnxruntime.InferenceSession(path)
     about = json.loads(session.get_modelmeta().custom_metadata_map["makemore"])
-    if about["schema"] > 2:
-        raise ValueError(f"{path}: schema {about['schema']} is newer than 2")
+    if about["schema"] > 3:
+        raise ValueError(f"{path}: schema {about['schema']} is newer than 3")
     is_word = about.get("level") == "word"
     tokens = about["tokens" if about["schema"] > 1 else "characters"]
     inputs = [value.name for value in session.get_inputs()]

@@ -207,7 +207,7 @@ def test_metadata_that_cannot_be_parsed_is_refused(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"schema":2', '"schema":0', "schema is 0; the first is 1"),
+        ('"schema":3', '"schema":0', "schema is 0; the first is 1"),
         ('"max_length":20', '"max_length":0', "max_length is 0; at least 1 is needed"),
         ('"max_length":20', '"max_length":"20"', r"Expected `int`, got `str` - at `\$.max_length`"),
         ('"block_size":null', '"block_size":20', "a block of 20 holds 19 characters"),
@@ -272,7 +272,7 @@ def test_states_that_the_model_does_not_have_are_refused(tmp_path, old, new, mes
 
 def test_metadata_of_schema_1_is_read_as_that_of_the_newest(tmp_path, tiny):
     new = tiny_artifacts.build(tiny).metadata_props[0].value
-    old = new.replace('"schema":2', '"schema":1').replace('"level":"character",', "")
+    old = new.replace('"schema":3', '"schema":1').replace('"level":"character",', "")
     old = old.replace('"tokens":', '"characters":')
     assert Artifact.from_json(old, "a test") == Artifact.from_json(new, "a test")
     assert Artifact.from_json(old, "a test").schema == SCHEMA

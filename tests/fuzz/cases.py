@@ -103,6 +103,18 @@ def fused() -> ModelProto:
     return onnx.load(ARTIFACTS / "fused" / "model.onnx")
 
 
+def convolution(name: str, numbers: list[int] | int | str | None) -> ModelProto:
+    """The committed convolution with another value of an attribute, or without it."""
+    model = onnx.load(ARTIFACTS / "schema-3" / "convolution" / "model.onnx")
+    (node,) = (node for node in model.graph.node if node.op_type == "Conv")
+    kept = [attribute for attribute in node.attribute if attribute.name != name]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    if numbers is not None:
+        node.attribute.append(onnx.helper.make_attribute(name, numbers))
+    return model
+
+
 def overflow_write(rows: int = 4096) -> ModelProto:
     """A transformer with `rows` tokens in its weights that declares 2."""
     model = fused()
@@ -245,5 +257,13 @@ CASES = {
     "golden_neg": golden_neg,
     "ngram_wraps": ngram_wraps,
     "ngram_far": ngram_far,
+    "conv_no_kernel": lambda: convolution("kernel_shape", None),
+    "conv_stride_0": lambda: convolution("strides", [0]),
+    "conv_dilation_negative": lambda: convolution("dilations", [-1]),
+    "conv_few_strides": lambda: convolution("kernel_shape", [3, 3]),
+    "conv_few_pads": lambda: convolution("pads", [2]),
+    "conv_pads_huge": lambda: convolution("pads", [2**62, 0]),
+    "conv_group_0": lambda: convolution("group", 0),
+    "conv_auto_pad": lambda: convolution("auto_pad", "SAME_UPPER"),
 }
 """All but `external_data`, which is of two files."""
