@@ -14,19 +14,19 @@ CachedDecoder::CachedDecoder(PrefixCache& cache, const DecodeRequest& request, s
                  {.node = cache.begin(request.sampling, request.excluded)}),
       tokens_(sequences_.size() * capacity_) {}
 
-bool CachedDecoder::run(StopCondition& stop) {
-  const bool done = advance_all(stop);
+bool CachedDecoder::run(CallCancellation& cancellation) {
+  const bool done = advance_all(cancellation);
   cache_.end();
   return done;
 }
 
 /// The decode loop: sequences get tokens as far as the cache knows what follows, then the step is
 /// run for all of them.
-bool CachedDecoder::advance_all(StopCondition& stop) {
+bool CachedDecoder::advance_all(CallCancellation& cancellation) {
   std::vector<std::size_t> unfinished(sequences_.size());
   std::iota(unfinished.begin(), unfinished.end(), std::size_t{0});
   while (!unfinished.empty()) {
-    stop.check();
+    cancellation.check();
     if (is_full() && !make_room(unfinished)) return false;
     cache_.evaluate(static_cast<std::size_t>(request_.batch_size));
     std::erase_if(unfinished, [this](std::size_t index) {

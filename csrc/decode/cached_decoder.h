@@ -5,10 +5,10 @@
 #include <span>
 #include <vector>
 
+#include "call_cancellation.h"
 #include "decoded.h"
 #include "prefix_cache.h"
 #include "request.h"
-#include "stop_condition.h"
 
 namespace makemore {
 
@@ -22,7 +22,7 @@ class CachedDecoder {
 
   /// Decodes all rows to their ends. Returns false, before that, where the cache has no room for
   /// all of them.
-  bool run(StopCondition& stop);
+  bool run(CallCancellation& cancellation);
 
   /// Appends the strings that pass, in row order.
   void append_to(Decoded& out) const;
@@ -36,7 +36,7 @@ class CachedDecoder {
     double log_prob = 0;
   };
 
-  bool advance_all(StopCondition& stop);
+  bool advance_all(CallCancellation& cancellation);
   bool is_full() const;
   bool make_room(std::span<const std::size_t> unfinished);
   void advance(std::size_t index);

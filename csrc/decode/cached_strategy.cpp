@@ -25,12 +25,13 @@ constexpr std::int64_t kRangesPerWorker = 4;
 /// Appends the strings of `count` rows from row `first` on: of half of them at a time where the
 /// cache has no room for all, and without it where it has none for one.
 void decode_range(Worker& worker, const DecodeRequest& request, std::int64_t first,
-                  std::int64_t count, StopCondition& stop, Decoded& out) {
+                  std::int64_t count, CallCancellation& cancellation, Decoded& out) {
   CachedDecoder decoder(*worker.cache, request, first, count);
-  if (decoder.run(stop)) return decoder.append_to(out);
-  if (count == 1) return decode_tree_range(std::array{&worker}, request, first, 1, stop, out);
-  decode_range(worker, request, first, count / 2, stop, out);
-  decode_range(worker, request, first + count / 2, count - count / 2, stop, out);
+  if (decoder.run(cancellation)) return decoder.append_to(out);
+  if (count == 1)
+    return decode_tree_range(std::array{&worker}, request, first, 1, cancellation, out);
+  decode_range(worker, request, first, count / 2, cancellation, out);
+  decode_range(worker, request, first + count / 2, count - count / 2, cancellation, out);
 }
 
 }  // namespace
@@ -53,7 +54,7 @@ bool open_caches(std::span<Worker* const> workers) {
 }
 
 Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& request,
-                      StopCondition& stop) {
+                      CallCancellation& cancellation) {
   const std::int64_t max_rows =
       workers.front()->snapshot_step->is_stateless() ? kMaxStatelessRows : kMaxCachedRows;
   const std::int64_t size = std::min((request.rows - 1) / std::ssize(workers) + 1, max_rows);
@@ -63,10 +64,10 @@ Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& req
   for (std::int64_t begin = 0; begin < request.rows; begin += wave) {
     const std::int64_t end = std::min(begin + wave, request.rows);
     ranges.resize(static_cast<std::size_t>((end - begin - 1) / size + 1));
-    parallel_for(workers, ranges.size(), stop, [&](Worker& worker, std::size_t i) {
+    parallel_for(workers, ranges.size(), cancellation, [&](Worker& worker, std::size_t i) {
       const std::int64_t first = begin + static_cast<std::int64_t>(i) * size;
       ranges[i].clear();
-      decode_range(worker, request, first, std::min(size, end - first), stop, ranges[i]);
+      decode_range(worker, request, first, std::min(size, end - first), cancellation, ranges[i]);
     });
     for (const Decoded& range : ranges) out.append(range, static_cast<std::size_t>(request.rows));
     require_room(request, out.tokens.size());

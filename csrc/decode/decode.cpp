@@ -14,7 +14,7 @@ namespace {
 bool use_caches(std::span<Worker* const> workers, const DecodeRequest& request) {
   if (request.strategy == Strategy::kTree) return false;
   const bool required = request.strategy == Strategy::kCached;
-  if (!request.processors.empty() || !request.records.empty() || request.drawn_log_probs) {
+  if (request.needs_logits()) {
     if (required)
       throw OptionError("strategy is 'cached'; logits are processed or recorded by 'tree' only");
     return false;
@@ -41,8 +41,8 @@ Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
   validate(request, workers.front()->step.vocab_size());
   const bool cached = use_caches(workers, request);
   if (request.rows == 0) return {};
-  StopCondition stop(interrupts);
-  Decoded decoded = (cached ? decode_cached : decode_tree)(workers, request, stop);
+  CallCancellation cancellation(interrupts);
+  Decoded decoded = (cached ? decode_cached : decode_tree)(workers, request, cancellation);
   for (const Worker* worker : workers) {
     if (worker->snapshot_step != nullptr) worker->step.reset(0);
   }

@@ -2,9 +2,9 @@
 
 #include <span>
 
+#include "call_cancellation.h"
 #include "decoded.h"
 #include "request.h"
-#include "stop_condition.h"
 #include "worker.h"
 
 namespace makemore {

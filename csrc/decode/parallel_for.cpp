@@ -7,15 +7,16 @@
 
 namespace makemore {
 
-void parallel_for(std::span<Worker* const> workers, std::size_t tasks, StopCondition& stop,
+void parallel_for(std::span<Worker* const> workers, std::size_t tasks,
+                  CallCancellation& cancellation,
                   const std::function<void(Worker&, std::size_t)>& task) {
   std::atomic<std::size_t> next = 0;
   const auto work = [&](Worker& worker) {
     try {
       for (std::size_t i = next++; i < tasks; i = next++) task(worker, i);
-    } catch (const StopCondition::Stopped&) {  // the worker that failed throws the reason
+    } catch (const CallCancellation::Stopped&) {  // the worker that failed throws the reason
     } catch (...) {
-      stop.stop();
+      cancellation.stop();
       throw;
     }
   };
@@ -27,11 +28,12 @@ void parallel_for(std::span<Worker* const> workers, std::size_t tasks, StopCondi
     }
     work(*workers.front());
     for (std::future<void>& other : others) {
-      while (other.wait_for(StopCondition::kPollInterval) != std::future_status::ready) stop.poll();
+      while (other.wait_for(CallCancellation::kPollInterval) != std::future_status::ready)
+        cancellation.poll();
       other.get();
     }
   } catch (...) {
-    stop.stop();
+    cancellation.stop();
     throw;
   }
 }

@@ -32,25 +32,27 @@ PrefixTreeDecoder::PrefixTreeDecoder(const DecodeRequest& request, std::int64_t 
   first_unsaved_ = 1;
 }
 
-bool PrefixTreeDecoder::run(SnapshotStep& step, std::size_t max_groups, StopCondition& stop) {
-  return run_any(step, max_groups, stop);
+bool PrefixTreeDecoder::run(SnapshotStep& step, std::size_t max_groups,
+                            CallCancellation& cancellation) {
+  return run_any(step, max_groups, cancellation);
 }
 
-bool PrefixTreeDecoder::run(Step& step, std::size_t max_groups, StopCondition& stop) {
-  return run_any(step, max_groups, stop);
+bool PrefixTreeDecoder::run(Step& step, std::size_t max_groups, CallCancellation& cancellation) {
+  return run_any(step, max_groups, cancellation);
 }
 
 // The decode loop: a step for as many groups as it may take; then each row of a group gets its next
 // token, and rows with different tokens become groups of their own.
 template <class AnyStep>
-bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t max_groups, StopCondition& stop) {
+bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t max_groups,
+                                CallCancellation& cancellation) {
   const auto vocab_size = static_cast<std::size_t>(vocab_size_);
   while (!pending_.empty()) {
     if (pending_.size() > max_groups) {
       save_pending(step, pending_.size());
       return false;
     }
-    stop.check();
+    cancellation.check();
     if (tree_.size() > max_prefixes_) drop_finished_prefixes();
     const auto count = std::min(pending_.size(), static_cast<std::size_t>(request_.batch_size));
     save_pending(step, pending_.size() - count);

@@ -6,12 +6,12 @@
 #include <span>
 #include <vector>
 
+#include "call_cancellation.h"
 #include "decoded.h"
 #include "prefix_tree.h"
 #include "request.h"
 #include "sampler.h"
 #include "snapshot_step.h"
-#include "stop_condition.h"
 
 namespace makemore {
 
@@ -31,11 +31,11 @@ class PrefixTreeDecoder {
 
   /// Decodes all rows to their ends. Returns false, before that, where more than `max_groups`
   /// groups are pending. Their states are then saved.
-  bool run(SnapshotStep& step, std::size_t max_groups, StopCondition& stop);
+  bool run(SnapshotStep& step, std::size_t max_groups, CallCancellation& cancellation);
 
   /// The same over a step without snapshots. It must hold all pending groups at once, so that
   /// `max_groups` may be at most the request's batch size; their states are then lost.
-  bool run(Step& step, std::size_t max_groups, StopCondition& stop);
+  bool run(Step& step, std::size_t max_groups, CallCancellation& cancellation);
 
   /// Moves the pending groups to `count` batches of about as many rows.
   std::vector<PrefixTreeDecoder> split(std::size_t count);
@@ -66,7 +66,7 @@ class PrefixTreeDecoder {
   PrefixTreeDecoder(const DecodeRequest& request, std::int64_t vocab_size);
 
   template <class AnyStep>
-  bool run_any(AnyStep& step, std::size_t max_groups, StopCondition& stop);
+  bool run_any(AnyStep& step, std::size_t max_groups, CallCancellation& cancellation);
   void save_pending(SnapshotStep& step, std::size_t end);
   void save_pending(Step&, std::size_t) {}
   void schedule(std::size_t count);

@@ -74,6 +74,10 @@ struct DecodeRequest {
   Strategy strategy = Strategy::kAuto;
   std::int64_t max_tokens = kMaxTokens;  ///< of all strings together, their ends included
   Records records = {};
+
+  /// Whether logits are looked at beside a draw: processed, recorded, or told as they were drawn.
+  /// The prefix tree does that alone.
+  bool needs_logits() const { return !processors.empty() || !records.empty() || drawn_log_probs; }
 };
 
 /// Throws OptionError for a request that no model of `vocab_size` tokens can meet.

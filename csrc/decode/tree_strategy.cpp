@@ -22,9 +22,10 @@ constexpr std::size_t kPartsPerWorker = 4;
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
-bool run(PrefixTreeDecoder& tree, Worker& worker, std::size_t max_groups, StopCondition& stop) {
-  return worker.snapshot_step != nullptr ? tree.run(*worker.snapshot_step, max_groups, stop)
-                                         : tree.run(worker.step, max_groups, stop);
+bool run(PrefixTreeDecoder& tree, Worker& worker, std::size_t max_groups,
+         CallCancellation& cancellation) {
+  return worker.snapshot_step != nullptr ? tree.run(*worker.snapshot_step, max_groups, cancellation)
+                                         : tree.run(worker.step, max_groups, cancellation);
 }
 
 /// The rows again from their start, as many together as one step can hold; similar rows together.
@@ -44,7 +45,7 @@ std::vector<PrefixTreeDecoder> restart(const PrefixTreeDecoder& tree, const Deco
 /// A step without snapshots cannot hand over a state; its rows begin again in the parts.
 std::vector<FinishedSequences> decode_rows(std::span<Worker* const> workers,
                                            const DecodeRequest& request, const Rows& rows,
-                                           StopCondition& stop) {
+                                           CallCancellation& cancellation) {
   Worker& first = *workers.front();
   const std::int64_t vocab_size = first.step.vocab_size();
   const bool snapshots = first.snapshot_step != nullptr;
@@ -53,14 +54,15 @@ std::vector<FinishedSequences> decode_rows(std::span<Worker* const> workers,
   const bool alone = snapshots && workers.size() == 1;
   std::vector<FinishedSequences> finished;
   PrefixTreeDecoder tree(request, vocab_size, rows);
-  const bool done = run(tree, first, alone ? PrefixTreeDecoder::kUnlimited : enough_groups, stop);
+  const bool done =
+      run(tree, first, alone ? PrefixTreeDecoder::kUnlimited : enough_groups, cancellation);
   if (done || snapshots) finished.push_back(std::move(tree.finished()));
   if (done) return finished;
 
   auto parts = snapshots ? tree.split(kPartsPerWorker * workers.size())
                          : restart(tree, request, vocab_size, enough_groups);
-  parallel_for(workers, parts.size(), stop, [&](Worker& worker, std::size_t i) {
-    run(parts[i], worker, PrefixTreeDecoder::kUnlimited, stop);
+  parallel_for(workers, parts.size(), cancellation, [&](Worker& worker, std::size_t i) {
+    run(parts[i], worker, PrefixTreeDecoder::kUnlimited, cancellation);
   });
   for (PrefixTreeDecoder& part : parts) finished.push_back(std::move(part.finished()));
   return finished;
@@ -69,19 +71,20 @@ std::vector<FinishedSequences> decode_rows(std::span<Worker* const> workers,
 }  // namespace
 
 void decode_tree_range(std::span<Worker* const> workers, const DecodeRequest& request,
-                       std::int64_t first, std::int64_t count, StopCondition& stop, Decoded& out) {
+                       std::int64_t first, std::int64_t count, CallCancellation& cancellation,
+                       Decoded& out) {
   for (std::int64_t begin = first; begin < first + count; begin += kTreeRows) {
     Rows rows(static_cast<std::size_t>(std::min(kTreeRows, first + count - begin)));
     std::iota(rows.begin(), rows.end(), begin);
     append_in_row_order(out, request, begin, rows.size(),
-                        decode_rows(workers, request, rows, stop));
+                        decode_rows(workers, request, rows, cancellation));
   }
 }
 
 Decoded decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
-                    StopCondition& stop) {
+                    CallCancellation& cancellation) {
   Decoded out;
-  decode_tree_range(workers, request, 0, request.rows, stop, out);
+  decode_tree_range(workers, request, 0, request.rows, cancellation, out);
   return out;
 }
 

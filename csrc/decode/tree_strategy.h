@@ -4,19 +4,20 @@
 #include <cstdint>
 #include <span>
 
+#include "call_cancellation.h"
 #include "decoded.h"
 #include "request.h"
-#include "stop_condition.h"
 #include "worker.h"
 
 namespace makemore {
 
 /// Decodes a request as prefix trees: rows that share a prefix are computed once.
 Decoded decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
-                    StopCondition& stop);
+                    CallCancellation& cancellation);
 
 /// Appends the strings of `count` rows from row `first` on.
 void decode_tree_range(std::span<Worker* const> workers, const DecodeRequest& request,
-                       std::int64_t first, std::int64_t count, StopCondition& stop, Decoded& out);
+                       std::int64_t first, std::int64_t count, CallCancellation& cancellation,
+                       Decoded& out);
 
 }  // namespace makemore

@@ -23,7 +23,7 @@ class DeviceDecoder {
         greedy_coin_(0.5 / static_cast<double>(step.vocab_size())) {}
 
   /// Decodes every row that is not finished. After OutOfMemory it can be called again.
-  void run(std::int64_t slots, StopCondition& stop);
+  void run(std::int64_t slots, CallCancellation& cancellation);
 
   Decoded results() const;
 
@@ -49,7 +49,7 @@ class DeviceDecoder {
   FinishedSequences finished_;
 };
 
-void DeviceDecoder::run(std::int64_t count, StopCondition& stop) {
+void DeviceDecoder::run(std::int64_t count, CallCancellation& cancellation) {
   for (const Sequence& sequence : sequences_) {
     if (sequence.row) restarted_.push_back(*sequence.row);
   }
@@ -57,7 +57,7 @@ void DeviceDecoder::run(std::int64_t count, StopCondition& stop) {
   Slots slots(count, step_.steps_per_block());
   step_.open(slots);
   for (;;) {
-    stop.check();
+    cancellation.check();
     bool busy = false;
     for (std::size_t slot = 0; slot < sequences_.size(); ++slot) {
       load(slots, slot);
@@ -160,17 +160,17 @@ Slots::Slots(std::int64_t count, std::int64_t steps_per_block)
 Decoded decode_on_device(BlockStep& step, const DecodeRequest& request,
                          const Interrupts& interrupts) {
   validate(request, step.vocab_size());
-  if (!request.processors.empty() || !request.records.empty() || request.drawn_log_probs) {
+  if (request.needs_logits()) {
     throw OptionError("a device neither processes nor records logits");
   }
   if (request.strategy != Strategy::kAuto) {
     throw OptionError("strategy must be 'auto': on a device each row has a slot of its own");
   }
-  StopCondition stop(interrupts);
+  CallCancellation cancellation(interrupts);
   DeviceDecoder decoder(step, request);
   for (std::int64_t slots = std::min(request.batch_size, request.rows); slots > 0;) {
     try {
-      decoder.run(slots, stop);
+      decoder.run(slots, cancellation);
       return decoder.results();
     } catch (const OutOfMemory& error) {
       if (slots == 1) {

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "call_cancellation.h"
 #include "decoded.h"
 #include "request.h"
-#include "stop_condition.h"
 
 namespace makemore {
 

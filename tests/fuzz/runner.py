@@ -163,7 +163,7 @@ def _resident(pid: int) -> int:
 
 
 def _finish(child: _Child) -> Outcome:
-    said = os.read(child.pipe, 4096).decode(errors="replace")
+    ending = os.read(child.pipe, 4096).decode(errors="replace")
     os.close(child.pipe)
     _, status, usage = os.wait4(child.pid, 0)
     seconds = usage.ru_utime + usage.ru_stime
@@ -172,10 +172,10 @@ def _finish(child: _Child) -> Outcome:
     if not finding and os.WIFSIGNALED(status):
         finding = signal.Signals(os.WTERMSIG(status)).name
     elif not finding and os.WEXITSTATUS(status) != 0:
-        finding = said or f"exit code {os.WEXITSTATUS(status)}"
+        finding = ending or f"exit code {os.WEXITSTATUS(status)}"
     elif not finding and resident > RESIDENT:
         finding = f"over {RESIDENT >> 20} MiB"
     stderr = ""
     if finding:
         stderr = (child.folder / "stderr").read_bytes()[-_TAIL:].decode(errors="replace")
-    return Outcome(child.name, said or "killed", finding, seconds, resident, stderr)
+    return Outcome(child.name, ending or "killed", finding, seconds, resident, stderr)

@@ -19,7 +19,7 @@ struct Interrupts {
 };
 
 /// Ends all workers of one call: when its caller asks for it, or when one of them fails.
-class StopCondition {
+class CallCancellation {
  public:
   /// Longest time between two polls, or one step where that is longer.
   static constexpr std::chrono::milliseconds kPollInterval{50};
@@ -28,7 +28,7 @@ class StopCondition {
   struct Stopped {};
 
   /// Made on the calling thread.
-  explicit StopCondition(const Interrupts& interrupts) : interrupts_(interrupts) {}
+  explicit CallCancellation(const Interrupts& interrupts) : interrupts_(interrupts) {}
 
   void stop() { stopped_.store(true, std::memory_order_relaxed); }
 
