@@ -5,7 +5,7 @@
 A transformer of makemore.py's names and sizes is imported, and its own weights are exported by
 `mm-train`'s path: the same file but for the metadata, so their speeds are equal. Then the same
 weights as a module that takes whole strings, which computes each position again with every token.
-Names a second, on one core: medians of rounds in which all take turns.
+Names a second, on one core: medians of rounds in which the first two take turns.
 """
 
 from __future__ import annotations
@@ -54,10 +54,11 @@ def main(rounds: int, out: Path | None) -> None:
             nn.init.normal_(parameter, std=0.2 if "embedding" in name else 0.1)
     with tempfile.TemporaryDirectory() as folder:
         samplers = build(model, Path(folder))
+        whole = {"whole strings": samplers.pop("whole strings")}
         rows = [
             {"strings a call": n} | {name: round(rate, 1) for name, rate in rates.items()}
             for n in (1, 1000)
-            for rates in [measure(samplers, n, rounds)]
+            for rates in [measure(samplers, n, rounds) | measure(whole, n, rounds)]
         ]
     show(rows)
     if out:
@@ -106,7 +107,8 @@ def measure(samplers: dict[str, makemore.Sampler], n: int, rounds: int) -> dict[
     """Strings a second of each, in calls of n, one after the other in each round."""
     rates: dict[str, list[float]] = {name: [] for name in samplers}
     for seed in range(rounds + 1):
-        for name, sampler in samplers.items():
+        turns = [*samplers.items()]
+        for name, sampler in turns[seed % len(turns) :] + turns[: seed % len(turns)]:
             began = time.perf_counter()
             calls = 100 if n == 1 else 1
             for i in range(calls):

@@ -23,6 +23,8 @@ def to_torchscript(
     with warnings.catch_warnings():
         # torch.jit is deprecated in favour of torch.export, which no C++ runtime reads everywhere.
         warnings.simplefilter("ignore", DeprecationWarning)
+        # What a trace fixes, such as a number of rows, the comparison of batch sizes finds.
+        warnings.filterwarnings("ignore", category=torch.jit._trace.TracerWarning)
         traced = torch.jit.trace(step, step.example(rows=2), check_trace=False)  # type: ignore[no-untyped-call]
         extra = {f"{METADATA_KEY}.json": artifact.to_json()}
         if fingerprints is not None:
