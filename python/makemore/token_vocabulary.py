@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore.errors import OptionError
+from makemore.limits import shown
 from makemore.patterns import compile_characters
 from makemore.vocabulary import Level, Vocabulary, WordVocabulary
 
@@ -51,8 +52,8 @@ class TokenVocabulary(Vocabulary):
         except KeyError:
             piece = next(piece for piece in pieces if piece not in self._ids)
             raise OptionError(
-                f"token {piece!r} of {string!r} is not among the {len(self.tokens):,} tokens this "
-                "model knows"
+                f"token {shown(piece)} of {shown(string)} is not among the "
+                f"{len(self.tokens):,} tokens this model knows"
             ) from None
 
     def decode(self, ids: NDArray[np.integer], offsets: NDArray[np.int64]) -> list[str]:
@@ -78,7 +79,7 @@ def _pieces(string: str, cut: Cut) -> list[str]:
         end = cut(string, at)
         if end == at:
             raise OptionError(
-                f"{string!r} cannot be cut into tokens: none begins at character {at + 1}, "
+                f"{shown(string)} cannot be cut into tokens: none begins at character {at + 1}, "
                 f"{string[at]!r}"
             )
         pieces.append(string[at:end])
@@ -102,7 +103,7 @@ def _by_pattern(split_pattern: str, characters: Iterable[str]) -> Cut:
     try:
         automaton = compile_characters(split_pattern, known)
     except OptionError as error:
-        raise OptionError(f"split_pattern is {split_pattern!r}; {error}") from None
+        raise OptionError(f"split_pattern is {shown(split_pattern)}; {error}") from None
     columns = {character: i for i, character in enumerate(known)}
     table, accepting = automaton.transitions.tolist(), automaton.accepting.tolist()
     dead = len(accepting) - 1
