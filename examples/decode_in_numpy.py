@@ -46,25 +46,27 @@ def decode(path: str, n: int, seed: int, first_row: int = 0) -> list[str]:
         raise ValueError(f"{path}: schema {about['schema']} is newer than 3")
     is_word = about.get("level") == "word"
     tokens = about["tokens" if about["schema"] > 1 else "characters"]
+    labels = about.get("labels", [])  # a string begins with one, which has no text
+    texts = [*tokens, *([""] * (is_word + len(labels)))]
     inputs = [value.name for value in session.get_inputs()]
     states = [np.zeros((n, *state["shape"]), state["dtype"]) for state in about["states"]]
     rows, token, strings = np.arange(n, dtype=np.uint64), np.zeros(n, np.int64), [""] * n
     first = np.uint64(first_row)
-    for position in range(about["max_length"]):
+    for position in range(about["max_length"] + bool(labels)):
         if rows.size == 0:
             break
         feeds = [token, np.full_like(token, position), *states]
         logits, *states = session.run(None, dict(zip(inputs, feeds, strict=True)))
         logits = logits.astype(np.float64)  # (B, V)
         if is_word:
-            logits[:, -1] = -np.inf  # unknown is never made
+            logits[:, len(tokens) + 1] = -np.inf  # unknown is never made
         cumulative = np.exp(logits - logits.max(1, keepdims=True)).cumsum(1)
         target = coins(seed, first + rows, position) * cumulative[:, -1]
         token = (cumulative <= target[:, None]).sum(1)  # the first id above the target
         going = token != 0
         rows, token, states = rows[going], token[going], [state[going] for state in states]
         for row, i in zip(rows.tolist(), token.tolist(), strict=True):
-            strings[row] += tokens[i - 1]
+            strings[row] += texts[i - 1]
     return [string.removeprefix(" ") for string in strings] if is_word else strings
 
 

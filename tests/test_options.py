@@ -66,6 +66,15 @@ def test_an_option_that_there_is_not_is_a_type_error(bigram):
         bigram.sample(1, temprature=1.0)
 
 
+def test_arguments_may_be_by_place_or_by_name(bigram):
+    by_place = bigram.complete(["a"], 2, seed=1)
+    assert bigram.complete(["a"], n=2, seed=1) == bigram.complete(prefixes=["a"], n=2, seed=1)
+    assert bigram.complete(["a"], n=2, seed=1) == by_place
+    assert bigram.sample_rows(0, rows=2, seed=1) == bigram.sample_rows(0, 2, seed=1)
+    with pytest.raises(TypeError, match="multiple values for argument 'n'"):
+        bigram.sample(1, n=2)
+
+
 def test_integers_of_numpy_are_plain_integers_in_the_result(bigram):
     made = bigram.sample_ids(np.int32(12), seed=np.int64(3), first_row=np.int8(120))
     assert made == bigram.sample_ids(12, seed=3, first_row=120)

@@ -63,6 +63,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
       one code point. At level "word" each is a word, a space before it or none; one token more, the
       last, is unknown: it stands for every other word, and is never made. At level "token" each is
       any text, and `split_pattern` may cut strings; see `TokenVocabulary`.
+    `labels`: a string begins with one, which is no part of its text; their ids are the last.
     `block_size`: positions the step knows, or None where any position will do.
     `max_length`: longest string made by default, in tokens.
     `training`: None where it is not known; `origin`: None for a model of `mm-train`.
@@ -73,6 +74,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     level: Level
     tokens: tuple[Text, ...]
     split_pattern: Text | None = None
+    labels: tuple[Text, ...] = ()
     block_size: int | None
     max_length: int
     states: tuple[StateSpec, ...]
@@ -84,7 +86,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def vocabulary(self) -> Vocabulary:
         """What encodes and decodes strings: `tokens` and those that stand for no text."""
-        return new_vocabulary(self.level, self.tokens, self.split_pattern)
+        return new_vocabulary(self.level, self.tokens, self.split_pattern, self.labels)
 
     def to_json(self) -> str:
         """The JSON string that `from_json` reads."""
@@ -129,10 +131,11 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
             raise ArtifactError(f"{source}: max_length is above {LENGTH_LIMIT}, the limit")
         if self.block_size is None:
             return
-        if self.max_length > self.block_size - 1:
+        most = self.block_size - 1 - bool(self.labels)
+        if self.max_length > most:
             raise ArtifactError(
                 f"{source}: max_length is {self.max_length}, "
-                f"but a block of {self.block_size} holds {self.block_size - 1} {self.level}s"
+                f"but a block of {self.block_size} holds {most} {self.level}s"
             )
         if self.block_size > _MAX_BLOCK:
             raise ArtifactError(f"{source}: block_size is above {_MAX_BLOCK}, the limit")
@@ -170,9 +173,12 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
                 raise ArtifactError(
                     f"{source}: tokens[{i}] is {token!r}; it must be a word, at most 1 space before"
                 )
-        token, times = Counter(self.tokens).most_common(1)[0]
-        if times > 1:
-            raise ArtifactError(f"{source}: tokens holds {token!r} {times} times; 1 is the limit")
+        for name, values in (("tokens", self.tokens), ("labels", self.labels)):
+            for value, times in Counter(values).most_common(1):
+                if times > 1:
+                    raise ArtifactError(
+                        f"{source}: {name} holds {value!r} {times} times; 1 is the limit"
+                    )
 
     def _check_time_axis(self, state: StateSpec, source: str) -> None:
         axis = state.time_axis

@@ -146,30 +146,46 @@ class Engine:
         """The text of each string of ids."""
         return self.vocabulary.decode(*end_to_end(strings))
 
+    @property
+    def label_tokens(self) -> int:
+        """How many tokens of each string are its label: 1, or 0 without labels."""
+        return int(bool(self.artifact.labels))
+
+    def require_label(self, label: str | None, what: str) -> None:
+        """`OptionError` where the model has labels and none is given."""
+        if label is None and self.label_tokens:
+            labels = ", ".join(map(repr, self.vocabulary.labels))
+            raise OptionError(f"{what} needs the label of a string, one of {labels}")
+
     def check_length(self, length: int, what: str) -> None:
-        """`OptionError` where the model knows no string so long."""
+        """`OptionError` where the model knows no string so long, its label not counted."""
         block_size = self.artifact.block_size
-        if block_size is not None and length > block_size - 1:
+        if block_size is not None and length > block_size - 1 - self.label_tokens:
             raise OptionError(
                 f"{what} {length} {self.artifact.level}s; "
-                f"a block of {block_size} holds {block_size - 1}"
+                f"a block of {block_size} holds {block_size - 1 - self.label_tokens}"
             )
 
     def max_length_of(self, options: DrawOptions) -> int:
-        """Most tokens of a string."""
+        """Most tokens of a string, its label counted."""
         if options.max_length is None:
-            return self.artifact.max_length
+            return self.artifact.max_length + self.label_tokens
         self.check_length(options.max_length, "max_length is")
-        return options.max_length
+        return options.max_length + self.label_tokens
 
-    def prompt_of(self, prefix: str, max_length: int) -> list[int]:
-        """Ids that a string is forced to begin with."""
+    def prompt_of(self, prefix: str, options: DrawOptions) -> list[int]:
+        """Ids that a string is forced to begin with: those of its label and of a prefix."""
         prompt = self.vocabulary.prompt(prefix)
+        max_length = self.max_length_of(options) - self.label_tokens
         if len(prompt) > max_length:
             raise OptionError(
                 f"prefix {prefix!r} has {len(prompt)} {self.artifact.level}s; "
                 f"max_length is {max_length}"
             )
+        if options.label is not None:
+            return [self.vocabulary.label_id(options.label), *prompt]
+        if prompt:
+            self.require_label(None, f"prefix {prefix!r}")
         return prompt
 
     def draw(self, options: DrawOptions) -> dict[str, Any]:

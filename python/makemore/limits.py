@@ -112,7 +112,7 @@ def checked(options: type[T]) -> type[T]:
         if args and len(args) <= len(positional) and given.keys().isdisjoint(positional):
             given.update(zip(positional, args, strict=False))
         elif args:
-            signature.bind(*args, **given)  # raises TypeError
+            given = dict(signature.bind(*args, **given).arguments)  # raises TypeError
         if not required <= given.keys() <= limits.keys():
             signature.bind(**given)  # raises TypeError
         values = vars(self)

@@ -74,6 +74,12 @@ class DrawOptions:
         none="the model's own",
         flag=False,
     )
+    label: str | None = option(
+        None,
+        Limit(str, "a string"),
+        "The label of every string, of a model that was trained with labels.",
+        none="drawn as the model does",
+    )
     exclude: str = option("", Limit(str, "a string"), "Characters, or words, that are never made.")
     max_length: int | None = option(
         None, integer(1), "Most characters, or words, of a string.", none="the artifact's"

@@ -163,7 +163,7 @@ class Sampler(Scorer):
         """
         max_length = self.max_length_of(call)
         prompts = [
-            self.prompt_of(_PREFIX.parse(f"prefix number {i}", prefix), max_length)
+            self.prompt_of(_PREFIX.parse(f"prefix number {i}", prefix), call)
             for i, prefix in enumerate(call.prefixes, 1)
         ]
         request = self.request(
@@ -188,18 +188,23 @@ class Sampler(Scorer):
         """The k strings with the highest probabilities of all that pass, exactly, and these.
 
         Ties are in the order of their ids. `OptionError` where too many prefixes are as likely as
-        the last string.
+        the last string, or a model with labels is not given one.
         """
+        self.require_label(call.label, "most_likely")
         next_tokens = NextTokens(self, self._plans.get(self, call), call.cancellation)
         texts = text_filter(call, self.fingerprints)
         return BestFirstSearch(next_tokens, texts, call.k).run()
 
     @takes(NextTokensCall)
     def next_tokens(self, call: NextTokensCall) -> list[NextToken]:
-        """The tokens that may follow a prefix, the likeliest first; the stop has no text."""
-        prompt = self.prompt_of(call.prefix, self.max_length_of(call))
+        """The tokens that may follow a prefix, the likeliest first; the stop has no text.
+
+        Of a model with labels they are the labels, where none is given.
+        """
+        prompt = self.prompt_of(call.prefix, call)
         (probabilities,) = self.distributions([prompt], self.draw(call))
         texts = self.vocabulary.texts()
+        texts[self.vocabulary.first_label :] = self.vocabulary.labels
         order = np.argsort(-probabilities, kind="stable")
         return [
             NextToken(int(token), texts[token] or "", float(probabilities[token]))

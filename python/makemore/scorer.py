@@ -46,6 +46,7 @@ class Scorer(Engine):
         self,
         strings: Iterable[str],
         *,
+        label: str | None = None,
         on_unknown: Literal["error", "-inf"] = "error",
         batch_size: int | None = None,
         cancellation: CancellationToken | None = None,
@@ -54,6 +55,8 @@ class Scorer(Engine):
 
         A word that the model does not know counts with the probability of an unknown one.
 
+        label: of a model that was trained with labels, that of the strings, which is then given;
+          without it they may have any.
         on_unknown: "error" raises `OptionError` for a string that holds a character the model never
           saw or is longer than its block; with "-inf" minus infinity is the score of that string.
         batch_size: strings scored together, which changes the speed only.
@@ -61,20 +64,35 @@ class Scorer(Engine):
         batch_size = _parse_batch_size(batch_size)
         listed = list_strings(strings)
         known, encoded = self._encode_all(listed, on_unknown)
+        begins = self._label_ids(label)
+        each = [[*begin, *ids] for begin in begins for ids in encoded]
         request = self.request(
-            encoded,
-            max_length=max(map(len, encoded), default=1),
+            each,
+            max_length=max(map(len, each), default=1),
             batch_size=self.rows_together(batch_size),
         )
-        decoded = self.decode(request, len(known), cancellation=cancellation)
+        decoded = self.decode(request, len(each), cancellation=cancellation)
+        joint = decoded.log_probs.reshape(len(begins), len(known))
         scores = np.full(len(listed), -np.inf)
-        scores[known] = decoded.log_probs
+        scores[known] = np.logaddexp.reduce(joint, axis=0) if len(begins) > 1 else joint[0]
+        if label is not None:
+            scores[known] -= self.token_log_probs(begins, cancellation=cancellation)[0]
         return scores
+
+    def _label_ids(self, label: str | None) -> list[list[int]]:
+        """What strings to be scored may begin with."""
+        vocabulary = self.vocabulary
+        if label is not None:
+            return [[vocabulary.label_id(label)]]
+        if not vocabulary.labels:
+            return [[]]
+        return [[i] for i in range(vocabulary.first_label, len(vocabulary))]
 
     def score_tokens(
         self,
         strings: Iterable[str],
         *,
+        label: str | None = None,
         on_unknown: Literal["error", "-inf"] = "error",
         batch_size: int | None = None,
         cancellation: CancellationToken | None = None,
@@ -82,25 +100,29 @@ class Scorer(Engine):
         """Natural-log probability of each token of each string, given those before it.
 
         An array (length + 1,) for each string: its characters or words, and last the stop. Its sum
-        is the string's score. Options as those of `score`; with on_unknown "-inf" a string that has
-        no ids is an array of one, minus infinity.
+        is the string's score, given its label, which a model with labels needs. Options as those of
+        `score`; with on_unknown "-inf" a string that has no ids is an array of one, minus infinity.
         """
+        self.require_label(label, "score_tokens")
         batch_size = _parse_batch_size(batch_size)
         listed = list_strings(strings)
         known, encoded = self._encode_all(listed, on_unknown)
+        if label is not None:
+            encoded = [[self.vocabulary.label_id(label), *ids] for ids in encoded]
         scores = [np.array([-np.inf])] * len(listed)
         for begin in range(0, len(encoded), _CHUNK):
             some = encoded[begin : begin + _CHUNK]
             log_probs = self.token_log_probs(some, batch_size=batch_size, cancellation=cancellation)
             each = np.split(log_probs, np.cumsum([len(ids) for ids in some])[:-1])
             for index, of_string in zip(known[begin : begin + _CHUNK], each, strict=True):
-                scores[index] = of_string
+                scores[index] = of_string[int(label is not None) :]
         return scores
 
     def perplexity(
         self,
         strings: Iterable[str],
         *,
+        label: str | None = None,
         batch_size: int | None = None,
         cancellation: CancellationToken | None = None,
     ) -> float:
@@ -111,7 +133,7 @@ class Scorer(Engine):
         listed = list_strings(strings)
         if not listed:
             raise OptionError("perplexity needs at least 1 string; there are 0")
-        scores = self.score(listed, batch_size=batch_size, cancellation=cancellation)
+        scores = self.score(listed, label=label, batch_size=batch_size, cancellation=cancellation)
         tokens = sum(len(self.vocabulary.encode(string)) + 1 for string in listed)
         return float(np.exp(-scores.sum() / tokens))
 
@@ -128,8 +150,11 @@ class Scorer(Engine):
         An estimate from one sample of 100,000 strings, which is drawn at the first call and kept
         (Dell'Amico and Filippone, 2015, Monte Carlo Strength Evaluation, section 3.1), with its
         standard error. Infinite for a string of score minus infinity. Strings that would be longer
-        than `max_length` do not count, nor does the empty string.
+        than `max_length` do not count, nor does the empty string. `OptionError` for a model with
+        labels.
         """
+        if self.label_tokens:
+            raise OptionError("rank is for a model without labels: a string may have any of them")
         scores = self.score(strings, on_unknown=on_unknown, cancellation=cancellation)
         likelier, ranks, errors = self._ranking.get(lambda: self._new_ranking(cancellation))
         place = np.searchsorted(likelier, -scores - _ROUNDING, side="left")

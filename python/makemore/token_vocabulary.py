@@ -29,8 +29,13 @@ class TokenVocabulary(Vocabulary):
 
     level = "token"
 
-    def __init__(self, tokens: Sequence[str], split_pattern: str | None = None) -> None:
-        super().__init__(tokens)
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        split_pattern: str | None = None,
+        labels: Sequence[str] = (),
+    ) -> None:
+        super().__init__(tokens, labels)
         self.split_pattern = split_pattern
 
     @classmethod
@@ -61,6 +66,7 @@ class TokenVocabulary(Vocabulary):
 
         `ids` holds no start or stop; `offsets` has shape (n + 1,).
         """
+        ids, offsets = self.without_labels(ids, offsets)
         texts = ["", *self.tokens]
         texts_of_ids = [texts[i] for i in ids.tolist()]
         return ["".join(texts_of_ids[begin:end]) for begin, end in pairwise(offsets.tolist())]
@@ -126,9 +132,12 @@ LEVELS: tuple[Level, ...] = ("character", "word", "token")
 
 
 def new_vocabulary(
-    level: Level, tokens: Sequence[str], split_pattern: str | None = None
+    level: Level,
+    tokens: Sequence[str],
+    split_pattern: str | None = None,
+    labels: Sequence[str] = (),
 ) -> Vocabulary:
     """The vocabulary of a level; only that of tokens has a pattern that cuts."""
     if level == "token":
-        return TokenVocabulary(tokens, split_pattern)
-    return WordVocabulary(tokens) if level == "word" else Vocabulary(tokens)
+        return TokenVocabulary(tokens, split_pattern, labels)
+    return (WordVocabulary if level == "word" else Vocabulary)(tokens, labels)

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from makemore import _core
 from makemore.errors import OptionError
+from makemore.limits import shown
+
+LABEL_END = "\t"
+"""What is between the label and the rest of a line of a training text."""
 
 STOP = 0
 """The token that starts and stops every string."""
@@ -28,14 +32,18 @@ Level = Literal["character", "word", "token"]
 class Vocabulary:
     """The tokens of a model: token 0 starts and stops a string, token i > 0 is `tokens[i - 1]`.
 
+    The last ids are those of labels, if there are any: every string begins with one, which is no
+    part of its text.
+
     Here a token is a character, one Unicode code point; those of a `WordVocabulary` are words,
     those of a `TokenVocabulary` any texts.
     """
 
     level: ClassVar[Level] = "character"
 
-    def __init__(self, tokens: Sequence[str]) -> None:
+    def __init__(self, tokens: Sequence[str], labels: Sequence[str] = ()) -> None:
         self.tokens = tuple(tokens)
+        self.labels = tuple(labels)
         self._ids = {token: i for i, token in enumerate(self.tokens, start=1)}
 
     @classmethod
@@ -44,8 +52,29 @@ class Vocabulary:
         return cls(sorted(set(chain.from_iterable(strings))))
 
     def __len__(self) -> int:
-        """Number of tokens V, the start and stop token counted."""
-        return len(self.tokens) + 1
+        """Number of tokens V, the start and stop token and labels counted."""
+        return len(self.tokens) + 1 + len(self.labels)
+
+    @property
+    def first_label(self) -> int:
+        """The id of the first label; V where there is none."""
+        return len(self) - len(self.labels)
+
+    def label_id(self, label: str) -> int:
+        """The id of a label; `OptionError` for one that the model does not have."""
+        if label in self.labels:
+            return self.first_label + self.labels.index(label)
+        known = f"it has {', '.join(map(repr, self.labels))}" if self.labels else "it has none"
+        raise OptionError(f"label {shown(label)} is none of this model's: {known}")
+
+    def encode_line(self, line: str) -> list[int]:
+        """Ids of a line of a training text, which begins with a label and a tab if there are
+        labels.
+        """
+        if not self.labels:
+            return self.encode(line)
+        label, _, string = line.partition(LABEL_END)
+        return [self.label_id(label), *self.encode(string)]
 
     def encode(self, string: str) -> list[int]:
         """Ids of a string, without start and stop; `OptionError` for a character never seen."""
@@ -68,14 +97,24 @@ class Vocabulary:
 
     def texts(self) -> list[str | None]:
         """What each token adds to a string, (V,); None for a token that is never made."""
-        return [None, *self.tokens]
+        return [None, *self.tokens, *("" for _ in self.labels)]
 
     def decode(self, ids: NDArray[np.integer], offsets: NDArray[np.int64]) -> list[str]:
         """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.
 
         `ids` holds no start or stop; `offsets` has shape (n + 1,).
         """
-        return _core.texts(ids, offsets, self._code_points)
+        return _core.texts(*self.without_labels(ids, offsets), self._code_points)
+
+    def without_labels(
+        self, ids: NDArray[np.integer], offsets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
+        """The same rows without the ids of labels."""
+        if not self.labels:
+            return ids, offsets
+        kept = ids < self.first_label
+        before = np.concatenate([[0], np.cumsum(kept)])  # of the kept ones, those before each place
+        return ids[kept], before[offsets]
 
     @cached_property
     def _code_points(self) -> NDArray[np.uint32]:
@@ -103,8 +142,8 @@ class WordVocabulary(Vocabulary):
         return cls(sorted(counts, key=lambda word: (-counts[word], word))[:size])
 
     def __len__(self) -> int:
-        """Number of tokens V, the unknown and the start and stop token counted."""
-        return len(self.tokens) + 2
+        """Number of tokens V, the unknown, the start and stop token and labels counted."""
+        return len(self.tokens) + 2 + len(self.labels)
 
     @property
     def unknown(self) -> int:
@@ -138,13 +177,14 @@ class WordVocabulary(Vocabulary):
 
     def texts(self) -> list[str | None]:
         """What each token adds to a string, (V,); None for a token that is never made."""
-        return [None, *self.tokens, None]
+        return [None, *self.tokens, None, *("" for _ in self.labels)]
 
     def decode(self, ids: NDArray[np.integer], offsets: NDArray[np.int64]) -> list[str]:
         """Strings of n rows laid end to end: row i is `ids[offsets[i]:offsets[i + 1]]`.
 
         `ids` holds no start or stop; `offsets` has shape (n + 1,). Unknown is shown as U+FFFD.
         """
+        ids, offsets = self.without_labels(ids, offsets)
         texts = ["", *self.tokens, " \ufffd"]
         texts_of_ids = [texts[i] for i in ids.tolist()]
         rows = pairwise(offsets.tolist())

@@ -185,6 +185,8 @@ def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str
         click.echo(f"{name}: {nats} nats {per}, {bits} bits {per}, perplexity {perplexity}")
     for name, loss in (report.float16_losses or {}).items():
         click.echo(f"{name} in float16: {quality(loss)[0]} nats {per}")
+    for label, loss in report.label_losses.items():
+        click.echo(f"label {label!r} given: {quality(loss)[0]} nats {per}")
     if report.novelty:
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
     for note in report.notes:

@@ -76,9 +76,10 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         weight.numel() for weight in model.parameters()
     )  # that of a model that counts has none yet
     size = f": {weights:,} weights, on {device}" if weights else ""
+    labels = f"; labels: {', '.join(run.labels)}" if run.labels else ""
     return (
         f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {splits}; "
-        f"{len(run.tokens):,} {run.level}s\n{run.model}{size}"
+        f"{len(run.tokens):,} {run.level}s{labels}\n{run.model}{size}"
     )
 
 

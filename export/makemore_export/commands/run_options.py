@@ -125,6 +125,13 @@ _OPTIONS = (
         help=f"Most frequent words that the model knows, at level word.  [default: {WORDS}]",
     ),
     click.option(
+        "--labels",
+        "has_labels",
+        is_flag=True,
+        default=None,
+        help="Each line is a label, a tab and a string: strings are made and scored by label.",
+    ),
+    click.option(
         "--split-pattern",
         metavar="REGEX",
         help="At level token, what a token is: a line is cut into the longest matches.",
@@ -176,6 +183,7 @@ def planned(
         level=level,
         vocab_size=options.pop("vocab_size", known),
         split_pattern=options.pop("split_pattern", pattern),
+        has_labels=options.pop("has_labels", bool(old.labels) if old else False),
         options=options,
     )
 

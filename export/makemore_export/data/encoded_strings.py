@@ -27,7 +27,7 @@ class EncodedStrings:
         flat = [STOP]
         counts = []
         for line in lines:
-            ids = vocabulary.encode(line)
+            ids = vocabulary.encode_line(line)
             flat += [*ids, STOP]
             counts.append(len(ids))
         slack = [STOP] * max(counts, default=0)  # so that the longest window may begin anywhere

@@ -23,13 +23,13 @@ class LikelyString(msgspec.Struct, frozen=True, kw_only=True):
 
 def likely_strings(sampler: Sampler, lines: Sequence[str] | None) -> tuple[LikelyString, ...]:
     """The `COUNT` most likely strings; none where so many are as likely that too many prefixes
-    would have to be kept.
+    would have to be kept, or of a model with labels.
     """
     try:
         found = sampler.most_likely(COUNT)
     except OptionError:
         return ()
-    known = None if lines is None else set(as_made(sampler.artifact.level, lines))
+    known = None if lines is None else set(as_made(sampler.artifact, lines))
     return tuple(
         LikelyString(
             text=text, probability=float(p), is_line=None if known is None else text in known

@@ -8,7 +8,8 @@ from statistics import fmean
 
 import msgspec
 from makemore import Sampler
-from makemore.vocabulary import Level
+from makemore.artifact import Artifact
+from makemore.vocabulary import LABEL_END
 
 SAMPLES = 1000
 
@@ -44,13 +45,15 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
 
 def measure(sampler: Sampler, splits: Mapping[str, Sequence[str]], seed: int) -> Novelty:
     """Compares `SAMPLES` strings of `sampler`, with default options, to the lines of each split."""
-    made = {name: as_made(sampler.artifact.level, lines) for name, lines in splits.items()}
+    made = {name: as_made(sampler.artifact, lines) for name, lines in splits.items()}
     return compare(sampler.sample(SAMPLES, seed=seed, min_length=0), made)
 
 
-def as_made(level: Level, lines: Sequence[str]) -> Sequence[str]:
-    """Lines as a model would make them: strings of words have single spaces."""
-    return [" ".join(line.split()) for line in lines] if level == "word" else lines
+def as_made(artifact: Artifact, lines: Sequence[str]) -> Sequence[str]:
+    """Lines as a model would make them: without labels, and words with single spaces."""
+    if artifact.labels:
+        lines = [line.partition(LABEL_END)[2] for line in lines]
+    return [" ".join(line.split()) for line in lines] if artifact.level == "word" else lines
 
 
 def compare(samples: Sequence[str], splits: Mapping[str, Sequence[str]]) -> Novelty:

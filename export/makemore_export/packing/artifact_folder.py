@@ -18,10 +18,12 @@ from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.splits import split
+from makemore_export.evaluation.label_losses import label_losses
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.evaluation.likely_strings import likely_strings
 from makemore_export.evaluation.novelty import as_made
 from makemore_export.models import Model
+from makemore_export.models.labelled import with_labels
 from makemore_export.packing.eager import describe
 from makemore_export.packing.golden_samples import golden_samples
 from makemore_export.packing.model_card import Report, model_card
@@ -90,13 +92,17 @@ def replace_artifact(
     model.load_state_dict(source.weights)
     model.eval()
     exported = deepcopy(model).half() if half else model
-    facts = {
+    facts: dict[str, Any] = {
         "finished": source.progress.finished,
         "losses": source.progress.losses,
         "float16_losses": _held_out(exported, source.run, lines) if half and lines else None,
         "novelty": source.progress.novelty,
     }
     artifact = describe(source.run, source.progress, exported)
+    labels, vocab_size = len(artifact.labels), len(artifact.vocabulary)
+    model, exported = (with_labels(each, labels, vocab_size) for each in (model, exported))
+    if labels and lines:
+        facts["label_losses"] = label_losses(model, artifact, lines)
     prints = lines if fingerprints else None
     return pack(exported, artifact, out, reference=model, lines=lines, prints=prints, facts=facts)
 
@@ -155,7 +161,7 @@ def _write(
 
 def _fingerprints(artifact: Artifact, lines: Sequence[str]) -> Fingerprints | None:
     """Those of the lines as the model would make them; None where there are too many."""
-    prints = Fingerprints.of(as_made(artifact.level, lines))
+    prints = Fingerprints.of(as_made(artifact, lines))
     return prints if len(prints) <= MAX_LINES else None
 
 

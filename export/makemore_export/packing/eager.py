@@ -10,6 +10,7 @@ from makemore.artifact import Artifact, Golden, ModelInfo, TrainingInfo
 from makemore.runtime.torch_step import TorchStep
 
 from makemore_export.models import Model
+from makemore_export.models.labelled import with_labels
 from makemore_export.packing.step_module import StepModule
 from makemore_export.runs.checkpoint import read_source
 from makemore_export.runs.run import Progress, Run
@@ -29,6 +30,7 @@ def describe(run: Run, progress: Progress, model: Model) -> Artifact:
         level=run.level,
         tokens=run.tokens,
         split_pattern=run.split_pattern,
+        labels=run.labels,
         block_size=model.block_size,
         max_length=run.max_length,
         states=model.states(),
@@ -56,8 +58,8 @@ def open_run(folder: Path) -> Sampler | None:
 
 def eager_sampler(model: Model, artifact: Artifact, device: str = "cpu") -> Sampler:
     """Samples from `model` on its device; leaves it in eval mode."""
-    module = StepModule(model)
     size = len(artifact.vocabulary)
+    module = StepModule(with_labels(model, len(artifact.labels), size).to(device))
 
     def new_step() -> TorchStep:
         return TorchStep(module, artifact.states, size, device, artifact.block_size)

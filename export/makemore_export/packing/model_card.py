@@ -20,7 +20,8 @@ _YES_OR_NO = {True: "yes", False: "no", None: "not known"}
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The `report.json`. `losses` are nats per token by split, None where infinite; those of an
-    unfinished run are over some of the lines, and its `novelty` is None. `float16_losses` are those
+    unfinished run are over some of the lines, and its `novelty` is None. `label_losses` are those
+    of all lines by label, which is then given, None where not measured. `float16_losses` are those
     of an artifact in float16 over whole splits, None where not measured. `fingerprints` is the
     number of lines whose fingerprints the files hold. `card` is what its
     maker says of it, in Markdown, and `notes` what else is to be known. `sha256` is by file.
@@ -28,6 +29,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     finished: bool = True
     losses: dict[str, float | None] = {}
+    label_losses: dict[str, float | None] = {}
     float16_losses: dict[str, float | None] | None = None
     novelty: Novelty | None = None
     card: str | None = None
@@ -46,12 +48,16 @@ def model_card(artifact: Artifact, report: Report) -> str:
         "model": f"{model.type}: {_listed(model.config)}",
         "weights": f"{model.parameters:,}, {model.precision}",
         f"{artifact.level}s": f"{len(artifact.tokens):,}",
+        **({"labels": ", ".join(artifact.labels)} if artifact.labels else {}),
         "longest string": f"{artifact.max_length:,} {artifact.level}s",
         **_origin(artifact.origin),
         **_training(artifact.training),
         "fingerprints of lines": _fingerprints(report.fingerprints),
     }
     losses = {name: quality(loss) for name, loss in report.losses.items()}
+    losses |= {
+        f"{name!r} given, all lines": quality(loss) for name, loss in report.label_losses.items()
+    }
     losses |= {
         f"{name}, in float16, all lines": quality(loss)
         for name, loss in (report.float16_losses or {}).items()

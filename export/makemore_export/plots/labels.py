@@ -23,8 +23,9 @@ def token_labels(vocabulary: Vocabulary) -> list[str]:
     """Each of the V tokens on its own: the first is a return, white space is shown, and a mark sits
     on a dotted circle.
     """
-    tokens = vocabulary.decode(np.arange(1, len(vocabulary)), np.arange(len(vocabulary)))
-    return [STOP_LABEL, *map(_label, tokens)]
+    size = vocabulary.first_label
+    tokens = vocabulary.decode(np.arange(1, size), np.arange(size))
+    return [STOP_LABEL, *map(_label, tokens), *vocabulary.labels]
 
 
 def _label(text: str) -> str:

@@ -113,7 +113,7 @@ def _sample(trained: Checkpoint, model: Model) -> _Read:
 
 
 def _given(run: Run, model: Model, string: str) -> _Read:
-    ids = run.vocabulary.encode(string)
+    ids = run.vocabulary.encode_line(string)
     limit = LONGEST if model.block_size is None else min(LONGEST, model.block_size - 1)
     if len(ids) > limit:
         raise OptionError(f"the string to draw has {len(ids)} {run.level}s; the limit is {limit}")

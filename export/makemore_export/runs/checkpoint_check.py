@@ -30,10 +30,10 @@ def check_run(run: Run) -> Model:
     if (run.recipe is None) != (MODELS[run.model].recipe is None):
         needs = "none" if run.recipe else "one"
         raise CheckpointError(f"run.recipe: model {run.model!r} takes {needs}")
-    if model.block_size is not None and run.max_length >= model.block_size:
+    most = None if model.block_size is None else model.block_size - 1 - bool(run.labels)
+    if most is not None and run.max_length > most:
         raise CheckpointError(
-            f"run.max_length is {run.max_length}; a block of {model.block_size} holds "
-            f"{model.block_size - 1}"
+            f"run.max_length is {run.max_length}; a block of {model.block_size} holds {most}"
         )
     return model
 
@@ -51,9 +51,10 @@ def _check_tokens(run: Run) -> None:
             raise CheckpointError(f"run.tokens[{i}] is empty; it must be 1 code point or more")
         if run.level == "word" and bare.split() != [bare]:
             raise CheckpointError(f"run.tokens[{i}] is {token!r}; it must be a word")
-    token, times = Counter(run.tokens).most_common(1)[0]
-    if times > 1:
-        raise CheckpointError(f"run.tokens holds {token!r} {times} times; 1 is the limit")
+    for name, values in (("tokens", run.tokens), ("labels", run.labels)):
+        for value, times in Counter(values).most_common(1):
+            if times > 1:
+                raise CheckpointError(f"run.{name} holds {value!r} {times} times; 1 is the limit")
 
 
 def check_weights(model: Model, weights: Mapping[str, Tensor]) -> None:

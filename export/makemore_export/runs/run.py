@@ -22,7 +22,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     `recipe` is None for a model that counts; `max_length` is the longest string to sample, in
     tokens; `split` is the percentages of train, dev, test; `split_pattern` cuts lines at level
-    "token".
+    "token"; with `labels` each line begins with one and a tab.
     """
 
     model: str
@@ -36,6 +36,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     recipe: Recipe | None
     split_pattern: str | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def spec(self) -> ModelSpec:
@@ -45,7 +46,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def vocabulary(self) -> Vocabulary:
         """What encodes the strings."""
-        return new_vocabulary(self.level, self.tokens, self.split_pattern)
+        return new_vocabulary(self.level, self.tokens, self.split_pattern, self.labels)
 
     def new_model(self) -> Model:
         """The model with its sizes, not yet trained; `OptionError` for one unknown here."""

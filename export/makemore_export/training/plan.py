@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from makemore.artifact import LENGTH_LIMIT, DataInfo
 from makemore.errors import DataError, OptionError
-from makemore.token_vocabulary import TokenVocabulary
-from makemore.vocabulary import WORDS, Level, Vocabulary, WordVocabulary
+from makemore.token_vocabulary import TokenVocabulary, new_vocabulary
+from makemore.vocabulary import LABEL_END, WORDS, Level, Vocabulary, WordVocabulary
 
+from makemore_export.data.labels import labels_of
 from makemore_export.data.splits import split
 from makemore_export.data.text import Text
 from makemore_export.models import MODELS
@@ -33,6 +34,7 @@ def plan(
     level: Level = "character",
     vocab_size: int | None = None,
     split_pattern: str | None = None,
+    has_labels: bool = False,
 ) -> tuple[Run, dict[str, list[str]]]:
     """The run, and the lines of each of its splits.
 
@@ -41,21 +43,28 @@ def plan(
       line longer than the block.
     """
     splits = split(text.lines, percents, seed, keep_duplicates=keep_duplicates)
-    vocabulary = _vocabulary(text.lines, splits["train"], level, vocab_size, split_pattern)
-    lengths = [len(vocabulary.encode(line)) for line in text.lines]
+    labels = labels_of(text) if has_labels else ()
+    strings, train = (
+        [line.partition(LABEL_END)[2] for line in lines] if labels else lines
+        for lines in (text.lines, splits["train"])
+    )
+    tokens = _vocabulary(strings, train, level, vocab_size, split_pattern).tokens
+    vocabulary = new_vocabulary(level, tokens, split_pattern, labels)
+    lengths = [len(vocabulary.encode_line(line)) for line in text.lines]
     longest = max(lengths)
     defaults = {"block_size": min(longest, MAX_LENGTH) + 1}
     chosen = kind_of(model).choices.choose(model, defaults | {**options}, [*options])
     block_size = MODELS[model].block_size_of(chosen.config)
     if block_size is not None:
-        _check_lines(text, lengths, level, block_size - 1)
+        _check_lines(text, lengths, level, block_size - 1, bool(labels))
     run = Run(
         model=model,
         config=chosen.config,
         level=level,
-        tokens=vocabulary.tokens,
+        tokens=tokens,
         max_length=min(
-            LENGTH_LIMIT, max(longest, MAX_LENGTH) if block_size is None else block_size - 1
+            LENGTH_LIMIT,
+            max(longest, MAX_LENGTH) if block_size is None else block_size - 1 - bool(labels),
         ),
         data=DataInfo(
             name=text.name,
@@ -70,6 +79,7 @@ def plan(
         seed=seed,
         recipe=chosen.recipe,
         split_pattern=split_pattern,
+        labels=labels,
     )
     return run, splits
 
@@ -96,6 +106,7 @@ def _choices(run: Run) -> dict[str, Any]:
         "level": run.level,
         "vocab_size": len(run.tokens),
         "split_pattern": run.split_pattern,
+        "labels": ", ".join(run.labels),
         "characters": "".join(sorted({*chain(*run.tokens)})),  # another encoding gives others
     }
 
@@ -121,10 +132,12 @@ def _vocabulary(
     return Vocabulary.of(lines)
 
 
-def _check_lines(text: Text, lengths: Sequence[int], level: Level, limit: int) -> None:
+def _check_lines(
+    text: Text, lengths: Sequence[int], level: Level, limit: int, has_label: bool
+) -> None:
     for number, length in zip(text.numbers, lengths, strict=True):
         if length > limit:
             raise DataError(
-                f"{text.name}: line {number} has {length} {level}s; a block of {limit + 1} "
-                f"holds {limit}; a larger one: --block-size"
+                f"{text.name}: line {number} has {length - has_label} {level}s; a block of "
+                f"{limit + 1} holds {limit - has_label}; a larger one: --block-size"
             )

@@ -50,6 +50,7 @@ def describe_metadata(artifact: Artifact) -> dict[str, Any]:
         "precision": artifact.model.precision,
         "config": artifact.model.config,
         **_tokens(artifact),
+        **({"labels": list(artifact.labels)} if artifact.labels else {}),
         "block size": artifact.block_size,
         "max length": artifact.max_length,
         "states": {

@@ -48,6 +48,7 @@ from makemore.text import numbered_lines
     help="Format of TEXT.  [default: that of its suffix, or text]",
 )
 @click.option("--column", default="text", show_default=True, help="Of TEXT, where it is a table.")
+@click.option("--label", help="Of the lines, under a model that was trained with labels.")
 @click.option("--tokens", "per_token", is_flag=True, help="The log-probability of each token, too.")
 @table_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all results.")
@@ -62,6 +63,7 @@ def score(
     keep_going: bool,
     source_format: str | None,
     column: str,
+    label: str | None,
     per_token: bool,
     table_format: str | None,
     output: Path | None,
@@ -84,11 +86,11 @@ def score(
     strings = [string for _, string in lines]
     tokens_of: list[list[float | None]] = []
     if per_token:
-        each = sampler.score_tokens(strings, on_unknown="-inf", batch_size=batch_size)
+        each = sampler.score_tokens(strings, label=label, on_unknown="-inf", batch_size=batch_size)
         tokens_of = [[finite_or_none(x) for x in some.tolist()] for some in each]
         scores = np.array([some.sum() for some in each])
     else:
-        scores = sampler.score(strings, on_unknown="-inf", batch_size=batch_size)
+        scores = sampler.score(strings, label=label, on_unknown="-inf", batch_size=batch_size)
     level = sampler.artifact.level
     tokens = sum(length for length in lengths if length)
     total = sum(float(v) for v, length in zip(scores, lengths, strict=True) if length)

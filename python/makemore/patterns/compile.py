@@ -37,9 +37,10 @@ def compile_filter(
     wildcard: `*` stands for any characters, `?` for any one; see `parse_wildcard`.
     suffix: what a string ends in.
     min_length: fewest tokens.
-    max_length: most tokens. The automaton does not count them: its reader ends there.
+    max_length: most tokens, a label not counted. The automaton does not count them: its reader ends
+      there.
     excluded: ids that are never drawn; the prefix may hold them.
-    prefix: ids that every string begins with; no filter by itself.
+    prefix: ids that every string begins with, after its label; no filter by itself.
 
     `OptionError` names the option, its value and the reason, where a pattern cannot be read or
     grows too large, or where no string of at most `max_length` tokens is all that is asked for.
@@ -84,6 +85,10 @@ def compile_filter(
         with _refused(asked):
             whole = whole.without(excluded, after=len(prefix))
             _require_string(whole, vocabulary, max_length)
+    if vocabulary.labels:  # a label is no part of the text, nor of its length
+        transitions = whole.transitions.copy()
+        transitions[:, vocabulary.first_label :] = np.arange(len(transitions))[:, None]
+        whole = TokenAutomaton(transitions, whole.accepting)
     return whole
 
 

@@ -60,7 +60,7 @@ class PlanCache:
 
 def _plan(engine: Engine, options: FilterOptions) -> Plan:
     max_length = engine.max_length_of(options)
-    prompt = engine.prompt_of(options.prefix, max_length)
+    prompt = engine.prompt_of(options.prefix, options)
     compiled = _compile(engine, options, prompt, max_length)
     draw = engine.draw(options)
     row_filter = None if compiled is None else compiled.row_filter
@@ -78,9 +78,9 @@ def _compile(
         wildcard=options.wildcard,
         suffix=options.suffix,
         min_length=options.min_length,
-        max_length=max_length,
+        max_length=max_length - engine.label_tokens,
         excluded=vocabulary.mask(options.exclude),
-        prefix=prompt,
+        prefix=prompt[engine.label_tokens :],
     )
     if automaton is None:
         return None
