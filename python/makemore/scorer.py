@@ -65,18 +65,20 @@ class Scorer(Engine):
         listed = list_strings(strings)
         known, encoded = self._encode_all(listed, on_unknown)
         begins = self._label_ids(label)
-        each = [[*begin, *ids] for begin in begins for ids in encoded]
-        request = self.request(
-            each,
-            max_length=max(map(len, each), default=1),
-            batch_size=self.rows_together(batch_size),
-        )
-        decoded = self.decode(request, len(each), cancellation=cancellation)
-        joint = decoded.log_probs.reshape(len(begins), len(known))
-        scores = np.full(len(listed), -np.inf)
-        scores[known] = np.logaddexp.reduce(joint, axis=0) if len(begins) > 1 else joint[0]
+        found = np.full(len(known), -np.inf)
+        for begin in begins:
+            each = [[*begin, *ids] for ids in encoded]
+            request = self.request(
+                each,
+                max_length=max(map(len, each), default=1),
+                batch_size=self.rows_together(batch_size),
+            )
+            decoded = self.decode(request, len(each), cancellation=cancellation)
+            found = np.logaddexp(found, decoded.log_probs)
         if label is not None:
-            scores[known] -= self.token_log_probs(begins, cancellation=cancellation)[0]
+            found -= self.token_log_probs(begins, cancellation=cancellation)[0]
+        scores = np.full(len(listed), -np.inf)
+        scores[known] = found
         return scores
 
     def _label_ids(self, label: str | None) -> list[list[int]]:
