@@ -178,6 +178,17 @@ void check_convolution(const NodeView& node, const KnownValues& values) {
   }
 }
 
+// The kernel of a function reads it, and takes one of another kind for none.
+void check_activation(std::string_view attribute) {
+  enum { kType = 20, kText = 3 };
+  std::int64_t type = kText;
+  Field field;
+  for (MessageReader reader(attribute); reader.next(field);) {
+    if (field.number == kType) type = field.as_number();
+  }
+  if (type != kText) throw ArtifactError("attribute 'activation' must be a text");
+}
+
 }  // namespace
 
 NodeView read_node(std::string_view bytes) {
@@ -212,6 +223,7 @@ void check_node(const NodeView& node, KnownValues& values) {
       (std::ranges::count(node.outputs, "") > 0 && !is_one_of(node.op, kOptionalOutputs))) {
     throw ArtifactError("an input or output of a node " + in_quotes(node.op) + " is left out");
   }
+  check_activation(attribute_of(node, "activation"));
   const auto parts = integers_of(node, "num_outputs");
   if (!parts.empty() && parts.back() != std::ssize(node.outputs)) {
     throw ArtifactError("a node " + in_quotes(node.op) + " has " +

@@ -129,6 +129,14 @@ def convolution_bias(shape: list[int], *, computed: bool = False) -> ModelProto:
     return model
 
 
+def activation_number() -> ModelProto:
+    """The committed transformer with a number in place of the activation's name."""
+    model = onnx.load(ARTIFACTS / "schema-3" / "transformer" / "model.onnx")
+    (attribute,) = (a for a in model.graph.node[0].attribute if a.name == "activation")
+    attribute.CopyFrom(helper.make_attribute("activation", 1))
+    return model
+
+
 def overflow_write(rows: int = 4096) -> ModelProto:
     """A transformer with `rows` tokens in its weights that declares 2."""
     model = fused()
@@ -271,6 +279,7 @@ CASES = {
     "golden_neg": golden_neg,
     "ngram_wraps": ngram_wraps,
     "ngram_far": ngram_far,
+    "activation_number": activation_number,
     "conv_no_kernel": lambda: convolution("kernel_shape", None),
     "conv_stride_0": lambda: convolution("strides", [0]),
     "conv_dilation_negative": lambda: convolution("dilations", [-1]),
