@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
+#include <string>
 #include <string_view>
+
+#include "bounds.h"
 
 namespace makemore {
 namespace {
@@ -27,6 +31,18 @@ void allocating(const Work& work) {
 }
 
 }  // namespace
+
+void require_indexable(std::int64_t slots, std::span<const StateTensor> states) {
+  constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max());
+  for (const StateTensor& state : states) {
+    const std::size_t of_row = state.row_bytes / element_bytes(state.element_type);
+    const auto numbers = checked_product({static_cast<std::size_t>(slots), of_row});
+    if (!numbers || *numbers > kMost) {
+      throw OutOfMemory("a state of " + std::to_string(slots) + " slots has more than " +
+                        std::to_string(kMost) + " numbers");
+    }
+  }
+}
 
 DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
                                  const SamplingOptions& options, const ExcludedTokens* excluded)
@@ -70,6 +86,7 @@ DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
 void DeviceBlockStep::open(Slots& slots) {
   release();
   count_ = slots.count;
+  require_indexable(count_, device_->model().states());
   allocating([&] {
     bind_host(slots);
     buffers_.push_back(new_buffers(slots.count, true));

@@ -13,6 +13,10 @@
 
 namespace makemore {
 
+/// Throws OutOfMemory for more slots than CUDA's kernels, which index with 32 bits, have numbers
+/// for in one of the states.
+void require_indexable(std::int64_t slots, std::span<const StateTensor> states);
+
 /// A block of steps over memory of the device. The states, and what one step hands to the next,
 /// stay there in buffers that are made once. A state is read from one buffer and written to
 /// another, a cache is written in place. Coins are copied from the host at each step, the rest at

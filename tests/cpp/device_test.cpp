@@ -52,6 +52,15 @@ const std::vector<Case> kCases{{{}},
 
 }  // namespace
 
+TEST_CASE("slots are refused that a kernel could not index") {
+  const std::vector<StateTensor> states{{"cache", ort::kFloat, {16, 64}, 4096},
+                                        {"count", ort::kInt64, {}, 8}};
+  require_indexable((1 << 21) - 1, states);
+  CHECK_THROWS_WITH_AS(require_indexable(1 << 21, states),
+                       "a state of 2097152 slots has more than 2147483647 numbers", OutOfMemory);
+  CHECK_THROWS_AS(require_indexable(std::int64_t{1} << 62, states), OutOfMemory);
+}
+
 TEST_CASE("the sampler on the device makes the strings of the definition, whatever the options") {
   for (const Tiny& tiny : kTinyModels) {
     CAPTURE(tiny.name);
