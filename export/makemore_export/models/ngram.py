@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import accumulate
 from typing import Annotated, Any, Literal, cast
 
@@ -150,25 +151,26 @@ class Ngram(CountingModel):
         """The context, int32 (B,), and the state, int64 (B,), after `state` and `token` (B,)."""
         levels = self._sparse()
         inner = levels[:-1]  # no state is one of the longest
-        rows, dense = self._rows(state, inner)
+        rows, dense = self._rows(state.int() if inner else state, inner)
         # One Gather of ONNX; two indices would be a GatherND, which CUDA lacks for int32.
         context = self.next.index_select(0, dense * self.vocab_size + token)
-        for level, row in zip(inner, rows, strict=True):
-            context = torch.maximum(context, level.following(row, token))  # longer: higher numbers
         if not levels:
             return context, self.state.index_select(0, context).long()
-        row = _row(context, self._firsts()[-1])
-        suffix = levels[-1].suffix.index_select(0, row)
-        return context, torch.where(row > 0, suffix, context).long()
+        if inner:
+            wanted = token.int()[:, None]
+            found = [level.following(row, wanted) for level, row in zip(inner, rows, strict=True)]
+            # The longest has the highest number.
+            context = reduce(torch.maximum, found, context[:, None]).squeeze(1)
+        _, following = levels[-1].row(context, self._firsts()[-1])
+        return context, following.long()
 
     def _rows(self, context: Tensor, levels: Sequence[SparseLevel]) -> tuple[list[Tensor], Tensor]:
-        """In each level the row of the suffix of `context` that is there, or 0; and the first of
+        """In each level the row of the suffix of `context` that is there, or 0; and the longest of
         its suffixes that has a dense row, or itself. All (B,).
         """
         rows = []
         for level, first in reversed([*zip(levels, self._firsts(), strict=False)]):
-            row = _row(context, first)
-            context = torch.where(row > 0, level.suffix.index_select(0, row), context)
+            row, context = level.row(context, first)
             rows.append(row)
         return rows[::-1], context
 
@@ -202,11 +204,6 @@ class Ngram(CountingModel):
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
         context, after = self._after(state[0], token)
         return self._log_probs(context), after  # (B, V), (B,)
-
-
-def _row(context: Tensor, first: int) -> Tensor:
-    """The row of each context in the level that begins with `first`; 0 for shorter contexts."""
-    return (context - (first - 1)).clamp(min=0)
 
 
 def _resize(model: Ngram, weights: dict[str, Tensor], prefix: str, *_args: object) -> None:

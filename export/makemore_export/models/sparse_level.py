@@ -8,17 +8,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from makemore_export.models.contexts import Ints, Level
 
-_DTYPES = {
-    "first": torch.int32,
-    "suffix": torch.int32,
-    "weight": torch.float32,
-    "token": torch.int32,
-    "value": torch.float32,
-    "next": torch.int32,
-    "offsets": torch.int32,
+_NO_CONTEXT = 2**31 - 1  # larger than any
+
+# One column each but for the last, so that a lookup is one Gather of ONNX; other indices become
+# several nodes, and a node takes longer than a small table.
+_SHAPES_AND_TYPES = {
+    "ends": (2, torch.int32),
+    "suffix": (2, torch.int32),
+    "weight": (2, torch.float32),
+    "token": (2, torch.int32),
+    "value": (2, torch.float32),
+    "next": (2, torch.int32),
+    "offsets": (1, torch.int32),
 }
 
 
@@ -30,16 +35,16 @@ class Seen(NamedTuple):
 
 
 class SparseLevel(nn.Module):
-    """C contexts in compressed rows: row q of C + 1 is entries `first[q]` to `first[q + 1]`.
+    """C contexts in compressed rows: the last entry of row q, of C + 1, is `ends[q + 1]`.
 
-    An entry is a `token` that was seen, the log-probability that it has, its `value`, and the
-    context that follows, `next`, empty for the longest contexts. Row 0 is no context: its one entry
-    is of token V, which no model has. `suffix` (C + 1,) is the number of each context without its
-    oldest token, and `weight` the logarithm of what it gives to the log-probabilities of that one.
-    `offsets` counts up to the longest row, so that the graph has that size.
+    An entry is a `token` that was seen, its log-probability, `value`, and the context that follows,
+    `next`, empty for the longest contexts. Row 0 is no context: its one entry, 1, is of token V,
+    which no model has, as entry 0 is, of no row. `suffix` is the number of each context without its
+    oldest token, and `weight` what the log-probability of a token is made of that was not seen.
+    `offsets` counts from 1 to the length of the longest row, so that the graph has that size.
     """
 
-    first: Tensor
+    ends: Tensor
     suffix: Tensor
     weight: Tensor
     token: Tensor
@@ -49,8 +54,8 @@ class SparseLevel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        for name, dtype in _DTYPES.items():
-            self.register_buffer(name, torch.zeros(1, dtype=dtype))
+        for name, (dimensions, dtype) in _SHAPES_AND_TYPES.items():
+            self.register_buffer(name, torch.zeros((1,) * dimensions, dtype=dtype))
 
     def __len__(self) -> int:
         return len(self.suffix) - 1
@@ -65,37 +70,45 @@ class SparseLevel(nn.Module):
         contexts, tokens = np.divmod(ngrams, vocab_size)
         counts = np.bincount(contexts - level.first, minlength=len(level.suffixes))
         made = cls()
-        made._put("first", 0, 1 + np.concatenate([[0], np.cumsum(counts)]))
-        made._put("suffix", 0, level.suffixes)
-        made._put("token", vocab_size, tokens)
-        made.offsets = torch.arange(int(counts.max(initial=1)), dtype=torch.int32)
-        made.next = torch.zeros(0, dtype=torch.int32)
+        made._put("ends", [0, 1], 1 + np.cumsum(counts))
+        made._put("suffix", [_NO_CONTEXT], level.suffixes)
+        made._put("token", [vocab_size] * 2, tokens)
+        made.offsets = torch.arange(1, int(counts.max(initial=1)) + 1, dtype=torch.int32)
+        made.next = torch.zeros((0, 1), dtype=torch.int32)
         if longer is not None:
             # After a stop it is the context of the start token, 1. Each other n-gram is a context.
             following = longer.first + np.searchsorted(longer.edges, ngrams)
-            made._put("next", 0, np.where(tokens == 0, 1, following))
+            made._put("next", [0, 0], np.where(tokens == 0, 1, following))
         return made
 
     def fill(self, seen: Seen) -> None:
-        self._put("value", 0, seen.values)
-        self._put("weight", 0, seen.weights)
+        self._put("value", [0, 0], seen.values)
+        self._put("weight", [0], seen.weights)
 
-    def _put(self, name: str, none: int, rows: NDArray[Any]) -> None:
-        """Row 0, or its entry, then the others."""
-        setattr(self, name, torch.from_numpy(np.concatenate([[none], rows])).to(_DTYPES[name]))
+    def _put(self, name: str, none: list[int], rows: NDArray[Any]) -> None:
+        """What row 0 has, or the entries before those of row 1, then the others."""
+        column = torch.from_numpy(np.concatenate([none, rows]))[:, None]
+        setattr(self, name, column.to(_SHAPES_AND_TYPES[name][1]))
+
+    def row(self, context: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """The row of each context (B,), and its suffix; 0 and itself for one that is shorter.
+
+        first: the number of the first context of this level.
+        """
+        row = (context - (first - 1)).clamp(min=0)
+        return row, torch.minimum(context, embedding(row, self.suffix).squeeze(1))
 
     def _entries(self, row: Tensor) -> Tensor:
         """The entries of each row, its last one again and again where it has fewer: (B, M)."""
-        begin = self.first.index_select(0, row)
-        last = self.first.index_select(0, row + 1) - 1
-        return torch.minimum(begin[:, None] + self.offsets, last[:, None])
+        before, last = embedding(row, self.ends), embedding(row + 1, self.ends)  # (B, 1)
+        return torch.minimum(before + self.offsets, last)
 
     def following(self, row: Tensor, token: Tensor) -> Tensor:
-        """The context after each row and token, (B,); 0 where the token was not seen after it."""
+        """The context after each row and token (B, 1): (B, 1); 0 where it was not seen there."""
         entries = self._entries(row)
-        found = _gather(self.token, entries) == token[:, None]
-        entry = torch.where(found, entries, 0).amax(1)  # row 0 has entry 0
-        return self.next.index_select(0, entry)
+        found = embedding(entries, self.token).squeeze(2) == token
+        entry = torch.where(found, entries, 0).amax(1)
+        return embedding(entry, self.next)
 
     def refined(self, shorter: Tensor, row: Tensor, *, mixed: bool) -> Tensor:
         """Log-probabilities (B, V + 1) from those after the suffixes; column V is for row 0.
@@ -104,42 +117,42 @@ class SparseLevel(nn.Module):
           weight itself.
         """
         entries = self._entries(row)
-        weight = self.weight.index_select(0, row)[:, None]
+        weight = embedding(row, self.weight)  # (B, 1)
         others = shorter + weight if mixed else torch.where(row[:, None] > 0, weight, shorter)
-        tokens = _gather(self.token, entries).long()
-        return others.scatter(1, tokens, _gather(self.value, entries))
+        tokens = embedding(entries, self.token).squeeze(2).long()
+        return others.scatter(1, tokens, embedding(entries, self.value).squeeze(2))
 
     def fault(self, first: int, contexts: int, vocab_size: int, *, longest: bool) -> str | None:
         """What is wrong with loaded tables: `name: reason`.
 
         first: the number of the first of its contexts; contexts: how many there are in all levels.
         """
-        for name, dtype in _DTYPES.items():
+        for name, (dimensions, dtype) in _SHAPES_AND_TYPES.items():
             table = getattr(self, name)
-            if table.dim() != 1 or table.dtype != dtype:
-                return f"{name}: {table.dtype} of {table.dim()} dimensions, not {dtype} of 1"
-        entries = len(self.token)
+            if table.dtype != dtype or table.dim() != dimensions or {*table.shape[1:]} - {1}:
+                return f"{name}: {table.dtype} of {list(table.shape)}, not {dtype} of one column"
+        rows, entries = len(self.suffix), len(self.token)
         lengths = {
-            "first": (len(self.suffix) + 1, len(self.first)),
-            "weight": (len(self.suffix), len(self.weight)),
-            "value": (entries, len(self.value)),
-            "next": (0 if longest else entries, len(self.next)),
+            "ends": rows + 1,
+            "weight": rows,
+            "value": entries,
+            "next": 0 if longest else entries,
         }
-        for name, (wanted, found) in lengths.items():
-            if wanted != found:
+        for name, wanted in lengths.items():
+            if (found := len(getattr(self, name))) != wanted:
                 return f"{name}: {found} numbers, not {wanted}"
-        counts = self.first.diff()
-        if not len(counts) or self.first[0] != 0 or self.first[-1] != entries or counts.min() < 1:
-            return f"first: not the rows of {entries} entries"
-        if not torch.equal(self.offsets, torch.arange(int(counts.max()), dtype=torch.int32)):
-            return f"offsets: not the numbers up to {int(counts.max())}, the longest row"
-        for name, end in (("suffix", first), ("token", vocab_size + 1), ("next", contexts)):
-            table = getattr(self, name)
+        counts = self.ends[:, 0].diff()
+        least = int(counts.min()) if rows else 0
+        if least < 1 or self.ends[0] != 0 or self.ends[-1] != entries - 1:
+            return f"ends: not those of the rows of {entries} entries"
+        if not torch.equal(self.offsets, torch.arange(1, int(counts.max()) + 1).int()):
+            return f"offsets: not those up to {int(counts.max())}, the longest row"
+        ranges = {
+            "suffix": (self.suffix[1:], first),
+            "token": (self.token, vocab_size + 1),
+            "next": (self.next, contexts),
+        }
+        for name, (table, end) in ranges.items():
             if len(table) and not 0 <= int(table.min()) <= int(table.max()) < end:
                 return f"{name}: a number that is not from 0 to {end - 1}"
-        return None
-
-
-def _gather(table: Tensor, at: Tensor) -> Tensor:
-    """`table[at]`, (B, M), as the Gather of ONNX; the exporter makes a GatherND of the index."""
-    return table.index_select(0, at.flatten()).view(at.shape)
+        return None if self.suffix[0] == _NO_CONTEXT else "suffix: one of no context"
