@@ -35,6 +35,7 @@ class ImportOptions(NamedTuple):
     encoding: str = "utf-8"
     half: bool = False
     fingerprints: bool = True
+    torchscript: bool = True
 
 
 class ImportedArtifact(NamedTuple):
@@ -85,7 +86,15 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
     click.echo("exporting and verifying ...", err=True)
     facts = _facts(imported, artifact, text, lines)
     prints = lines if options.fingerprints else None
-    report = pack_import(exported, artifact, out, lines=lines or None, prints=prints, facts=facts)
+    report = pack_import(
+        exported,
+        artifact,
+        out,
+        lines=lines or None,
+        prints=prints,
+        facts=facts,
+        torchscript=options.torchscript,
+    )
     return ImportedArtifact(report, artifact, len(lines))
 
 

@@ -24,6 +24,7 @@ from makemore_export.models.smoothing import Smoothing, additive
 from makemore_export.models.sparse_level import SparseLevel
 
 _LARGEST = 1 << 30  # bytes of all tables: a file of ONNX ends at 2 GiB
+_TOKENS_TRIED = 2_000_000  # in about a second
 
 
 class NgramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +106,13 @@ class Ngram(CountingModel):
             cast("SparseLevel", level).fill(log_probs)
         self.to(device)
         return fitted
+
+    def expected_bytes(self, train: EncodedStrings) -> int:
+        """At most about that for a long text: as if its rest had as much new as its beginning."""
+        lengths = (train.lengths + 1).cumsum(0)  # (N,)
+        some = train.first(max(1, int((lengths <= _TOKENS_TRIED).sum())))
+        size = Counted.of(some, self.config.order).table_bytes()
+        return size * int(lengths[-1]) // int(lengths[len(some) - 1])
 
     def fault(self) -> str | None:
         vocab_size, sparse = self.vocab_size, self._sparse()
