@@ -11,6 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 from makemore.errors import CheckpointError, MakemoreError
+from makemore_export.models import counted
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import RunFolder, read_source
@@ -244,6 +245,38 @@ def test_tables_of_an_ngram_that_lead_nowhere_are_refused(runs, tmp_path, name, 
     path = with_tensors(runs / "ngram" / "best.safetensors", tmp_path, edit)
     with pytest.raises(CheckpointError, match=message):
         checkpoint.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "new", "message"),
+    [
+        ("suffix", 1, 10**6, r"levels\.0\.suffix: a number that is not from 0 to \d"),
+        ("suffix", 0, 1, r"levels\.0\.suffix: one of no context"),
+        ("token", 3, 99, r"levels\.0\.token: a number that is not from 0 to 12"),
+        ("next", 3, -1, r"levels\.0\.next: a number that is not"),
+        ("ends", 1, 10**6, r"levels\.0\.ends: not those of the rows"),
+        ("offsets", 0, 2, r"levels\.0\.offsets: not those up to"),
+        ("value", None, torch.zeros(3, 1), r"levels\.0\.value: 3 numbers, not"),
+        ("token", None, torch.zeros(3, 1), r"levels\.0\.token: torch.float32 of"),
+    ],
+)
+def test_sparse_tables_of_an_ngram_that_lead_nowhere_are_refused(
+    runs, tmp_path, monkeypatch, name, at, new, message
+):
+    monkeypatch.setattr(counted, "_DENSE", 0)
+    monkeypatch.setattr(counted, "_DENSE_OF_SPARSE", 0)
+    trained(tmp_path / "run", "ngram", order=4)
+
+    def edit(tensors):
+        if at is None:
+            tensors[f"model.levels.0.{name}"] = new
+        else:
+            tensors[f"model.levels.0.{name}"][at] = new
+
+    path = tmp_path / "run" / "best.safetensors"
+    checkpoint.load(path)
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(with_tensors(path, tmp_path, edit))
 
 
 @pytest.mark.parametrize(

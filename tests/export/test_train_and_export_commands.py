@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import makemore
 import pytest
 from click.testing import CliRunner
 from makemore.errors import ExportError
+from makemore_export.commands import progress_display
 from makemore_export.commands.export import main as mm_export
 from makemore_export.commands.train import main as mm_train
 from makemore_export.packing import artifact_folder
@@ -48,17 +50,34 @@ def refusal(command, *words):
 def test_train_tells_how_it_goes_and_what_to_do_next(tmp_path):
     result = run(mm_train, "text.txt", "-o", "run", *SMALL)
     assert (result.exit_code, result.stdout) == (0, "mm-export run -o ARTIFACT\n")
-    head, model, first, trained, samples, *_ = result.stderr.splitlines()
+    head, model, size, first, trained, samples, *_ = result.stderr.splitlines()
     assert head == (
         "text.txt: 64 lines; 1 blank lines dropped; 1 duplicates dropped; "
         "train 51, dev 7, test 6; 11 characters"
     )
     assert model.startswith("transformer: ")
+    assert size == "expected size: 0.0 MB each for the checkpoint, model.onnx and model.ts"
     assert first.startswith("first loss 2.4")
     assert first.endswith("ln 12 = 2.4849")
     assert trained.startswith("step      3  train 2.")
     assert samples.count(", ") == 7
     assert RunFolder(tmp_path / "run").latest().progress.finished
+
+
+def test_files_that_will_be_large_are_told_before_training(monkeypatch):
+    monkeypatch.setattr(progress_display, "_LARGE", 3000)
+    options = ["--model", "blend", "--part", "ngram:order=4", "--part", "gru:n_hidden=2,n_embd=2"]
+    result = run(mm_train, "text.txt", "-o", "run", *options, "--max-steps", "1")
+    _, _, size, *_ = result.stderr.splitlines()
+    assert re.fullmatch(
+        r"expected size: \d MB each for the checkpoint, model.onnx and model.ts; warning: that is "
+        "large; a lower --order of the ngram, or fewer distinct characters, make it smaller; "
+        "mm-export --no-torchscript leaves out model.ts",
+        size,
+    )
+    run(mm_export, "text.txt", "-o", "names", *SMALL)
+    finished = run(mm_export, "text.txt", "-o", "names", *SMALL)
+    assert "expected size" not in finished.stderr
 
 
 def test_train_gives_json(tmp_path):
@@ -150,6 +169,20 @@ def test_export_trains_exports_verifies_and_samples(tmp_path):
     sampler = makemore.load(tmp_path / "names")
     assert lines[-5:] == sampler.sample(5, seed=1)
     assert sampler.artifact.training.data.name == "text.txt"
+
+
+def test_torchscript_is_left_out_on_request(tmp_path):
+    words = ("text.txt", "-o", "names", "--model", "bigram")
+    both = {"model.onnx", "model.ts", "README.md", "report.json"}
+    for options, files in (([], both), (["--no-torchscript"], both - {"model.ts"}), ([], both)):
+        result = run(mm_export, *words, *options)
+        assert result.exit_code == 0
+        assert {path.name for path in (tmp_path / "names").iterdir()} == files
+        assert f"names: {', '.join(sorted(files))}" in result.stdout
+        report = json.loads((tmp_path / "names" / "report.json").read_bytes())
+        assert {check["file"] for check in report["verification"]} == set(report["sha256"])
+        card = (tmp_path / "names" / "README.md").read_text()
+        assert ("model.ts" in card) == ("model.ts" in files)
 
 
 def test_export_takes_a_run_and_a_checkpoint():

@@ -26,7 +26,12 @@ from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
 from makemore_export.importers import IMPORTERS, is_foreign
-from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
+from makemore_export.packing.artifact_folder import (
+    FILES,
+    TORCHSCRIPT,
+    check_target,
+    replace_artifact,
+)
 from makemore_export.packing.model_card import Report, quality
 from makemore_export.packing.verification import MAX_BYTES
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
@@ -62,6 +67,12 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     help="Leave out the fingerprints of the lines, which --novel needs: 11 bytes for each.",
 )
 @click.option(
+    "--torchscript/--no-torchscript",
+    default=True,
+    show_default=True,
+    help="Write model.ts beside model.onnx; it is as large.",
+)
+@click.option(
     "--from",
     "source_format",
     type=click.Choice([*IMPORTERS]),
@@ -89,6 +100,7 @@ def main(
     half: bool,
     text: Path | None,
     no_fingerprints: bool,
+    torchscript: bool,
     source_format: str | None,
     tokens: Path | None,
     names: tuple[str, ...],
@@ -123,6 +135,7 @@ def main(
             encoding=options["encoding"],
             half=half,
             fingerprints=not no_fingerprints,
+            torchscript=torchscript,
         )
         with locked(out), _failures_as_exit_1():
             made = import_checkpoint(source, out, said)
@@ -141,7 +154,12 @@ def main(
         click.echo("exporting and verifying ...", err=True)
         with _failures_as_exit_1():
             report = replace_artifact(
-                trained, out, half=half, lines=lines, fingerprints=not no_fingerprints
+                trained,
+                out,
+                half=half,
+                lines=lines,
+                fingerprints=not no_fingerprints,
+                torchscript=torchscript,
             )
     run = trained.run
     _tell(out, report, run.level, run.data.lines, samples, run.seed, as_json=as_json)
@@ -195,7 +213,8 @@ def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str
         click.echo(note)
     if lines:
         click.echo(_fingerprints(report.fingerprints, lines))
-    click.echo(f"{out}: {', '.join(sorted(FILES))}")
+    files = FILES if TORCHSCRIPT in report.sha256 else FILES - {TORCHSCRIPT}
+    click.echo(f"{out}: {', '.join(sorted(files))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
     click.echo("".join(f"\n{to_show(string)}" for string in strings))
 

@@ -39,6 +39,7 @@ class ImportOptions(NamedTuple):
     encoding: str = "utf-8"
     half: bool = False
     fingerprints: bool = True
+    torchscript: bool = True
 
 
 class ImportedArtifact(NamedTuple):
@@ -95,7 +96,14 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
     facts = _facts(imported, exported, artifact, text, lines)
     prints = lines if options.fingerprints else None
     report = pack_import(
-        exported, artifact, out, reference=model, lines=lines or None, prints=prints, facts=facts
+        exported,
+        artifact,
+        out,
+        reference=model,
+        lines=lines or None,
+        prints=prints,
+        facts=facts,
+        torchscript=options.torchscript,
     )
     return ImportedArtifact(report, artifact, len(lines))
 

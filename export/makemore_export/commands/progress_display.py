@@ -9,11 +9,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.text import Text
 from makemore_export.models import Model
 from makemore_export.runs.records import Evaluation, Start
 from makemore_export.runs.run import Run
 
+_LARGE = 20_000_000  # bytes of one file, from which on there is a warning
 _FIRST_LOSS_OFF = 0.05  # nats from ln V that an initialisation may be
 
 
@@ -81,6 +83,26 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {splits}; "
         f"{len(run.tokens):,} {run.level}s{labels}\n{run.model}{size}"
     )
+
+
+def size_line(run: Run, model: Model, train: EncodedStrings) -> str:
+    """What the files will take, and what makes them smaller where that is much."""
+    parts = model.components()
+    names = [each["model"] for each in run.config["parts"]] if parts else [run.model]
+    sizes = [each.expected_bytes(train) for each in parts or [model]]
+    size, largest = sum(sizes), max(zip(sizes, names, strict=True))[1]
+    line = f"expected size: {_megabytes(size)} each for the checkpoint, model.onnx and model.ts"
+    if size < _LARGE:
+        return line
+    smaller = "a lower --order" if largest == "ngram" else "fewer layers or a smaller width"
+    return (
+        f"{line}; warning: that is large; {smaller} of the {largest}, or fewer distinct "
+        f"{run.level}s, make it smaller; mm-export --no-torchscript leaves out model.ts"
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB" if size >= _LARGE else f"{size / 1e6:,.1f} MB"
 
 
 def start_line(record: Start) -> str:

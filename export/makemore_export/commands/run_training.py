@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from makemore_export.commands.progress_display import (
     ProgressDisplay,
     evaluation_line,
+    size_line,
     start_line,
     summary,
 )
@@ -115,6 +116,8 @@ def run_training(
         scalars or nullcontext(),
     ):
         display.show(summary(job.text, run, job.model, job.device))
+        if first and not (start and start.progress.finished):
+            display.show(size_line(run, job.model, job.splits["train"]))
         for record in records:
             if scalars and not isinstance(record, Step):
                 scalars.add(record)

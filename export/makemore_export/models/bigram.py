@@ -37,9 +37,9 @@ class Bigram(CountingModel):
     def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:
         pairs, held_out = self._pairs(train), self._pairs(dev) if dev else None
         size = len(self.logits)
-        table, smoothing = additive(pairs, held_out, (size, size), self.config.smoothing)
-        self.logits.copy_(torch.from_numpy(table))
-        return {"smoothing": smoothing}
+        counted = additive(pairs, held_out, (size, size), self.config.smoothing)
+        self.logits.copy_(torch.from_numpy(counted.table(size)))
+        return {"smoothing": counted.k}
 
     def _pairs(self, strings: EncodedStrings) -> NDArray[np.int64]:
         """Each token of `strings`, stops included, as the one before times V plus itself."""

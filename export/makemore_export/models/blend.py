@@ -13,6 +13,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 from torch import Tensor, nn
 
+from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.model import Model
 from makemore_export.models.registry import MODELS, ModelSpec, new_model
 
@@ -63,6 +64,9 @@ class Blend(Model):
     def fault(self) -> str | None:
         faults = ((i, component.fault()) for i, component in enumerate(self.components()))
         return next((f"parts.{i}.{fault}" for i, fault in faults if fault), None)
+
+    def expected_bytes(self, train: EncodedStrings) -> int:
+        return sum(component.expected_bytes(train) for component in self.components())
 
     def states(self) -> tuple[StateSpec, ...]:
         return tuple(

@@ -6,23 +6,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore_export.models.contexts import Events, Ints, Level
+from makemore_export.models.counted import Counted
+from makemore_export.models.sparse_level import Seen
 
 _DISCOUNTS = np.array([0.5, 1, 1.5])  # as of KenLM --discount_fallback, where the data give none
 
 
-def kneser_ney(levels: list[Level], events: Events, vocab_size: int) -> NDArray[np.float32]:
-    """Log-probabilities (S, V); those of the empty context are interpolated with uniform ones."""
-    table = np.full((levels[-1].rows.stop, vocab_size), 1 / vocab_size, np.float32)
-    counted = _adjusted_counts(levels, events, vocab_size)
-    for level, (ngrams, counts) in zip(levels, counted, strict=True):
+def kneser_ney(counted: Counted) -> tuple[NDArray[np.float32], list[Seen]]:
+    """Log-probabilities after contexts with dense rows, (D, V), and of the n-grams of the others.
+    Any other token has that after the suffix, plus the weight of the context.
+
+    Those after the empty context are interpolated with uniform ones.
+    """
+    levels, vocab_size = counted.levels, counted.vocab_size
+    table = np.full((counted.dense_rows, vocab_size), 1 / vocab_size, np.float32)
+    sparse: list[Seen] = []
+    shorter = np.zeros(0, np.int64)
+    known: NDArray[np.floating] = np.zeros(0)
+    for length, (ngrams, counts) in enumerate(_adjusted_counts(levels, counted.events, vocab_size)):
+        level = levels[length]
         contexts = ngrams // vocab_size - level.first
         size = len(level.suffixes)
         totals = np.bincount(contexts, weights=counts, minlength=size)
         discounts = discounts_of(counts)[np.minimum(counts, 3) - 1]
         left = np.bincount(contexts, weights=discounts, minlength=size) / totals
-        table[level.rows] = left[:, None] * table[level.suffixes]
-        table.reshape(-1)[ngrams] += (counts - discounts) / totals[contexts]
-    return np.log(table, out=table)
+        own = (counts - discounts) / totals[contexts]
+        if length < counted.dense:
+            table[level.rows] = left[:, None] * table[level.suffixes]
+            table.reshape(-1)[ngrams] += own
+            known = table.reshape(-1)[ngrams]
+        else:  # what was seen after a context was seen after its suffix
+            suffix = level.suffixes[contexts] * vocab_size + ngrams % vocab_size
+            known = own + left[contexts] * known[np.searchsorted(shorter, suffix)]
+            sparse.append(Seen(np.log(known), np.log(left)))
+        shorter = ngrams
+    return np.log(table, out=table), sparse
 
 
 def _adjusted_counts(

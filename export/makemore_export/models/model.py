@@ -98,6 +98,10 @@ class Model(nn.Module, ABC):
         """What is wrong with loaded weights that have the right shapes: `name: reason`."""
         return None
 
+    def expected_bytes(self, train: EncodedStrings) -> int:  # noqa: ARG002
+        """About what the weights will take, trained on those strings, in a file."""
+        return sum(weight.nbytes for weight in self.state_dict().values())
+
     def penalty(self) -> Tensor | float:
         """What training adds to the mean loss, a scalar."""
         return 0.0

@@ -2,44 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
+
+from makemore_export.models.contexts import Ints
+from makemore_export.models.sparse_level import Seen
 
 Smoothing = Annotated[
     float, Meta(ge=0, le=1e6, description="Added to each count.  [default: the best on dev]")
 ]
 """The k of `additive`; a million outweighs all counts."""
 
+Numbers = NDArray[np.float64] | Ints
+
 _GRID = tuple(float(f"{k:.2g}") for k in np.geomspace(1e-3, 1e2, 51))  # ten a decade
 
 
-def additive(
-    train: NDArray[np.int64],
-    dev: NDArray[np.int64] | None,
-    shape: tuple[int, int],
-    smoothing: float | None,
-) -> tuple[NDArray[np.float32], float]:
-    """Log-probabilities (S, V) = `shape`, and the k of P(w | h) = (N(h, w) + k) / (N(h) + k V).
+class Additive(NamedTuple):
+    """P(w | h) = (N(h, w) + k) / (N(h) + k V); uniform after a context never seen.
 
-    train, dev: the n-grams of the strings, each as the number h V + w of its context and its token.
+    (Chen & Goodman, 1999, section 2.1). An n-gram is the number h V + w of its context and token.
+    """
+
+    ngrams: Ints  # those that were counted, sorted
+    counts: Ints
+    totals: Numbers  # (S,) of each context
+    k: float
+    vocab_size: int
+
+    @property
+    def _norms(self) -> NDArray[np.float64]:
+        return np.where(self.totals > 0, self.totals + self.k * self.vocab_size, 1)
+
+    def table(self, contexts: int) -> NDArray[np.float32]:
+        """Log-probabilities after the first `contexts`, of all tokens: (contexts, V)."""
+        table = np.empty((contexts, self.vocab_size), np.float32)
+        table[:] = self._unseen()[:contexts, None]
+        own = self.ngrams < table.size
+        ngrams = self.ngrams[own]
+        norms = self._norms[ngrams // self.vocab_size]
+        table.reshape(-1)[ngrams] = (self.counts[own] + self.k) / norms
+        with np.errstate(divide="ignore"):  # k may be 0
+            return np.log(table, out=table)
+
+    def seen(self, ngrams: Ints, contexts: slice) -> Seen:
+        """The log-probabilities of `ngrams`, and those of any other token after the `contexts`."""
+        counts = counts_of(ngrams, self.ngrams, self.counts)
+        of = ngrams // self.vocab_size
+        unseen = self._unseen()
+        values = np.where(
+            self.totals[of] > 0, (counts + self.k) / self._norms[of], 1 / self.vocab_size
+        )
+        with np.errstate(divide="ignore"):
+            return Seen(np.log(values), np.log(unseen[contexts]))
+
+    def _unseen(self) -> NDArray[np.float64]:
+        return np.where(self.totals > 0, self.k / self._norms, 1 / self.vocab_size)
+
+
+def additive(
+    train: Ints, dev: Ints | None, shape: tuple[int, int], smoothing: float | None
+) -> Additive:
+    """train, dev: the n-grams of the strings. shape: how many contexts and tokens there are.
+
     smoothing: k, or None for the one of 51 from 0.001 to 100 under which `dev` is likeliest; 1
-      without dev. Uniform after a context never seen. (Chen & Goodman, 1999, section 2.1)
+      without dev.
     """
     contexts, vocab_size = shape
     ngrams, counts = np.unique(train, return_counts=True)
     totals = np.bincount(ngrams // vocab_size, weights=counts, minlength=contexts)  # (S,)
     if smoothing is None and dev is not None:
-        at = np.searchsorted(ngrams, dev).clip(max=len(ngrams) - 1)
-        seen = counts[at] * (ngrams[at] == dev)
+        seen = counts_of(dev, ngrams, counts)
         of = totals[dev // vocab_size]
         smoothing = max(_GRID, key=lambda k: np.log((seen + k) / (of + k * vocab_size)).sum())
-    k = 1.0 if smoothing is None else smoothing
-    norms = np.where(totals > 0, totals + k * vocab_size, 1)
-    table = np.empty(shape, np.float32)
-    table[:] = np.where(totals > 0, k / norms, 1 / vocab_size)[:, None]
-    table.reshape(-1)[ngrams] = (counts + k) / norms[ngrams // vocab_size]
-    with np.errstate(divide="ignore"):  # k may be 0
-        return np.log(table, out=table), k
+    return Additive(ngrams, counts, totals, 1.0 if smoothing is None else smoothing, vocab_size)
+
+
+def counts_of(wanted: Ints, ngrams: Ints, counts: Ints) -> Ints:
+    """The counts of the `wanted` n-grams among the sorted `ngrams`, 0 where they are not."""
+    at = np.searchsorted(ngrams, wanted).clip(max=len(ngrams) - 1)
+    found: Ints = counts[at] * (ngrams[at] == wanted)
+    return found

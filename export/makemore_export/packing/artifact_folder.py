@@ -37,8 +37,9 @@ from makemore_export.runs.run import Run
 from makemore_export.runs.target_lock import locked
 
 MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
+TORCHSCRIPT = "model.ts"
 FILES = frozenset({*MODEL_FILES, "README.md", "report.json"})
-"""What an artifact's folder holds, and nothing else."""
+"""What an artifact's folder holds, and nothing else; it may lack `TORCHSCRIPT`."""
 
 
 def check_target(out: Path) -> None:
@@ -65,17 +66,26 @@ def export(
     half: bool = False,
     lines: Sequence[str] | None = None,
     fingerprints: bool = True,
+    torchscript: bool = True,
 ) -> Report:
     """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
 
     half: in float16. lines: all of the text of `source`, to measure the loss in float16, and for
     the fingerprints of the lines, which are left out without it or with `fingerprints` False.
+    torchscript: with the file `TORCHSCRIPT`.
     At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
     not do what the model does; `OptionError` if `out` holds anything else, or if another process
     exports to it.
     """
     with locked(out):
-        return replace_artifact(source, out, half=half, lines=lines, fingerprints=fingerprints)
+        return replace_artifact(
+            source,
+            out,
+            half=half,
+            lines=lines,
+            fingerprints=fingerprints,
+            torchscript=torchscript,
+        )
 
 
 def replace_artifact(
@@ -85,6 +95,7 @@ def replace_artifact(
     half: bool = False,
     lines: Sequence[str] | None = None,
     fingerprints: bool = True,
+    torchscript: bool = True,
 ) -> Report:
     """What `export` does, for a caller that holds the lock of `out`."""
     check_target(out)
@@ -104,7 +115,16 @@ def replace_artifact(
     if labels and lines:
         facts["label_losses"] = label_losses(model, artifact, lines)
     prints = lines if fingerprints else None
-    return pack(exported, artifact, out, reference=model, lines=lines, prints=prints, facts=facts)
+    return pack(
+        exported,
+        artifact,
+        out,
+        reference=model,
+        lines=lines,
+        prints=prints,
+        facts=facts,
+        torchscript=torchscript,
+    )
 
 
 def pack(
@@ -116,19 +136,22 @@ def pack(
     lines: Sequence[str] | None = None,
     prints: Sequence[str] | None = None,
     facts: Mapping[str, Any],
+    torchscript: bool = True,
 ) -> Report:
     """Writes the artifact of a model in eval mode, for a caller that holds the lock of `out`.
 
     artifact: its metadata, without golden samples. reference: the same model in float32, which the
     files are compared with; None for `model` itself. lines: of its text, for the model card.
     prints: the lines whose fingerprints are stored. facts: the fields of the report that are known.
+    torchscript: with the file `TORCHSCRIPT`.
     """
     target = out.resolve()
     artifact = replace(artifact, golden=golden_samples(model, artifact))
     stored = _fingerprints(artifact, prints) if prints else None
     with prepared_folder(target) as prepared:
         step = StepModule(model)
-        digests, checks = _write(prepared, step, artifact, reference or model, stored)
+        files = [name for name in MODEL_FILES if torchscript or name != TORCHSCRIPT]
+        digests, checks = _write(prepared, files, step, artifact, reference or model, stored)
         report = Report(
             **facts,
             fingerprints=0 if stored is None else len(stored),
@@ -144,6 +167,7 @@ def pack(
 
 def _write(
     folder: Path,
+    files: Sequence[str],
     step: StepModule,
     artifact: Artifact,
     model: Model,
@@ -151,8 +175,8 @@ def _write(
 ) -> tuple[dict[str, str], tuple[Verification, ...]]:
     """Writes the files, each compared with `model`; SHA-256 by file, what was found of each."""
     digests, verifications = {}, []
-    for name, convert in MODEL_FILES.items():
-        data = convert(step, artifact, fingerprints)
+    for name in files:
+        data = MODEL_FILES[name](step, artifact, fingerprints)
         (folder / name).write_bytes(data)
         digests[name] = hashlib.sha256(data).hexdigest()
         verifications.append(verify(folder / name, model, artifact))

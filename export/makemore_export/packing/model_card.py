@@ -15,6 +15,8 @@ from makemore_export.evaluation.novelty import Novelty
 from makemore_export.packing.verification import Verification
 
 _SAMPLES = 10
+_PROGRAM = """ `model.ts` is a program, which PyTorch runs when it loads it:
+load it only from people you trust."""
 _YES_OR_NO = {True: "yes", False: "no", None: "not known"}
 
 
@@ -93,6 +95,7 @@ def model_card(artifact: Artifact, report: Report) -> str:
     )
     notes = "".join(f"{_escaped(note)}\n\n" for note in report.notes)
     said = f"{report.card.strip()}\n\n" if report.card else ""
+    program = _PROGRAM if "model.ts" in report.sha256 else ""
     return f"""# {_title(artifact)}
 
 {said}```python
@@ -110,8 +113,7 @@ print(makemore.load("path of this folder").sample(5))
 
 {likely_table}
 {samples}
-`model.onnx` is all that is needed. `model.ts` is a program, which PyTorch runs when it loads it:
-load it only from people you trust.
+`model.onnx` is all that is needed.{program}
 
 Each file was loaded again and compared with the model in PyTorch at every position:
 

@@ -202,13 +202,21 @@ def pack_import(
     lines: Sequence[str] | None = None,
     prints: Sequence[str] | None = None,
     facts: Mapping[str, Any],
+    torchscript: bool = True,
 ) -> Report:
     """Writes the artifact of an imported model, as `pack` does; exporters that cannot read the
     module raise `ExportError`.
     """
     try:
         return pack(
-            model, artifact, out, reference=reference, lines=lines, prints=prints, facts=facts
+            model,
+            artifact,
+            out,
+            reference=reference,
+            lines=lines,
+            prints=prints,
+            facts=facts,
+            torchscript=torchscript,
         )
     except (ExportError, OptionError):
         raise
