@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from makemore_export.data.long_lines import count_long_lines, long_lines_warning
 from makemore_export.data.text import Text
 from makemore_export.models import Model
 from makemore_export.runs.records import Evaluation, Start
@@ -61,13 +62,19 @@ class ProgressDisplay:
 
 def summary(text: Text, run: Run, model: Model, device: str) -> str:
     """What is trained on what, in two lines."""
+    limit, has_labels = run.max_line_length, bool(run.labels)
+    long = count_long_lines(text, limit, has_labels=has_labels) if limit else 0
     dropped = [
         f"{count:,} {what}"
         for count, what in (
             (text.blank, "blank lines dropped"),
-            (text.duplicates, "duplicates kept" if run.keep_duplicates else "duplicates dropped"),
+            (
+                run.data.duplicates,
+                "duplicates kept" if run.keep_duplicates else "duplicates dropped",
+            ),
             (text.crlf, "Windows line ends"),
             (int(text.bom), "byte order mark dropped"),
+            (long, f"longer than {limit} {'cut' if run.long_lines == 'cut' else 'dropped'}"),
         )
         if count
     ]
@@ -81,6 +88,14 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {splits}; "
         f"{len(run.tokens):,} {run.level}s{labels}\n{run.model}{size}"
     )
+
+
+def warnings(text: Text, run: Run) -> list[str]:
+    """What of the text makes training slow, and what helps."""
+    found = [
+        None if run.max_line_length else long_lines_warning(text, has_labels=bool(run.labels)),
+    ]
+    return [warning for warning in found if warning]
 
 
 def start_line(record: Start) -> str:

@@ -20,6 +20,7 @@ from makemore_export.commands.progress_display import (
     evaluation_line,
     start_line,
     summary,
+    warnings,
 )
 from makemore_export.commands.run_options import planned
 from makemore_export.data.encoded_strings import EncodedStrings
@@ -115,6 +116,8 @@ def run_training(
         scalars or nullcontext(),
     ):
         display.show(summary(job.text, run, job.model, job.device))
+        for warning in warnings(job.text, run):
+            display.show(warning)
         for record in records:
             if scalars and not isinstance(record, Step):
                 scalars.add(record)
