@@ -94,6 +94,7 @@ class OptimizerStep:
             self._average = [weight.detach().clone() for weight in self._weights]
         self._optimizer = _optimizer(decayed, free, self.recipe)
         self.nats, self.tokens = torch.zeros((), device=strings.tokens.device), 0
+        self.tokens_of_step = 0
         if start:
             self._restore(start)
 
@@ -123,11 +124,16 @@ class OptimizerStep:
         self._optimizer.step()
         self._move_average(step)
         self.nats += nats.detach()
-        self.tokens += int(self._buckets.lengths[rows].sum())
+        self.tokens_of_step = int(self._buckets.lengths[rows].sum())
+        self.tokens += self.tokens_of_step
+
+    def running_loss(self) -> float:
+        """Mean loss in nats per token of the steps since `mean_loss`, on this process."""
+        return self.nats.item() / self.tokens
 
     def mean_loss(self) -> float:
-        """Mean loss in nats per token of the steps since the last call, on this process."""
-        mean = self.nats.item() / self.tokens
+        """The `running_loss`, which begins anew."""
+        mean = self.running_loss()
         self.nats, self.tokens = torch.zeros_like(self.nats), 0
         return mean
 
