@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from types import TracebackType
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from makemore_export.commands.pace import Stopwatch, pace_line
 from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.long_lines import count_long_lines, long_lines_warning
 from makemore_export.data.text import Text
 from makemore_export.models import Model
-from makemore_export.runs.records import Evaluation, Start
+from makemore_export.runs.records import Evaluation, Start, Step
 from makemore_export.runs.run import Run
 
 _LARGE = 20_000_000  # bytes of one file, from which on there is a warning
@@ -20,18 +25,31 @@ _FIRST_LOSS_OFF = 0.05  # nats from ln V that an initialisation may be
 
 
 class ProgressDisplay:
-    """A context in which to show lines and how many of `total` steps are done, if at all."""
+    """A context in which to show lines and how many of `total` steps are done, if at all.
 
-    def __init__(self, total: int, done: int = 0, *, silent: bool = False) -> None:
+    as_json: each line is a JSON object with a `kind`: a record, or a `message` with its `text`.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        done: int = 0,
+        *,
+        silent: bool = False,
+        as_json: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         console = Console(stderr=True)
         self._silent = silent
+        self.as_json = as_json
+        self._stopwatch = Stopwatch(total, done, clock)
         self._bar = Progress(
             TextColumn("training"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=console,
-            disable=silent or not console.is_terminal,
+            disable=silent or as_json or not console.is_terminal,
             transient=True,
         )
         self._task = self._bar.add_task("training", total=total, completed=done)
@@ -48,14 +66,32 @@ class ProgressDisplay:
     ) -> None:
         self._bar.stop()
 
-    def advance(self) -> None:
-        """One step more is done."""
+    def advance(self, record: Step | Evaluation) -> None:
+        """One step more is done; without a bar, a line every 10 seconds says how it goes."""
         self._bar.advance(self._task)
+        if not self._bar.disable:
+            return
+        if isinstance(record, Step):
+            pace = self._stopwatch.advance(record.model, record.tokens, record.loss)
+        else:
+            loss = record.running_loss
+            pace = self._stopwatch.advance(record.model, 0, lambda: loss)
+        if pace and self.as_json:
+            self.show_record(pace)
+        elif pace:
+            self.show(pace_line(pace))
+
+    def show_record(self, record: msgspec.Struct) -> None:
+        """A line of JSON."""
+        if not self._silent:
+            click.echo(msgspec.json.encode(record), err=True)
 
     def show(self, line: str) -> None:
         if self._silent:
             return
-        if self._bar.disable:
+        if self.as_json:
+            click.echo(msgspec.json.encode({"kind": "message", "text": line}), err=True)
+        elif self._bar.disable:
             click.echo(line, err=True)
         else:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -63,13 +99,19 @@ class ProgressDisplay:
 
 def summary(text: Text, run: Run, model: Model, device: str) -> str:
     """What is trained on what, in two lines."""
+    limit, has_labels = run.max_line_length, bool(run.labels)
+    long = count_long_lines(text, limit, has_labels=has_labels) if limit else 0
     dropped = [
         f"{count:,} {what}"
         for count, what in (
             (text.blank, "blank lines dropped"),
-            (text.duplicates, "duplicates kept" if run.keep_duplicates else "duplicates dropped"),
+            (
+                run.data.duplicates,
+                "duplicates kept" if run.keep_duplicates else "duplicates dropped",
+            ),
             (text.crlf, "Windows line ends"),
             (int(text.bom), "byte order mark dropped"),
+            (long, f"longer than {limit} {'cut' if run.long_lines == 'cut' else 'dropped'}"),
         )
         if count
     ]
@@ -103,6 +145,14 @@ def size_line(run: Run, model: Model, train: EncodedStrings) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB" if size >= _LARGE else f"{size / 1e6:,.1f} MB"
+
+
+def warnings(text: Text, run: Run) -> list[str]:
+    """What of the text makes training slow, and what helps."""
+    found = [
+        None if run.max_line_length else long_lines_warning(text, has_labels=bool(run.labels)),
+    ]
+    return [warning for warning in found if warning]
 
 
 def start_line(record: Start) -> str:

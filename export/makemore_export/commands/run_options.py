@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 import msgspec
@@ -13,6 +13,7 @@ from makemore.token_vocabulary import LEVELS
 from makemore.vocabulary import WORDS, Level
 from msgspec import inspect
 
+from makemore_export.data.long_lines import LongLines
 from makemore_export.data.splits import parse_split
 from makemore_export.data.text import Text
 from makemore_export.models import MODELS
@@ -112,6 +113,17 @@ _OPTIONS = (
         default=None,
         help="Keep lines that repeat another one; otherwise they are dropped before the split.",
     ),
+    click.option(
+        "--max-line-length",
+        type=_POSITIVE,
+        metavar="N",
+        help="Characters of the longest line taken.  [default: any]",
+    ),
+    click.option(
+        "--long-lines",
+        type=click.Choice(get_args(LongLines)),
+        help="What becomes of longer lines.  [default: error]",
+    ),
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), help=f"[default: {_SEED}]"),
     click.option("--encoding", default="utf-8", show_default=True, help="Of the text."),
     click.option(
@@ -173,6 +185,9 @@ def planned(
     elif old and old.model == options["model"]:
         options = _based_on(_options(old), options)
     known = len(old.tokens) if old and old.level == level == "word" else None
+    max_line_length = options.pop("max_line_length", old.max_line_length if old else None)
+    if "long_lines" in options and max_line_length is None:
+        raise OptionError("--long-lines needs --max-line-length, which says what is long")
     pattern = old.split_pattern if old and old.level == level else None
     return plan(
         text,
@@ -184,6 +199,8 @@ def planned(
         vocab_size=options.pop("vocab_size", known),
         split_pattern=options.pop("split_pattern", pattern),
         has_labels=options.pop("has_labels", bool(old.labels) if old else False),
+        max_line_length=max_line_length,
+        long_lines=options.pop("long_lines", old.long_lines if old else "error"),
         options=options,
     )
 

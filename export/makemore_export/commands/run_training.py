@@ -21,6 +21,7 @@ from makemore_export.commands.progress_display import (
     size_line,
     start_line,
     summary,
+    warnings,
 )
 from makemore_export.commands.run_options import planned
 from makemore_export.data.encoded_strings import EncodedStrings
@@ -40,6 +41,7 @@ from makemore_export.training.start import initial_model
 from makemore_export.training.tensorboard import Scalars
 
 _SAMPLES = 8  # shown at each evaluation
+_SHOWN = 200  # characters of each
 
 
 class Job(NamedTuple):
@@ -98,11 +100,13 @@ def run_training(
     old: Run | None,
     again: str,
     tensorboard: bool = False,
+    as_json: bool = False,
 ) -> Checkpoint:
     """Trains to the end, from `start` or afresh, with progress on stderr; returns the best.
 
     options: values of `run_options`; None stands for the option of `old`, else for the default.
     again: the command that goes on after Ctrl-C, to show.
+    as_json: progress is lines of JSON.
     `OptionError` where the text or an option is not that of `start`.
     """
     job = plan_job(text, folder, start, options, old)
@@ -111,13 +115,17 @@ def run_training(
     records = train(job.model, run, job.splits, folder, start)
     scalars = Scalars(folder.path / "tensorboard") if tensorboard and first else None
     with (
-        ProgressDisplay(steps, start.progress.step if start else 0, silent=not first) as display,
+        ProgressDisplay(
+            steps, start.progress.step if start else 0, silent=not first, as_json=as_json
+        ) as display,
         _interrupts() as interrupted,
         scalars or nullcontext(),
     ):
         display.show(summary(job.text, run, job.model, job.device))
         if first and not (start and start.progress.finished):
             display.show(size_line(run, job.model, job.splits["train"]))
+        for warning in warnings(job.text, run):
+            display.show(warning)
         for record in records:
             if scalars and not isinstance(record, Step):
                 scalars.add(record)
@@ -132,18 +140,25 @@ def run_training(
 
 
 def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
+    if isinstance(record, Step) or (isinstance(record, Evaluation) and not record.finished):
+        display.advance(record)
+    if isinstance(record, Step):
+        return
+    if display.as_json:
+        display.show_record(record)
+        return
     name = "" if record.model == job.run.model else f"{record.model}: "  # of a component
     if isinstance(record, Start):
         display.show(name + start_line(record))
         return
-    finished = isinstance(record, Evaluation) and record.finished
-    if not finished:
-        display.advance()
-    if isinstance(record, Evaluation):
-        display.show(name + evaluation_line(record))
-        if not name:
-            between = "\n  " if job.run.level == "word" else ", "
-            display.show("  " + between.join(_samples(record, job)))
+    display.show(name + evaluation_line(record))
+    if not name:
+        between = "\n  " if job.run.level == "word" else ", "
+        display.show("  " + between.join(map(_shortened, _samples(record, job))))
+
+
+def _shortened(sample: str) -> str:
+    return sample if len(sample) <= _SHOWN else sample[: _SHOWN - 3] + "..."
 
 
 def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:

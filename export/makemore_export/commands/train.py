@@ -40,7 +40,12 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     "--find-lr", is_flag=True, help="Try all learning rates in a short sweep, and suggest one."
 )
 @click.option("--tensorboard", is_flag=True, help="Write the losses for TensorBoard, too.")
-@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="The result as one JSON object on stdout, progress as lines of JSON on stderr.",
+)
 def main(
     text: Path | None,
     out: Path,
@@ -67,7 +72,14 @@ def main(
     with distributed.joined(options["device"]):
         first = distributed.rank() == 0
         with locked(out) if first else nullcontext():
-            best = _trained(text, RunFolder(out), options, resume=resume, tensorboard=tensorboard)
+            best = _trained(
+                text,
+                RunFolder(out),
+                options,
+                resume=resume,
+                tensorboard=tensorboard,
+                as_json=as_json,
+            )
         if first:
             result = Trained(
                 checkpoint=str(out / "best.safetensors"),
@@ -85,6 +97,7 @@ def _trained(
     *,
     resume: bool,
     tensorboard: bool,
+    as_json: bool,
 ) -> Checkpoint:
     """The best checkpoint of a new run, or of the one in the folder; the caller has locked it."""
     out = folder.path
@@ -95,7 +108,16 @@ def _trained(
         raise OptionError(f"{out}: holds no run to resume")
     again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out), "--resume"])
     old = start.run if start else None
-    return run_training(text, folder, start, options, old=old, again=again, tensorboard=tensorboard)
+    return run_training(
+        text,
+        folder,
+        start,
+        options,
+        old=old,
+        again=again,
+        tensorboard=tensorboard,
+        as_json=as_json,
+    )
 
 
 if __name__ == "__main__":

@@ -12,8 +12,12 @@ from torch import Tensor
 PADDING = -1
 """The target at a position past the end of a string."""
 
+PIECE = 1024
+"""Most tokens, stop included, that a model which knows any position is trained on in one go."""
+
 _TOKENS_PER_BATCH = 1 << 13  # their activations fit in the cache of a core
 _LOGITS_PER_BATCH = 1 << 24
+_SHORT = 256  # strings of at most so many tokens are all in batches of one size
 
 
 class EncodedStrings:
@@ -46,6 +50,20 @@ class EncodedStrings:
         first.lengths, first.starts = self.lengths[:n], self.starts[:n]
         return first
 
+    def pieces(self, most: int) -> EncodedStrings:
+        """The same with each string of more than `most` tokens, stop included, as several.
+
+        A piece goes on where the one before ends, without what came before.
+        """
+        counts = self.lengths // most + 1  # (N,)
+        first = (counts.cumsum(0) - counts).repeat_interleave(counts)
+        offsets = (torch.arange(len(first), device=first.device) - first) * most
+        pieces = copy(self)
+        pieces.starts = self.starts.repeat_interleave(counts) + offsets
+        left = self.lengths.repeat_interleave(counts) - offsets
+        pieces.lengths = left.clamp(max=most - 1)  # the last token of a piece is as its stop
+        return pieces
+
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and targets of strings `rows` (B,): int64 (B, T), T the longest of them plus 1.
 
@@ -65,7 +83,14 @@ class EncodedStrings:
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All strings once, shortest first, so that little is padding."""
         order = self.lengths.argsort(stable=True)
+        positions = self.lengths[order].cpu() + 1  # (N,)
         tokens = min(_TOKENS_PER_BATCH, _LOGITS_PER_BATCH // self.vocab_size)
-        rows = max(1, tokens // (int(self.lengths.max()) + 1))
-        for begin in range(0, len(order), rows):
+        begin, longest = 0, int(positions[-1])
+        while begin < len(order):
+            rows = max(1, tokens // longest)
+            if longest > _SHORT:  # as many as fit, of strings that grow
+                following = positions[begin : begin + tokens]
+                fit = following * torch.arange(1, len(following) + 1) <= tokens
+                rows = max(1, int(fit.sum()))
             yield self.batch(order[begin : begin + rows])
+            begin += rows

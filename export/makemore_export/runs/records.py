@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of the optimizer was taken by the model of that name."""
+    """One step of the optimizer was taken by the model of that name, on so many tokens.
+
+    `loss` gives the mean loss since the last evaluation; asking for it may wait for the device.
+    """
 
     model: str
     step: int
+    tokens: int
+    loss: Callable[[], float]
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="start"):

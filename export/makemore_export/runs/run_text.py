@@ -6,18 +6,22 @@ from pathlib import Path
 
 from makemore.errors import OptionError
 
+from makemore_export.data.long_lines import without_long_lines
 from makemore_export.data.text import read_text
 from makemore_export.runs.run import Run
 
 
 def lines_of(run: Run, path: Path | None, encoding: str) -> tuple[str, ...] | None:
-    """All lines of the text of a run; without `path` that of the package, and None if it is not.
+    """All lines of the text of a run, long ones cut or left out as it did.
 
+    Without `path` that of the package, and None if the run's is another.
     `OptionError` where the file at `path` is another text.
     """
     text = read_text(path, encoding)
     if text.sha256 == run.data.sha256:
-        return text.lines
+        return without_long_lines(
+            text, run.max_line_length, run.long_lines, has_labels=bool(run.labels)
+        ).lines
     if path:
         raise OptionError(
             f"{path}: is another text than that of the run: its SHA-256 is {text.sha256}, that of "

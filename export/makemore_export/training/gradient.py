@@ -57,7 +57,12 @@ def _optimize(
             optimizer.step(step, rate(step, recipe))
             progress = replace(progress, step=step)
             if step % EVALUATE_EVERY and step != recipe.max_steps:
-                yield Step(model=model, step=step)
+                yield Step(
+                    model=model,
+                    step=step,
+                    tokens=optimizer.tokens_of_step,
+                    loss=optimizer.running_loss,
+                )
                 continue
             running_loss = optimizer.mean_loss()
             record, progress = distributed.shared(partial(monitor.evaluate, progress, running_loss))

@@ -16,9 +16,10 @@ from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Start
 from makemore_export.runs.run import Progress, Run
-from makemore_export.training.optimizer_step import OptimizerStep, rate
+from makemore_export.training.optimizer_step import OptimizerStep, in_pieces, rate
 
 _SUBSET = 2000  # strings of a split in an evaluation on the way
+_SUBSET_TOKENS = 1 << 18  # most tokens of those, but for one string
 
 
 class Monitor:
@@ -36,7 +37,11 @@ class Monitor:
         self.optimizer = optimizer
         self.folder = folder
         self.began = began
-        self.subsets = {name: splits[name].first(_SUBSET) for name in splits if name != "test"}
+        self.subsets = {
+            name: _subset(in_pieces(strings, optimizer.model))
+            for name, strings in splits.items()
+            if name != "test"
+        }
         self.judge = "dev" if "dev" in splits else "train"
 
     def start(self) -> tuple[Start, Progress]:
@@ -96,6 +101,11 @@ class Monitor:
             average=optimizer.average(),
         )
         checkpoint.save(self.folder.last, last)
+
+
+def _subset(strings: EncodedStrings) -> EncodedStrings:
+    fit = int(((strings.lengths + 1).cumsum(0) <= _SUBSET_TOKENS).sum())
+    return strings.first(min(_SUBSET, max(1, fit)))
 
 
 def _check(losses: Mapping[str, float], step: int, recipe: Recipe) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
 
-from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.encoded_strings import PADDING, PIECE, EncodedStrings
 from makemore_export.data.length_bucketing import BUCKET, LengthBuckets
 from makemore_export.models import Model
 from makemore_export.models.recipe import Recipe
@@ -25,6 +25,11 @@ from makemore_export.training.parameter_buffer import ParameterBuffer, flatten
 
 Forward: TypeAlias = Callable[[Tensor], Tensor]
 """Logits (B, T, V) from tokens (B, T)."""
+
+
+def in_pieces(strings: EncodedStrings, model: Model) -> EncodedStrings:
+    """What the model is trained on: whole strings, if it has a block, which they then fit into."""
+    return strings.pieces(PIECE) if model.block_size is None else strings
 
 
 def rate(step: int, recipe: Recipe) -> float:
@@ -64,16 +69,18 @@ class OptimizerStep:
         self.model = model
         self.recipe = run.recipe or Recipe()
         self._seed = run.seed
-        self._strings = strings
         self._forward = _forward(model, self.recipe, strings.tokens.device)
-        lengths = strings.lengths.cpu().numpy() + 1  # with the stop
-        self._buckets = LengthBuckets(lengths, self.recipe.batch_size, run.seed, bucket)
+        self._strings = in_pieces(strings, model)
+        lengths = self._strings.lengths.cpu().numpy() + 1  # with the stop
+        self._buckets = LengthBuckets(
+            lengths, self.recipe.batch_size, run.seed, bucket, fewest=distributed.size()
+        )
         if self._buckets.batch_size < distributed.size():
             raise OptionError(
                 f"a batch of {self._buckets.batch_size} strings cannot be shared by "
                 f"{distributed.size()} processes"
             )
-        self._mean_tokens = self._buckets.batch_size * float(lengths.mean())
+        self._mean_tokens = self._buckets.mean_tokens()
         if start:
             model.load_state_dict(start.weights)
         named = dict(model.named_parameters())
@@ -87,6 +94,7 @@ class OptimizerStep:
             self._average = [weight.detach().clone() for weight in self._weights]
         self._optimizer = _optimizer(decayed, free, self.recipe)
         self.nats, self.tokens = torch.zeros((), device=strings.tokens.device), 0
+        self.tokens_of_step = 0
         if start:
             self._restore(start)
 
@@ -116,11 +124,16 @@ class OptimizerStep:
         self._optimizer.step()
         self._move_average(step)
         self.nats += nats.detach()
-        self.tokens += int(self._buckets.lengths[rows].sum())
+        self.tokens_of_step = int(self._buckets.lengths[rows].sum())
+        self.tokens += self.tokens_of_step
+
+    def running_loss(self) -> float:
+        """Mean loss in nats per token of the steps since `mean_loss`, on this process."""
+        return self.nats.item() / self.tokens
 
     def mean_loss(self) -> float:
-        """Mean loss in nats per token of the steps since the last call, on this process."""
-        mean = self.nats.item() / self.tokens
+        """The `running_loss`, which begins anew."""
+        mean = self.running_loss()
         self.nats, self.tokens = torch.zeros_like(self.nats), 0
         return mean
 

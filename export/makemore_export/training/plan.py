@@ -13,6 +13,7 @@ from makemore.token_vocabulary import TokenVocabulary, new_vocabulary
 from makemore.vocabulary import LABEL_END, WORDS, Level, Vocabulary, WordVocabulary
 
 from makemore_export.data.labels import labels_of
+from makemore_export.data.long_lines import LongLines, without_long_lines
 from makemore_export.data.splits import split
 from makemore_export.data.text import Text
 from makemore_export.models import MODELS
@@ -35,6 +36,8 @@ def plan(
     vocab_size: int | None = None,
     split_pattern: str | None = None,
     has_labels: bool = False,
+    max_line_length: int | None = None,
+    long_lines: LongLines = "error",
 ) -> tuple[Run, dict[str, list[str]]]:
     """The run, and the lines of each of its splits.
 
@@ -42,6 +45,7 @@ def plan(
       holds the longest line. `OptionError` for one that the model does not take, `DataError` for a
       line longer than the block.
     """
+    text = without_long_lines(text, max_line_length, long_lines, has_labels=has_labels)
     splits = split(text.lines, percents, seed, keep_duplicates=keep_duplicates)
     labels = labels_of(text) if has_labels else ()
     strings, train = (
@@ -80,6 +84,8 @@ def plan(
         recipe=chosen.recipe,
         split_pattern=split_pattern,
         labels=labels,
+        max_line_length=max_line_length,
+        long_lines=long_lines,
     )
     return run, splits
 
@@ -107,6 +113,8 @@ def _choices(run: Run) -> dict[str, Any]:
         "vocab_size": len(run.tokens),
         "split_pattern": run.split_pattern,
         "labels": ", ".join(run.labels),
+        "max_line_length": run.max_line_length,
+        "long_lines": run.long_lines,
         "characters": "".join(sorted({*chain(*run.tokens)})),  # another encoding gives others
     }
 
@@ -139,5 +147,6 @@ def _check_lines(
         if length > limit:
             raise DataError(
                 f"{text.name}: line {number} has {length - has_label} {level}s; a block of "
-                f"{limit + 1} holds {limit - has_label}; a larger one: --block-size"
+                f"{limit + 1} holds {limit - has_label}; a larger one: --block-size; "
+                "--max-line-length with --long-lines drop or cut takes shorter lines"
             )

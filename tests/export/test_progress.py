@@ -1,0 +1,110 @@
+"""How a training without a terminal says how far it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from makemore_export.commands.pace import Stopwatch, pace_line
+from makemore_export.commands.progress_display import ProgressDisplay
+from makemore_export.commands.train import main as mm_train
+from makemore_export.runs.records import Evaluation, Step
+from small_runs import LINES
+
+
+class Clock:
+    """A clock that goes on by `seconds` each time it is asked."""
+
+    def __init__(self, seconds):
+        self.now, self.seconds = 0.0, seconds
+
+    def __call__(self):
+        self.now += self.seconds
+        return self.now
+
+
+def step(number, tokens=600):
+    return Step(model="lstm", step=number, tokens=tokens, loss=lambda: 2.5)
+
+
+def evaluation(number):
+    return Evaluation(
+        model="lstm",
+        step=number,
+        losses={},
+        running_loss=2.25,
+        best=True,
+        finished=False,
+        seconds=1,
+    )
+
+
+def test_a_line_every_ten_seconds_has_step_loss_speed_and_time_left(capsys):
+    display = ProgressDisplay(1000, 100, clock=Clock(3.0))
+    for number in range(101, 110):
+        display.advance(step(number))
+    assert capsys.readouterr().err.splitlines() == [
+        "step    105 of 1,000  loss 2.5000  200 tokens/s  0:44:45 left",
+        "step    109 of 1,000  loss 2.5000  200 tokens/s  0:44:33 left",
+    ]
+
+
+def test_a_step_with_an_evaluation_counts_too(capsys):
+    display = ProgressDisplay(20, clock=Clock(10.0))
+    display.advance(step(1))
+    display.advance(evaluation(2))
+    assert capsys.readouterr().err == "step      2 of 20  loss 2.2500  0 tokens/s  0:03:00 left\n"
+
+
+def test_with_json_each_line_is_a_record(capsys):
+    display = ProgressDisplay(20, as_json=True, clock=Clock(10.0))
+    display.show("a notice")
+    display.advance(step(1))
+    display.advance(step(2))
+    message, pace = map(json.loads, capsys.readouterr().err.splitlines())
+    assert message == {"kind": "message", "text": "a notice"}
+    assert pace == {
+        "kind": "progress",
+        "model": "lstm",
+        "step": 2,
+        "steps": 20,
+        "loss": 2.5,
+        "tokens_per_second": 60.0,
+        "seconds_left": 180.0,
+    }
+
+
+def test_one_of_several_processes_says_nothing(capsys):
+    display = ProgressDisplay(20, silent=True, clock=Clock(10.0))
+    display.advance(step(1))
+    display.advance(step(2))
+    display.show("a notice")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("slow", [0.5, 2.0])
+def test_the_time_left_is_of_all_steps_so_far(slow):
+    clock = Clock(slow)
+    stopwatch = Stopwatch(100, 0, clock)
+    paces = [stopwatch.advance("lstm", 1, lambda: None) for _ in range(100)]
+    for number, pace in enumerate(paces, start=1):
+        assert pace is None or pace.seconds_left == pytest.approx(slow * (100 - number))
+    assert sum(pace is not None for pace in paces) == 99 * slow // 10
+    assert any("loss" not in pace_line(pace) for pace in paces if pace)
+
+
+def test_the_loss_is_not_asked_for_in_between():
+    stopwatch = Stopwatch(100, 0, Clock(1.0))
+    stopwatch.advance("lstm", 1, lambda: pytest.fail("waits for the device"))
+    assert stopwatch.advance("lstm", 1, lambda: pytest.fail("waits for the device")) is None
+
+
+def test_train_with_json_has_only_json_on_stderr(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(LINES))
+    words = ["--model", "gru", "--n-hidden", "8", "--max-steps", "3", "--device", "cpu", "--json"]
+    result = CliRunner().invoke(mm_train, [str(path), "-o", str(tmp_path / "run"), *words])
+    kinds = [json.loads(line)["kind"] for line in result.stderr.splitlines()]
+    assert kinds == ["message", "start", "evaluation", "evaluation"]
+    assert json.loads(result.stdout)["steps"] == 3
