@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from makemore.commands.score import read_strings
 from makemore.errors import DataError, OptionError
 from makemore.vocabulary import Vocabulary
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.mojibake import Mojibake, find_mojibake
 from makemore_export.data.splits import parse_split, split
 from makemore_export.data.text import BUILTIN, read_text
 
@@ -157,3 +159,35 @@ def test_batches_hold_every_string_once(monkeypatch):
         assert targets.numel() <= 12
         found += [row[row > 0].tolist() for row in targets]
     assert sorted(found) == sorted(vocabulary.encode(line) for line in lines)
+
+
+def test_a_compressed_text_is_the_text_in_it(tmp_path):
+    data = b"emma\nava\n"
+    (tmp_path / "text.txt.gz").write_bytes(gzip.compress(data))
+    packed, plain = read_text(tmp_path / "text.txt.gz"), read_text(written(tmp_path, data))
+    assert (packed.lines, packed.sha256) == (plain.lines, plain.sha256)
+    assert (packed.compression, plain.compression) == ("gzip", None)
+
+
+def test_utf_16_is_told_by_its_mark(tmp_path):
+    text = read_text(written(tmp_path, "zoë\r\nava".encode("utf-16")))
+    assert (text.lines, text.encoding) == (("zoë", "ava"), "utf-16")
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["JosÃ©", "ava", "ZoÃ«"], Mojibake(2, "JosÃ©", "José")),
+        (["â€™t", "ava"], Mojibake(1, "â€™t", "’t")),
+        (["José", "Ã", "São Paulo", "Ünal", "Ã©\u4e2d"], None),
+    ],
+)
+def test_utf_8_read_as_another_encoding_is_found(lines, found):
+    assert find_mojibake(lines) == found
+
+
+@given(st.text(st.characters(min_codepoint=0x80, max_codepoint=0x2FFF), min_size=1, max_size=9))
+def test_whatever_was_read_as_latin_1_is_found(line):
+    assert find_mojibake([line.encode().decode("latin-1")]) == Mojibake(
+        1, line.encode().decode("latin-1"), line
+    )

@@ -25,6 +25,7 @@ from makemore_export.commands.import_checkpoint import (
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
+from makemore_export.data.text import Text, read_text
 from makemore_export.importers import IMPORTERS, is_foreign
 from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
 from makemore_export.packing.model_card import Report, quality
@@ -131,11 +132,15 @@ def main(
             raise OptionError(f"{name} is for the checkpoint of another program")
     if text and not _is_trained(source):
         raise OptionError("--text is for a SOURCE that is trained already")
-    if not _is_trained(source):
-        text = source
     with locked(out):
-        trained = _trained(source, out, options, text)
-        lines = lines_of(trained.run, text, options["encoding"])
+        if _is_trained(source):
+            _refuse_options(source, options, set() if text is None else {"encoding"})
+            trained = read_source(source)
+            lines = lines_of(trained.run, text, options["encoding"])
+        else:
+            contents = read_text(source, options.pop("encoding"))
+            trained = _trained(contents, out, options)
+            lines = contents.lines
         click.echo("exporting and verifying ...", err=True)
         with _failures_as_exit_1():
             report = replace_artifact(
@@ -219,19 +224,11 @@ def _refuse_options(source: Path, options: Mapping[str, Any], taken: Set[str]) -
             )
 
 
-def _trained(
-    source: Path | None, out: Path, options: Mapping[str, Any], text: Path | None
-) -> Checkpoint:
-    """The checkpoint at `source`, or the one that training on it gives.
-
-    text: what is read beside `source`, in the encoding among the `options`.
-    """
-    if _is_trained(source):
-        _refuse_options(source, options, set() if text is None else {"encoding"})
-        return read_source(source)
+def _trained(text: Text, out: Path, options: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint that training on a text gives, in the run folder beside `out`."""
     target = out.resolve()
     folder = RunFolder(target.with_name(f"{target.name}.run"))
     with locked(folder.path):
         return run_training(
-            source, folder, folder.latest(), options, old=None, again="the same command"
+            text, folder, folder.latest(), options, old=None, again="the same command"
         )

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from makemore_export.data.mojibake import Mojibake
 from makemore_export.data.text import Text
 from makemore_export.models import Model
 from makemore_export.runs.records import Evaluation, Start
@@ -60,8 +61,8 @@ class ProgressDisplay:
 
 
 def summary(text: Text, run: Run, model: Model, device: str) -> str:
-    """What is trained on what, in two lines."""
-    dropped = [
+    """What is trained on what, in two lines; before them, what looks wrong with the text."""
+    met = [
         f"{count:,} {what}"
         for count, what in (
             (text.blank, "blank lines dropped"),
@@ -71,15 +72,32 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         )
         if count
     ]
+    if text.encoding.startswith(("utf-16", "utf-32")):
+        met.insert(0, text.encoding.upper())
+    if text.compression:
+        met.insert(0, f"unpacked from {text.compression}")
     splits = ", ".join(f"{name} {lines:,}" for name, lines in run.data.split.items())
     weights = sum(
         weight.numel() for weight in model.parameters()
     )  # that of a model that counts has none yet
     size = f": {weights:,} weights, on {device}" if weights else ""
     labels = f"; labels: {', '.join(run.labels)}" if run.labels else ""
-    return (
-        f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {splits}; "
+    mojibake = f"{_mojibake(text.mojibake, text.encoding)}\n" if text.mojibake else ""
+    return mojibake + (
+        f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *met])}; {splits}; "
         f"{len(run.tokens):,} {run.level}s{labels}\n{run.model}{size}"
+    )
+
+
+def _mojibake(found: Mojibake, encoding: str) -> str:
+    where = (
+        "the file itself is so; the package ftfy mends it"
+        if encoding.lower().startswith("utf")
+        else f"the file may be UTF-8, not {encoding}: --encoding utf-8"
+    )
+    return (
+        f"warning: {found.lines:,} lines look like UTF-8 that was read as another encoding, "
+        f"such as {found.example!r:.60} for {found.meant!r:.60}: {where}"
     )
 
 

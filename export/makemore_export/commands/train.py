@@ -12,11 +12,13 @@ import click
 import msgspec
 from makemore.commands.command import Command
 from makemore.errors import OptionError
+from makemore.reading.file_bytes import STDIN
 
 from makemore_export.commands.find_lr import find_learning_rate
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import find_device, run_training
+from makemore_export.data.text import Text, read_text
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.target_lock import locked
 from makemore_export.training import distributed
@@ -58,16 +60,27 @@ def main(
 
     On several CPUs or GPUs: torchrun --nproc-per-node 2 -m makemore_export.commands.train ...
     """
+    if text == STDIN:
+        distributed.refuse("a text on standard input")
+    contents = read_text(text, options.pop("encoding"))
     options["device"] = find_device(options["device"])
     if find_lr:
         if resume:
             raise OptionError("--find-lr is for new weights: it does not go with --resume")
-        find_learning_rate(text, out, options, as_json=as_json)
+        find_learning_rate(contents, out, options, as_json=as_json)
         return
     with distributed.joined(options["device"]):
         first = distributed.rank() == 0
         with locked(out) if first else nullcontext():
-            best = _trained(text, RunFolder(out), options, resume=resume, tensorboard=tensorboard)
+            again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out)])
+            best = _trained(
+                contents,
+                RunFolder(out),
+                options,
+                resume=resume,
+                again=f"{again} --resume",
+                tensorboard=tensorboard,
+            )
         if first:
             result = Trained(
                 checkpoint=str(out / "best.safetensors"),
@@ -79,11 +92,12 @@ def main(
 
 
 def _trained(
-    text: Path | None,
+    text: Text,
     folder: RunFolder,
     options: Mapping[str, Any],
     *,
     resume: bool,
+    again: str,
     tensorboard: bool,
 ) -> Checkpoint:
     """The best checkpoint of a new run, or of the one in the folder; the caller has locked it."""
@@ -93,7 +107,6 @@ def _trained(
         raise OptionError(f"{out}: holds a run already; go on with --resume, or name a new folder")
     if resume and not start:
         raise OptionError(f"{out}: holds no run to resume")
-    again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out), "--resume"])
     old = start.run if start else None
     return run_training(text, folder, start, options, old=old, again=again, tensorboard=tensorboard)
 
