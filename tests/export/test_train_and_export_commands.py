@@ -96,6 +96,34 @@ def test_a_text_is_read_from_standard_input(tmp_path):
     assert (plain.golden, piped.training.data.name) == (piped.golden, "stdin")
 
 
+def test_a_run_keeps_how_its_text_is_read(tmp_path):
+    rows = "".join(f"{i % 2};{line.upper()}\n" for i, line in enumerate(LINES))
+    (tmp_path / "table.csv").write_text("sex;name\n" + rows, encoding="utf-16")
+    assert (
+        "read as lines; a column"
+        in run(mm_train, "table.csv", "-o", "lines", "--model", "bigram").stderr
+    )
+    words = ["--column", "name", "--label-column", "sex", "--lower", "--nfc"]
+    first = run(mm_train, "table.csv", "-o", "run", "--model", "bigram", *words)
+    assert "table.csv: 64 lines; column name; UTF-16; " in first.stderr
+    assert first.stderr.splitlines()[0].endswith("11 characters; labels: 0, 1")
+    assert run(mm_train, "table.csv", "-o", "run", "--resume").exit_code == 0
+    other = refusal(mm_train, "table.csv", "-o", "run", "--resume", "--column", "sex")
+    assert "column name, now sex" in other
+    export = ["run", "-o", "names", "--text", "table.csv"]
+    assert "fingerprints of 64 lines" in run(mm_export, *export).stdout
+    assert makemore.load(tmp_path / "names").sample(1, seed=1, label="1")
+    assert "--lower is for training" in refusal(mm_export, *export, "--lower")
+
+
+def test_a_run_that_goes_on_with_its_text_under_another_name_stays_one_run(tmp_path):
+    run(mm_train, "text.txt", "-o", "run", *SMALL)
+    before = RunFolder(tmp_path / "run").latest().run
+    (tmp_path / "text.txt").rename(tmp_path / "other.txt")
+    assert run(mm_train, "other.txt", "-o", "run", "--resume").exit_code == 0
+    assert RunFolder(tmp_path / "run").latest().run == before
+
+
 def test_what_is_no_text_is_named(tmp_path):
     torch.save({"a": torch.zeros(1)}, tmp_path / "model.pt")
     refused = refusal(mm_train, "model.pt", "-o", "run")

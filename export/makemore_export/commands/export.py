@@ -25,6 +25,7 @@ from makemore_export.commands.import_checkpoint import (
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
+from makemore_export.data.reading import Reading
 from makemore_export.data.text import Text, read_text
 from makemore_export.importers import IMPORTERS, is_foreign
 from makemore_export.packing.artifact_folder import FILES, check_target, replace_artifact
@@ -34,6 +35,9 @@ from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
 from makemore_export.runs.run_text import lines_of
 from makemore_export.runs.target_lock import locked
 from makemore_export.training import distributed
+
+_OF_IMPORTS = {"n_head", *Reading.__struct_fields__} - {"label_column"}
+"""The options of training that a checkpoint of another program takes."""
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +115,7 @@ def main(
     distributed.refuse("mm-export")
     check_target(out)
     if source is not None and (source_format is not None or is_foreign(source)):
-        _refuse_options(source, options, {"encoding", "n_head"})
+        _refuse_options(source, options, _OF_IMPORTS)
         n_head = None if options["n_head"] is None else _heads(options["n_head"])
         said = ImportOptions(
             format=source_format,
@@ -119,7 +123,7 @@ def main(
             names=parse_names(names),
             n_head=n_head,
             text=text,
-            encoding=options["encoding"],
+            reading=Reading().with_options(options),
             half=half,
             fingerprints=not no_fingerprints,
         )
@@ -138,7 +142,7 @@ def main(
             trained = read_source(source)
             lines = lines_of(trained.run, text, options["encoding"])
         else:
-            contents = read_text(source, options.pop("encoding"))
+            contents = read_text(source, Reading().with_options(options))
             trained = _trained(contents, out, options)
             lines = contents.lines
         click.echo("exporting and verifying ...", err=True)

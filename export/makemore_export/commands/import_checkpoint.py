@@ -16,6 +16,7 @@ from makemore.reading.decoding import decode
 from makemore.source import sha256_of
 
 from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.reading import Reading
 from makemore_export.data.text import Content, Text, read_content, text_of
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.importers import Given, Imported, format_of, read_model, read_tensors
@@ -33,7 +34,7 @@ class ImportOptions(NamedTuple):
     names: Mapping[str, str] = MappingProxyType({})
     n_head: int | None = None
     text: Path | None = None
-    encoding: str = "utf-8"
+    reading: Reading = Reading()
     half: bool = False
     fingerprints: bool = True
 
@@ -53,13 +54,13 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
     fingerprints of its lines are stored.
     """
     content = None if options.text is None else read_content(options.text)
-    text = None if content is None else text_of(content, options.encoding)
+    text = None if content is None else text_of(content, options.reading)
     file = read_tensors(source)
     name = format_of(file, options.format)
     given = Given(
         tokens=None if options.tokens is None else read_token_list(options.tokens),
         lines=None if text is None else text.lines,
-        whole=None if content is None else _whole(content, options.encoding),
+        whole=None if content is None else _whole(content, options.reading.encoding),
         n_head=options.n_head,
         names=options.names,
         header=file.header,

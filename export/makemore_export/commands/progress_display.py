@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import TracebackType
 
 import click
@@ -76,6 +77,10 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         met.insert(0, text.encoding.upper())
     if text.compression:
         met.insert(0, f"unpacked from {text.compression}")
+    if text.reading.column:
+        met.insert(0, f"column {text.reading.column}")
+    elif {".csv", ".tsv"} & {*Path(text.name).suffixes}:
+        met.insert(0, "read as lines; a column of it: --column NAME")
     splits = ", ".join(f"{name} {lines:,}" for name, lines in run.data.split.items())
     weights = sum(
         weight.numel() for weight in model.parameters()

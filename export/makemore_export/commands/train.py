@@ -18,7 +18,8 @@ from makemore_export.commands.find_lr import find_learning_rate
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import find_device, run_training
-from makemore_export.data.text import Text, read_text
+from makemore_export.data.reading import Reading
+from makemore_export.data.text import read_text
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.target_lock import locked
 from makemore_export.training import distributed
@@ -62,11 +63,11 @@ def main(
     """
     if text == STDIN:
         distributed.refuse("a text on standard input")
-    contents = read_text(text, options.pop("encoding"))
     options["device"] = find_device(options["device"])
     if find_lr:
         if resume:
             raise OptionError("--find-lr is for new weights: it does not go with --resume")
+        contents = read_text(text, Reading().with_options(options))
         find_learning_rate(contents, out, options, as_json=as_json)
         return
     with distributed.joined(options["device"]):
@@ -74,7 +75,7 @@ def main(
         with locked(out) if first else nullcontext():
             again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out)])
             best = _trained(
-                contents,
+                text,
                 RunFolder(out),
                 options,
                 resume=resume,
@@ -92,7 +93,7 @@ def main(
 
 
 def _trained(
-    text: Text,
+    path: Path | None,
     folder: RunFolder,
     options: Mapping[str, Any],
     *,
@@ -108,6 +109,7 @@ def _trained(
     if resume and not start:
         raise OptionError(f"{out}: holds no run to resume")
     old = start.run if start else None
+    text = read_text(path, (old.reading if old else Reading()).with_options(options))
     return run_training(text, folder, start, options, old=old, again=again, tensorboard=tensorboard)
 
 

@@ -10,6 +10,7 @@ from makemore.token_vocabulary import new_vocabulary
 from makemore.vocabulary import Level, Vocabulary
 from msgspec import Meta
 
+from makemore_export.data.reading import Reading
 from makemore_export.evaluation.novelty import Novelty
 from makemore_export.models import Model, ModelSpec, new_model
 from makemore_export.models.recipe import Recipe
@@ -22,7 +23,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     `recipe` is None for a model that counts; `max_length` is the longest string to sample, in
     tokens; `split` is the percentages of train, dev, test; `split_pattern` cuts lines at level
-    "token"; with `labels` each line begins with one and a tab.
+    "token"; with `labels` each line begins with one and a tab; `reading` is how the lines were
+    found in the file.
     """
 
     model: str
@@ -37,6 +39,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe | None
     split_pattern: str | None = None
     labels: tuple[str, ...] = ()
+    reading: Reading = Reading()
 
     @property
     def spec(self) -> ModelSpec:

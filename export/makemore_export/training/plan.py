@@ -80,6 +80,7 @@ def plan(
         recipe=chosen.recipe,
         split_pattern=split_pattern,
         labels=labels,
+        reading=text.reading,
     )
     return run, splits
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 from makemore.commands.tables import Format, format_of, import_pyarrow
 from makemore.errors import OptionError
 from makemore.reading.compression import SUFFIXES, unpacked
+from makemore.reading.csv_columns import csv_columns
 from makemore.reading.decoding import decode
 from makemore.reading.file_bytes import read_bytes
 from makemore.text import BYTE_ORDER_MARK
@@ -69,15 +69,8 @@ def _jsonl_column(path: Path, text: str, column: str) -> Numbered:
 
 
 def _csv_column(path: Path, text: str, column: str) -> Numbered:
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        names = [*(rows.fieldnames or ())]
-        if column not in names:
-            raise OptionError(f"{path}: it has no column {column!r}; it has {names!r:.300}")
-        for row in rows:
-            yield rows.line_num, row[column]
-    except csv.Error as error:
-        raise OptionError(f"{path}, line {rows.reader.line_num}: it is not CSV: {error}") from None
+    for number, [value] in csv_columns(str(path), text, [column]):
+        yield number, value
 
 
 def _parquet_column(path: Path, data: bytes, column: str) -> Numbered:
