@@ -53,7 +53,7 @@ class ArtifactError(MakemoreError, ValueError):
 
 
 class DataError(MakemoreError, ValueError):
-    """The training text cannot be read or used."""
+    """A text, to train on or to score, cannot be read or used."""
 
 
 class StepError(MakemoreError, RuntimeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,9 @@ from makemore.commands.score import read_strings
 from makemore.errors import DataError, OptionError
 from makemore.vocabulary import Vocabulary
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.labels import labels_of
+from makemore_export.data.mojibake import Mojibake, find_mojibake
+from makemore_export.data.reading import Reading
 from makemore_export.data.splits import parse_split, split
 from makemore_export.data.text import BUILTIN, read_text
 
@@ -52,11 +56,10 @@ def test_the_runtime_scores_the_lines_that_a_model_is_trained_on(tmp_path_factor
 
 
 def test_text_is_decoded_as_told(tmp_path):
-    assert read_text(written(tmp_path, b"zo\xeb\n"), "latin-1").lines == ("zoë",)
-    assert read_text(written(tmp_path, "zoë\r\nava".encode("utf-16")), "utf-16").lines == (
-        "zoë",
-        "ava",
-    )
+    assert read_text(written(tmp_path, b"zo\xeb\n"), Reading(encoding="latin-1")).lines == ("zoë",)
+    assert read_text(
+        written(tmp_path, "zoë\r\nava".encode("utf-16-le")), Reading(encoding="utf-16-le")
+    ).lines == ("zoë", "ava")
 
 
 def test_the_shipped_text_is_names_without_repeats():
@@ -80,7 +83,7 @@ def test_the_shipped_text_is_names_without_repeats():
 )
 def test_an_unusable_text_is_refused_with_the_reason(tmp_path, data, encoding, message):
     with pytest.raises(DataError, match=message):
-        read_text(written(tmp_path, data), encoding)
+        read_text(written(tmp_path, data), Reading(encoding=encoding))
 
 
 def test_a_text_that_cannot_be_read_is_refused(tmp_path):
@@ -157,3 +160,81 @@ def test_batches_hold_every_string_once(monkeypatch):
         assert targets.numel() <= 12
         found += [row[row > 0].tolist() for row in targets]
     assert sorted(found) == sorted(vocabulary.encode(line) for line in lines)
+
+
+def test_a_compressed_text_is_the_text_in_it(tmp_path):
+    data = b"emma\nava\n"
+    (tmp_path / "text.txt.gz").write_bytes(gzip.compress(data))
+    packed, plain = read_text(tmp_path / "text.txt.gz"), read_text(written(tmp_path, data))
+    assert (packed.lines, packed.sha256) == (plain.lines, plain.sha256)
+    assert (packed.compression, plain.compression) == ("gzip", None)
+
+
+def test_utf_16_is_told_by_its_mark(tmp_path):
+    text = read_text(written(tmp_path, "zoë\r\nava".encode("utf-16")))
+    assert (text.lines, text.encoding) == (("zoë", "ava"), "utf-16")
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["JosÃ©", "ava", "ZoÃ«"], Mojibake(2, "JosÃ©", "José")),
+        (["â€™t", "ava"], Mojibake(1, "â€™t", "’t")),
+        (["José", "Ã", "São Paulo", "Ünal", "Ã©\u4e2d"], None),
+    ],
+)
+def test_utf_8_read_as_another_encoding_is_found(lines, found):
+    assert find_mojibake(lines) == found
+
+
+@given(st.text(st.characters(min_codepoint=0x80, max_codepoint=0x2FFF), min_size=1, max_size=9))
+def test_whatever_was_read_as_latin_1_is_found(line):
+    assert find_mojibake([line.encode().decode("latin-1")]) == Mojibake(
+        1, line.encode().decode("latin-1"), line
+    )
+
+
+TABLE = 'name,sex,n\r\n"Anna, B",f,1\r\n\u0130van,m,2\r\n ,m,3\r\n"two\r\nlines",f,4\r\n'
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_a_column_of_a_table_is_read(tmp_path, delimiter):
+    table = TABLE.replace("Anna, B", "Anna B").replace(",", delimiter)
+    text = read_text(written(tmp_path, table.encode()), Reading(column="name"))
+    assert text.lines == ("Anna B", "\u0130van", "two\nlines")
+    assert (text.numbers, text.blank) == ((2, 3, 6), 1)
+
+
+def test_a_column_gives_the_labels(tmp_path):
+    reading = Reading(column="name", label_column="sex")
+    text = read_text(written(tmp_path, TABLE.encode()), reading)
+    assert text.lines == ("f\tAnna, B", "m\t\u0130van", "f\ttwo\nlines")
+    assert labels_of(text) == ("f", "m")
+
+
+def test_lines_are_normalised_as_told(tmp_path):
+    path = written(tmp_path, "Zoe\u0308\nZO\u00cb\n".encode())
+    assert read_text(path).lines == ("Zoe\u0308", "ZO\u00cb")
+    assert read_text(path, Reading(nfc=True)).lines == ("Zo\u00eb", "ZO\u00cb")
+    both = read_text(path, Reading(lower=True, nfc=True))
+    assert (both.lines, both.duplicates) == (("zo\u00eb", "zo\u00eb"), 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"sex,name\nf,anna\nm\n", "line 3 has no 'name': it is too short"),
+        (b"sex;n\nf;1\n", r"it has no column 'name'; it has \['sex', 'n'\]"),
+        (b'sex,name\n"f\nm",anna\n', "has the label 'f.nm'; no tab or line end"),
+        (b'sex,name\nf,"anna\n', "line 2: it is not CSV"),
+        (b"sex,name\nf,\n", "no line holds anything, of 1"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_with_the_reason(tmp_path, data, message):
+    with pytest.raises(DataError, match=message):
+        read_text(written(tmp_path, data), Reading(column="name", label_column="sex"))
+
+
+def test_a_column_of_labels_needs_one_of_texts():
+    with pytest.raises(OptionError, match="--label-column sex needs --column"):
+        Reading(label_column="sex")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 
 import makemore
 import pytest
+import torch
 from click.testing import CliRunner
 from makemore.errors import ExportError
 from makemore_export.commands import progress_display
@@ -80,6 +82,73 @@ def test_files_that_will_be_large_are_told_before_training(monkeypatch):
     assert "expected size" not in finished.stderr
 
 
+def test_train_tells_what_it_met_in_the_file(tmp_path):
+    text = "\n".join([*LINES, "JosÃ©"])
+    (tmp_path / "text.txt.gz").write_bytes(gzip.compress(text.encode("utf-16")))
+    shown = run(mm_train, "text.txt.gz", "-o", "run", "--model", "bigram").stderr.splitlines()
+    head = shown[0]
+    (warning,) = (line for line in shown if line.startswith("warning: "))
+    assert warning == (
+        "warning: 1 lines look like UTF-8 that was read as another encoding, such as 'JosÃ©' for "
+        "'José': the file itself is so; the package ftfy mends it"
+    )
+    assert head.startswith("text.txt.gz: 65 lines; unpacked from gzip; UTF-16; ")
+
+
+def test_latin_1_that_is_utf_8_is_told(tmp_path):
+    (tmp_path / "utf8.txt").write_text("\n".join([*LINES, "José"]), encoding="utf-8")
+    words = ["utf8.txt", "-o", "run", "--model", "bigram", "--encoding", "latin-1"]
+    assert "the file may be UTF-8, not latin-1" in run(mm_train, *words).stderr
+
+
+def test_a_text_is_read_from_standard_input(tmp_path):
+    text = (tmp_path / "text.txt").read_bytes()
+    words = ["--model", "bigram", "--samples", "0"]
+    for source in ("text.txt", "-"):
+        done = CliRunner().invoke(mm_export, [source, "-o", f"out{source}", *words], input=text)
+        assert done.exit_code == 0, done.output
+    again = CliRunner().invoke(mm_train, ["-", "-o", "out-.run", "--resume"], input=text)
+    assert again.exit_code == 0
+    words = ["out-.run", "-o", "out", "--text", "-"]
+    assert "fingerprints of " in CliRunner().invoke(mm_export, words, input=text).stdout
+    plain, piped = (makemore.load(tmp_path / f"out{name}").artifact for name in ("text.txt", "-"))
+    assert (plain.golden, piped.training.data.name) == (piped.golden, "stdin")
+
+
+def test_a_run_keeps_how_its_text_is_read(tmp_path):
+    rows = "".join(f"{i % 2};{line.upper()}\n" for i, line in enumerate(LINES))
+    (tmp_path / "table.csv").write_text("sex;name\n" + rows, encoding="utf-16")
+    assert (
+        "read as lines; a column"
+        in run(mm_train, "table.csv", "-o", "lines", "--model", "bigram").stderr
+    )
+    words = ["--column", "name", "--label-column", "sex", "--lower", "--nfc"]
+    first = run(mm_train, "table.csv", "-o", "run", "--model", "bigram", *words)
+    assert "table.csv: 64 lines; column name; UTF-16; " in first.stderr
+    assert first.stderr.splitlines()[0].endswith("11 characters; labels: 0, 1")
+    assert run(mm_train, "table.csv", "-o", "run", "--resume").exit_code == 0
+    other = refusal(mm_train, "table.csv", "-o", "run", "--resume", "--column", "sex")
+    assert "column name, now sex" in other
+    export = ["run", "-o", "names", "--text", "table.csv"]
+    assert "fingerprints of 64 lines" in run(mm_export, *export).stdout
+    assert makemore.load(tmp_path / "names").sample(1, seed=1, label="1")
+    assert "--lower is for training" in refusal(mm_export, *export, "--lower")
+
+
+def test_a_run_that_goes_on_with_its_text_under_another_name_stays_one_run(tmp_path):
+    run(mm_train, "text.txt", "-o", "run", *SMALL)
+    before = RunFolder(tmp_path / "run").latest().run
+    (tmp_path / "text.txt").rename(tmp_path / "other.txt")
+    assert run(mm_train, "other.txt", "-o", "run", "--resume").exit_code == 0
+    assert RunFolder(tmp_path / "run").latest().run == before
+
+
+def test_what_is_no_text_is_named(tmp_path):
+    torch.save({"a": torch.zeros(1)}, tmp_path / "model.pt")
+    refused = refusal(mm_train, "model.pt", "-o", "run")
+    assert "model.pt: is a PyTorch checkpoint; a text is needed" in refused
+
+
 def test_train_gives_json(tmp_path):
     result = json.loads(
         run(mm_train, "text.txt", "-o", "run", "--model", "bigram", "--json").stdout
@@ -111,8 +180,8 @@ def test_a_blend_goes_on_as_it_began():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["missing.txt"], "missing.txt: cannot read the text: No such file"),
-        (["."], ".: cannot read the text: Is a directory"),
+        (["missing.txt"], "missing.txt: cannot be read: No such file"),
+        (["."], ".: cannot be read: Is a directory"),
         (["empty.txt"], "empty.txt: no line holds anything"),
         (["binary.txt"], "binary.txt: character 0 is NUL"),
         (["latin.txt"], "latin.txt: byte 2 is not utf-8"),

@@ -25,6 +25,8 @@ from makemore_export.commands.import_checkpoint import (
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import run_training
+from makemore_export.data.reading import Reading
+from makemore_export.data.text import Text, read_text
 from makemore_export.importers import IMPORTERS, is_foreign
 from makemore_export.packing.artifact_folder import (
     FILES,
@@ -38,6 +40,9 @@ from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
 from makemore_export.runs.run_text import lines_of
 from makemore_export.runs.target_lock import locked
 from makemore_export.training import distributed
+
+_OF_IMPORTS = {"n_head", *Reading.__struct_fields__} - {"label_column"}
+"""The options of training that a checkpoint of another program takes."""
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +129,8 @@ def main(
     if source is None and source_format is not None:
         raise OptionError(f"--from {source_format} needs a SOURCE, the checkpoint")
     if source is not None and (source_format is not None or is_foreign(source)):
-        _refuse_options(source, options, {"n_head"} if text is None else {"encoding", "n_head"})
+        used = {"n_head"} if text is None else _OF_IMPORTS
+        _refuse_options(source, options, used)
         n_head = None if options["n_head"] is None else _heads(options["n_head"])
         said = ImportOptions(
             format=source_format,
@@ -132,7 +138,7 @@ def main(
             names=parse_names(names),
             n_head=n_head,
             text=text,
-            encoding=options["encoding"],
+            reading=Reading().with_options(options),
             half=half,
             fingerprints=not no_fingerprints,
             torchscript=torchscript,
@@ -146,11 +152,15 @@ def main(
             raise OptionError(f"{name} is for the checkpoint of another program")
     if text and not _is_trained(source):
         raise OptionError("--text is for a SOURCE that is trained already")
-    if not _is_trained(source):
-        text = source
     with locked(out):
-        trained = _trained(source, out, options, text)
-        lines = lines_of(trained.run, text, options["encoding"])
+        if _is_trained(source):
+            _refuse_options(source, options, set() if text is None else {"encoding"})
+            trained = read_source(source)
+            lines = lines_of(trained.run, text, options["encoding"])
+        else:
+            contents = read_text(source, Reading().with_options(options))
+            trained = _trained(contents, out, options)
+            lines = contents.lines
         click.echo("exporting and verifying ...", err=True)
         with _failures_as_exit_1():
             report = replace_artifact(
@@ -237,23 +247,15 @@ def _refuse_options(source: Path, options: Mapping[str, Any], taken: Set[str]) -
         name = option.name or ""
         given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
         if given and name in options and name not in taken:
-            use = "for --text" if name == "encoding" else "for training"
+            use = "for --text" if name in Reading.__struct_fields__ else "for training"
             raise OptionError(f"{option.opts[0]} is {use}; {source} is trained already")
 
 
-def _trained(
-    source: Path | None, out: Path, options: Mapping[str, Any], text: Path | None
-) -> Checkpoint:
-    """The checkpoint at `source`, or the one that training on it gives.
-
-    text: what is read beside `source`, in the encoding among the `options`.
-    """
-    if _is_trained(source):
-        _refuse_options(source, options, set() if text is None else {"encoding"})
-        return read_source(source)
+def _trained(text: Text, out: Path, options: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint that training on a text gives, in the run folder beside `out`."""
     target = out.resolve()
     folder = RunFolder(target.with_name(f"{target.name}.run"))
     with locked(folder.path):
         return run_training(
-            source, folder, folder.latest(), options, old=None, again="the same command"
+            text, folder, folder.latest(), options, old=None, again="the same command"
         )

@@ -11,6 +11,7 @@ import msgspec
 from makemore.errors import OptionError
 
 from makemore_export.commands.run_training import plan_job
+from makemore_export.data.text import Text
 from makemore_export.runs.atomic_files import write_file
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.training import distributed
@@ -24,9 +25,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     files: list[str]
 
 
-def find_learning_rate(
-    text: Path | None, out: Path, options: Mapping[str, Any], *, as_json: bool
-) -> None:
+def find_learning_rate(text: Text, out: Path, options: Mapping[str, Any], *, as_json: bool) -> None:
     """Sweeps the learning rate on new weights; nothing of the run is kept but the sweep."""
     distributed.refuse("--find-lr")
     job = plan_job(text, RunFolder(out), None, options, None)

@@ -13,11 +13,13 @@ import click
 import msgspec
 from makemore.artifact import LENGTH_LIMIT, Artifact, OriginInfo
 from makemore.errors import ExportError, OptionError
+from makemore.reading.decoding import decode
 from makemore.source import sha256_of
 from makemore.token_vocabulary import new_vocabulary
 
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.data.text import Text, read_text
+from makemore_export.data.reading import Reading
+from makemore_export.data.text import Content, Text, read_content, text_of
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.importers import Given, Imported, format_of, read_model, read_tensors
 from makemore_export.models import Model
@@ -36,7 +38,7 @@ class ImportOptions(NamedTuple):
     names: Mapping[str, str] = MappingProxyType({})
     n_head: int | None = None
     text: Path | None = None
-    encoding: str = "utf-8"
+    reading: Reading = Reading()
     half: bool = False
     fingerprints: bool = True
     torchscript: bool = True
@@ -56,13 +58,14 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
     With a text, which then has to be one that the model can score, its loss is told, and the
     fingerprints of its lines are stored.
     """
-    text = None if options.text is None else read_text(options.text, options.encoding)
+    content = None if options.text is None else read_content(options.text)
+    text = None if content is None else text_of(content, options.reading)
     file = read_tensors(source)
     name = format_of(file, options.format)
     given = Given(
         tokens=None if options.tokens is None else read_token_list(options.tokens),
         lines=None if text is None else text.lines,
-        whole=None if options.text is None else _whole(options.text, options.encoding),
+        whole=None if content is None else _whole(content, options.reading.encoding),
         n_head=options.n_head,
         names=options.names,
         header=file.header,
@@ -133,9 +136,10 @@ def parse_names(values: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _whole(path: Path, encoding: str) -> str:
+def _whole(content: Content, encoding: str) -> str:
     """A text as Python reads it: every line ends in one character."""
-    return path.read_bytes().decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    text = decode(content.name, content.raw, encoding).text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _shown(source: Path) -> str:

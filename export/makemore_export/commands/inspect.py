@@ -25,7 +25,7 @@ from makemore.loading import load
 @click.argument("source", type=click.Path(path_type=Path), required=False)
 @click.option("--plots", type=click.Path(path_type=Path), help="Folder for pictures of a run.")
 @click.option("--text", type=click.Path(path_type=Path), help="What the run was trained on.")
-@click.option("--encoding", default="utf-8", show_default=True, help="Of the text.")
+@click.option("--encoding", help="Of the text.  [default: that of the run]")
 @click.option("--string", help="To show the model in pictures.  [default: a sample]")
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")

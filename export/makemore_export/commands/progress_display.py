@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 import click
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from makemore_export.commands.pace import Stopwatch, pace_line
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.long_lines import count_long_lines, long_lines_warning
+from makemore_export.data.mojibake import Mojibake
 from makemore_export.data.text import Text
 from makemore_export.models import Model
 from makemore_export.runs.records import Evaluation, Start, Step
@@ -101,7 +103,7 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
     """What is trained on what, in two lines."""
     limit, has_labels = run.max_line_length, bool(run.labels)
     long = count_long_lines(text, limit, has_labels=has_labels) if limit else 0
-    dropped = [
+    met = [
         f"{count:,} {what}"
         for count, what in (
             (text.blank, "blank lines dropped"),
@@ -115,6 +117,14 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         )
         if count
     ]
+    if text.encoding.startswith(("utf-16", "utf-32")):
+        met.insert(0, text.encoding.upper())
+    if text.compression:
+        met.insert(0, f"unpacked from {text.compression}")
+    if text.reading.column:
+        met.insert(0, f"column {text.reading.column}")
+    elif {".csv", ".tsv"} & {*Path(text.name).suffixes}:
+        met.insert(0, "read as lines; a column of it: --column NAME")
     splits = ", ".join(f"{name} {lines:,}" for name, lines in run.data.split.items())
     weights = sum(
         weight.numel() for weight in model.parameters()
@@ -122,7 +132,7 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
     size = f": {weights:,} weights, on {device}" if weights else ""
     labels = f"; labels: {', '.join(run.labels)}" if run.labels else ""
     return (
-        f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *dropped])}; {splits}; "
+        f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *met])}; {splits}; "
         f"{len(run.tokens):,} {run.level}s{labels}\n{run.model}{size}"
     )
 
@@ -148,11 +158,24 @@ def _megabytes(size: int) -> str:
 
 
 def warnings(text: Text, run: Run) -> list[str]:
-    """What of the text makes training slow, and what helps."""
+    """What looks wrong with the text or makes training slow, and what helps."""
     found = [
+        _mojibake(text.mojibake, text.encoding) if text.mojibake else None,
         None if run.max_line_length else long_lines_warning(text, has_labels=bool(run.labels)),
     ]
     return [warning for warning in found if warning]
+
+
+def _mojibake(found: Mojibake, encoding: str) -> str:
+    where = (
+        "the file itself is so; the package ftfy mends it"
+        if encoding.lower().startswith("utf")
+        else f"the file may be UTF-8, not {encoding}: --encoding utf-8"
+    )
+    return (
+        f"warning: {found.lines:,} lines look like UTF-8 that was read as another encoding, "
+        f"such as {found.example!r:.60} for {found.meant!r:.60}: {where}"
+    )
 
 
 def start_line(record: Start) -> str:

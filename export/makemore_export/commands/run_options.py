@@ -125,7 +125,19 @@ _OPTIONS = (
         help="What becomes of longer lines.  [default: error]",
     ),
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), help=f"[default: {_SEED}]"),
-    click.option("--encoding", default="utf-8", show_default=True, help="Of the text."),
+    click.option("--encoding", help="Of the text.  [default: utf-8]"),
+    click.option(
+        "--column",
+        metavar="NAME",
+        help="The text is a CSV, or one with tabs or semicolons: train on this column.",
+    ),
+    click.option(
+        "--label-column", metavar="NAME", help="The column with the label of each text: --labels."
+    ),
+    click.option("--lower", is_flag=True, default=None, help="Lower case, labels too."),
+    click.option(
+        "--nfc", is_flag=True, default=None, help="A letter and its accents as one character."
+    ),
     click.option(
         "--level",
         type=click.Choice(LEVELS),
@@ -198,7 +210,8 @@ def planned(
         level=level,
         vocab_size=options.pop("vocab_size", known),
         split_pattern=options.pop("split_pattern", pattern),
-        has_labels=options.pop("has_labels", bool(old.labels) if old else False),
+        has_labels=text.reading.label_column is not None
+        or options.pop("has_labels", bool(old.labels) if old else False),
         max_line_length=max_line_length,
         long_lines=options.pop("long_lines", old.long_lines if old else "error"),
         options=options,

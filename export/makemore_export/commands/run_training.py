@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -25,7 +24,8 @@ from makemore_export.commands.progress_display import (
 )
 from makemore_export.commands.run_options import planned
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.data.text import Text, read_text
+from makemore_export.data.reading import Reading
+from makemore_export.data.text import Text
 from makemore_export.evaluation.novelty import measure
 from makemore_export.models import Model
 from makemore_export.packing.eager import describe, eager_sampler
@@ -56,29 +56,33 @@ class Job(NamedTuple):
 
 
 def plan_job(
-    text: Path | None,
+    text: Text,
     folder: RunFolder,
     start: Checkpoint | None,
     options: Mapping[str, Any],
     old: Run | None,
 ) -> Job:
     """What `run_training` would train, with the weights of before the first step."""
-    given = {name: value for name, value in options.items() if value is not None}
+    of_text = Reading.__struct_fields__
+    given = {name: v for name, v in options.items() if v is not None and name not in of_text}
     device = find_device(given.pop("device"))
     if threads := given.pop("threads", None):
         torch.set_num_threads(threads)
-    contents = read_text(text, given.pop("encoding"))
-    if start and contents.sha256 != start.run.data.sha256:
+    if start and text.sha256 != start.run.data.sha256:
         raise OptionError(
             f"{folder.path}: holds the run of another text: {start.run.data.name}, SHA-256 "
-            f"{start.run.data.sha256}; that of {contents.name} is {contents.sha256}"
+            f"{start.run.data.sha256}; that of {text.name} is {text.sha256}"
         )
-    run, lines = planned(contents, given, old)
+    if start and (other := start.run.reading.differences(text.reading)):
+        raise OptionError(f"{folder.path}: holds another run: {'; '.join(other)}")
+    run, lines = planned(text, given, old)
     if start and (other := differences(start.run, run)):
         raise OptionError(f"{folder.path}: holds another run: {'; '.join(other)}")
+    if start:
+        run = start.run  # with the name that its text had, so that all its checkpoints agree
     vocabulary = run.vocabulary
     splits = {name: EncodedStrings(split, vocabulary, device) for name, split in lines.items()}
-    return Job(contents, run, lines, splits, initial_model(run, device), device)
+    return Job(text, run, lines, splits, initial_model(run, device), device)
 
 
 def find_device(name: str) -> str:
@@ -92,7 +96,7 @@ def find_device(name: str) -> str:
 
 
 def run_training(
-    text: Path | None,
+    text: Text,
     folder: RunFolder,
     start: Checkpoint | None,
     options: Mapping[str, Any],

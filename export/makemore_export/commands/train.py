@@ -12,11 +12,14 @@ import click
 import msgspec
 from makemore.commands.command import Command
 from makemore.errors import OptionError
+from makemore.reading.file_bytes import STDIN
 
 from makemore_export.commands.find_lr import find_learning_rate
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import find_device, run_training
+from makemore_export.data.reading import Reading
+from makemore_export.data.text import read_text
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.target_lock import locked
 from makemore_export.training import distributed
@@ -63,20 +66,25 @@ def main(
 
     On several CPUs or GPUs: torchrun --nproc-per-node 2 -m makemore_export.commands.train ...
     """
+    if text == STDIN:
+        distributed.refuse("a text on standard input")
     options["device"] = find_device(options["device"])
     if find_lr:
         if resume:
             raise OptionError("--find-lr is for new weights: it does not go with --resume")
-        find_learning_rate(text, out, options, as_json=as_json)
+        contents = read_text(text, Reading().with_options(options))
+        find_learning_rate(contents, out, options, as_json=as_json)
         return
     with distributed.joined(options["device"]):
         first = distributed.rank() == 0
         with locked(out) if first else nullcontext():
+            again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out)])
             best = _trained(
                 text,
                 RunFolder(out),
                 options,
                 resume=resume,
+                again=f"{again} --resume",
                 tensorboard=tensorboard,
                 as_json=as_json,
             )
@@ -91,11 +99,12 @@ def main(
 
 
 def _trained(
-    text: Path | None,
+    path: Path | None,
     folder: RunFolder,
     options: Mapping[str, Any],
     *,
     resume: bool,
+    again: str,
     tensorboard: bool,
     as_json: bool,
 ) -> Checkpoint:
@@ -106,8 +115,8 @@ def _trained(
         raise OptionError(f"{out}: holds a run already; go on with --resume, or name a new folder")
     if resume and not start:
         raise OptionError(f"{out}: holds no run to resume")
-    again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out), "--resume"])
     old = start.run if start else None
+    text = read_text(path, (old.reading if old else Reading()).with_options(options))
     return run_training(
         text,
         folder,

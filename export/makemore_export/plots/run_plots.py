@@ -58,7 +58,7 @@ def draw(
     folder: Path,
     *,
     text: Path | None = None,
-    encoding: str = "utf-8",
+    encoding: str | None = None,
     string: str | None = None,
 ) -> Drawn:
     """Writes the pictures of a run folder, or of its best checkpoint, into `folder` as PNG files.
@@ -94,7 +94,7 @@ def draw(
     return drawn
 
 
-def _strings(run: Run, path: Path | None, encoding: str) -> EncodedStrings | None:
+def _strings(run: Run, path: Path | None, encoding: str | None) -> EncodedStrings | None:
     """The run's text, or None where it was not given and is not that of the package."""
     lines = lines_of(run, path, encoding)
     if lines is None:

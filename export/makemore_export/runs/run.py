@@ -11,6 +11,7 @@ from makemore.vocabulary import Level, Vocabulary
 from msgspec import Meta
 
 from makemore_export.data.long_lines import LongLines
+from makemore_export.data.reading import Reading
 from makemore_export.evaluation.novelty import Novelty
 from makemore_export.models import Model, ModelSpec, new_model
 from makemore_export.models.recipe import Recipe
@@ -23,8 +24,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     `recipe` is None for a model that counts; `max_length` is the longest string to sample, in
     tokens; `split` is the percentages of train, dev, test; `split_pattern` cuts lines at level
-    "token"; with `labels` each line begins with one and a tab. Of lines with more characters than
-    `max_line_length`, `long_lines` says what becomes.
+    "token"; with `labels` each line begins with one and a tab. `reading` is how the lines were
+    found in the file; of lines with more characters than `max_line_length`, `long_lines` says what
+    becomes.
     """
 
     model: str
@@ -41,6 +43,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     max_line_length: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     long_lines: LongLines = "error"
+    reading: Reading = Reading()
 
     @property
     def spec(self) -> ModelSpec:

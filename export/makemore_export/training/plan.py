@@ -86,6 +86,7 @@ def plan(
         labels=labels,
         max_line_length=max_line_length,
         long_lines=long_lines,
+        reading=text.reading,
     )
     return run, splits
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from makemore.commands.tables import Format, import_pyarrow
+from makemore.commands.tables import Format, format_of, import_pyarrow
 from makemore.errors import OptionError
+from makemore.reading.compression import SUFFIXES, unpacked
+from makemore.reading.csv_columns import csv_columns
+from makemore.reading.decoding import decode
+from makemore.reading.file_bytes import read_bytes
 from makemore.text import BYTE_ORDER_MARK
 
 Numbered = Iterator[tuple[int, Any]]
+
+
+def source_format(path: Path, named: str | None) -> Format:
+    """The format that was named, or else that of a file's suffix, compressed or not."""
+    return format_of(path.with_suffix("") if path.suffix in SUFFIXES else path, named)
 
 
 def unit_of(table_format: Format) -> str:
@@ -32,11 +39,10 @@ def read_column(
     A row of CSV that goes over several lines has the number of its last. `OptionError` names the
     file, the place, and what is wrong.
     """
-    data = read_bytes(path)
     if table_format == "parquet":
-        values = _parquet_column(path, data, column)
+        values = _parquet_column(path, read_bytes(path), column)
     else:
-        text = decoded(path, data, encoding).removeprefix(BYTE_ORDER_MARK)
+        text = text_of(path, encoding).removeprefix(BYTE_ORDER_MARK)
         read = _jsonl_column if table_format == "jsonl" else _csv_column
         values = read(path, text, column)
     numbered = [*values]
@@ -63,15 +69,8 @@ def _jsonl_column(path: Path, text: str, column: str) -> Numbered:
 
 
 def _csv_column(path: Path, text: str, column: str) -> Numbered:
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        names = [*(rows.fieldnames or ())]
-        if column not in names:
-            raise OptionError(f"{path}: it has no column {column!r}; it has {names!r:.300}")
-        for row in rows:
-            yield rows.line_num, row[column]
-    except csv.Error as error:
-        raise OptionError(f"{path}, line {rows.reader.line_num}: it is not CSV: {error}") from None
+    for number, [value] in csv_columns(str(path), text, [column]):
+        yield number, value
 
 
 def _parquet_column(path: Path, data: bytes, column: str) -> Numbered:
@@ -87,25 +86,7 @@ def _parquet_column(path: Path, data: bytes, column: str) -> Numbered:
     return enumerate(values, 1)
 
 
-def read_bytes(path: Path) -> bytes:
-    """What a file holds, or stdin for "-"; `OptionError` where it cannot be read."""
-    if str(path) != "-":
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise OptionError(f"{path}: cannot be read: {error.strerror}") from None
-    if sys.stdin is None:
-        raise OptionError("standard input is closed; name a file")
-    return sys.stdin.buffer.read()
-
-
-def decoded(path: Path, data: bytes, encoding: str) -> str:
-    """Bytes of a file as text; `OptionError` where they are none in that encoding."""
-    try:
-        return data.decode(encoding)
-    except LookupError:
-        raise OptionError(f"encoding {encoding!r} is unknown") from None
-    except UnicodeDecodeError as error:
-        raise OptionError(f"{path} is not {encoding} at byte {error.start}") from None
-    except UnicodeError as error:
-        raise OptionError(f"{path} cannot be read as {encoding}: {error}") from None
+def text_of(path: Path, encoding: str) -> str:
+    """What a file or stdin holds, unpacked and decoded; `DataError` where it cannot be."""
+    data, _ = unpacked(str(path), read_bytes(path))
+    return decode(str(path), data, encoding).text

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from makemore.commands.columns import decoded, read_bytes
+from makemore.commands.columns import text_of
 from makemore.commands.command import Command
 from makemore.commands.options import (
     artifact_argument,
@@ -199,4 +199,4 @@ def _refuse(name: str, kind: type[DrawOptions], *also: str) -> None:
 
 
 def _lines(path: Path) -> list[str]:
-    return [line for _, line in numbered_lines(decoded(path, read_bytes(path), "utf-8"))]
+    return [line for _, line in numbered_lines(text_of(path, "utf-8"))]

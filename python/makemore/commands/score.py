@@ -11,7 +11,7 @@ import click
 import msgspec
 import numpy as np
 
-from makemore.commands.columns import decoded, read_bytes, read_column, unit_of
+from makemore.commands.columns import read_column, source_format, text_of, unit_of
 from makemore.commands.command import Command
 from makemore.commands.options import (
     artifact_argument,
@@ -43,7 +43,7 @@ from makemore.text import numbered_lines
 )
 @click.option(
     "--from",
-    "source_format",
+    "named_format",
     type=click.Choice(FORMATS),
     help="Format of TEXT.  [default: that of its suffix, or text]",
 )
@@ -61,7 +61,7 @@ def score(
     threads: int | None,
     trust: bool,
     keep_going: bool,
-    source_format: str | None,
+    named_format: str | None,
     column: str,
     label: str | None,
     per_token: bool,
@@ -79,8 +79,8 @@ def score(
     chosen = format_of(output, table_format)
     if as_json and (output is not None or table_format is not None):
         raise OptionError("--json cannot be used with --format or -o")
-    lines = read_strings(text, source_format, column, encoding)
-    lengths, unknown = count_tokens(sampler, lines, unit_of(format_of(text, source_format)))
+    lines = read_strings(text, named_format, column, encoding)
+    lengths, unknown = count_tokens(sampler, lines, unit_of(source_format(text, named_format)))
     if unknown and not keep_going:
         raise OptionError(f"{text}, {unknown[0]}; --keep-going scores the others")
     strings = [string for _, string in lines]
@@ -155,11 +155,11 @@ def read_strings(
 ) -> list[tuple[int, str]]:
     """The strings of a file, or of stdin for "-", with the numbers of their lines or rows.
 
-    Raises `OptionError` where they cannot be read, or are none.
+    Raises `OptionError` or `DataError` where they cannot be read, or are none.
     """
-    table_format = format_of(path, named)
+    table_format = source_format(path, named)
     if table_format == "text":
-        strings = numbered_lines(decoded(path, read_bytes(path), encoding))
+        strings = numbered_lines(text_of(path, encoding))
     else:
         strings = read_column(path, table_format, column, encoding)
     if not strings:

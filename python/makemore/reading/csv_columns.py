@@ -1,0 +1,36 @@
+"""Columns of a table of comma-separated values, or with tabs or semicolons."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from makemore.errors import DataError
+from makemore.text import BYTE_ORDER_MARK
+
+_DELIMITERS = "\t;,"
+
+
+def csv_columns(
+    name: str, text: str, columns: Sequence[str]
+) -> Iterator[tuple[int, list[str | None]]]:
+    """The cells of each row in `columns`, which the first row names; None where a row is too short.
+
+    A row has the number of its line, from 1, or of its last line where it goes over several. What
+    divides cells is the tab, semicolon or comma that the first line has most of. `DataError` names
+    the place and what is wrong.
+    """
+    text = text.removeprefix(BYTE_ORDER_MARK)
+    head = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=lambda each: (head.count(each), each == ","))
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    try:
+        names = [*(rows.fieldnames or ())]
+        for column in columns:
+            if column not in names:
+                raise DataError(f"{name}: it has no column {column!r}; it has {names!r:.300}")
+        for row in rows:
+            yield rows.line_num, [row[column] for column in columns]
+    except csv.Error as error:
+        raise DataError(f"{name}, line {rows.reader.line_num}: it is not CSV: {error}") from None
