@@ -2,7 +2,8 @@
 
     mm-export --model transformer -o gpt && python benchmarks/gpu.py gpt
 
-`--device cpu` runs all but the CUDA graph on the memory of the CPU, to see that it works. An artifact in float16 (`mm-export --half`) meets peers in float16.
+`--device cpu` runs all but the CUDA graph on the memory of the CPU, to see that it works. An
+artifact in float16 (`mm-export --half`) meets peers in float16.
 
 First 10,000 samples are compared with the CPU's: a row may differ where its coin lies nearer to the
 edge of a token's share than the two engines' logits are apart; they are counted and the farthest is

@@ -12,6 +12,7 @@ from makemore_export.data.length_bucketing import LengthBuckets
 from makemore_export.models.recipe import Recipe
 from makemore_export.training.optimizer_step import OptimizerStep, rate
 from makemore_export.training.start import initial_model
+from scipy import stats
 from small_runs import planned
 
 PLAIN = {"optimizer": "sgd", "weight_decay": 0.0, "clip": 0.0, "average": 0.0}
@@ -65,6 +66,38 @@ def test_the_penalty_of_the_model_is_added_to_the_mean_loss():
 
     moves, *_ = one_step(**PLAIN, penalty=penalty)
     close(moves, {name: -0.1 * NESTEROV * g for name, g in gradient(8, penalty).items()})
+
+
+def test_without_momentum_a_step_is_the_gradient_times_the_rate():
+    moves, *_ = one_step(**PLAIN, momentum=0.0)
+    close(moves, {name: -0.1 * g for name, g in gradient(8).items()})
+
+
+@pytest.mark.parametrize("scale", [None, 0.25])
+def test_weights_may_begin_at_random(scale):
+    def begun():
+        run, _ = planned("gru", init="normal", init_scale=scale)
+        weights = initial_model(run).parameters()
+        return torch.cat([weight.detach().flatten() for weight in weights])
+
+    weights = begun()
+    wanted = 1.0 if scale is None else scale
+    assert float(weights.std()) == pytest.approx(wanted, rel=0.05)
+    assert abs(float(weights.mean())) < 0.1 * wanted
+    assert stats.kstest(weights.numpy(), "norm", (0, wanted)).pvalue > 1e-4
+    assert torch.equal(weights, begun())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"momentum": 0.5}, "momentum 0.5 is for optimizer sgd"),
+        ({"init_scale": 2.0}, "init_scale 2 is for init normal"),
+    ],
+)
+def test_options_of_a_recipe_that_would_do_nothing_are_refused(options, message):
+    with pytest.raises(OptionError, match=message):
+        Recipe(**options)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 import unicodedata
@@ -43,6 +44,7 @@ from makemore_export.training.find_lr import Trial
 from matplotlib.font_manager import findfont, get_font
 from PIL import Image
 from small_runs import LINES, trained
+from tiny_artifacts import FOLDER
 
 TEXTS = {
     "Chinese": ["中国人民", "人民大学", "北京大学"],
@@ -341,6 +343,38 @@ def test_inspect_shows_a_run(run):
     assert all(key in text for key in report)
 
 
+def test_inspect_shows_the_text_of_a_run_and_what_follows_a_prefix(run, tmp_path):
+    text = run.parent / "text.txt"
+    words = ["--text", text, "--top-bigrams", "3", "--next", "d", "--json"]
+    report = json.loads(inspected(run, *words)[0])
+    lines = list(dict.fromkeys(LINES))
+    assert report["first lines"] == lines[:5]
+    lengths = sorted(map(len, lines))
+    assert report["characters a line"]["most"] == lengths[-1]
+    assert report["characters a line"]["least"] == lengths[0]
+    assert report["characters a line"]["mean"] == pytest.approx(sum(lengths) / len(lengths))
+    pairs = Counter(pair for line in lines for pair in pairwise(["(start)", *line, "(end)"]))
+    most = report["top bigrams"]
+    assert sorted(most.values(), reverse=True) == sorted(pairs.values(), reverse=True)[:3]
+    assert all(pairs[tuple(re.findall(r"\(\w+\)|.", name))] == n for name, n in most.items())
+    following = report["after 'd'"]
+    assert sum(following.values()) == pytest.approx(1)
+    assert {"(end)", "'a'"} <= following.keys()
+    assert list(following.values()) == sorted(following.values(), reverse=True)
+    assert "first lines" not in json.loads(inspected(run, "--json")[0])  # the text is not at hand
+    assert (
+        "--top-bigrams counts in text.txt: name it"
+        in inspected(run, "--top-bigrams", "1", code=2)[0]
+    )
+    out, _ = inspected(FOLDER / "bigram", "--next", "", "--json")
+    assert sum(json.loads(out)["after ''"].values()) == pytest.approx(1)
+    assert (
+        "--top-bigrams is for a run"
+        in inspected(FOLDER / "bigram", "--top-bigrams", "1", code=2)[0]
+    )
+    assert "--next needs a SOURCE" in inspected("--next", "a", code=2)[0]
+
+
 def test_inspect_draws_a_run(run, tmp_path):
     report, err = inspected(run, "--plots", tmp_path, "--text", run.parent / "text.txt", "--json")
     names = ("bigrams", "losses", "learning-rates", "embedding", "surprise", "activations")
@@ -381,7 +415,7 @@ def test_a_blend_shows_the_losses_of_its_components(tmp_path):
     ("words", "message"),
     [
         (["--text", "other.txt"], "other.txt: is another text than that of the run"),
-        (["--text", "missing.txt"], "missing.txt: cannot read the text"),
+        (["--text", "missing.txt"], "missing.txt: cannot be read: No such file"),
         (["--string", "xylo"], "character 'x' (number 1 of 'xylo')"),
         (["--string", "a" * 201], "the string to draw has 201 characters; the limit is 200"),
     ],

@@ -15,7 +15,7 @@ import click
 import msgspec
 from makemore.commands.command import Command
 from makemore.commands.doctor import examine
-from makemore.commands.inspect import describe_artifact, describe_metadata, show
+from makemore.commands.inspect import describe_artifact, describe_metadata, describe_next, show
 from makemore.commands.options import trust_option
 from makemore.errors import MissingDependencyError, OptionError
 from makemore.loading import load
@@ -24,36 +24,67 @@ from makemore.loading import load
 @click.command(cls=Command)
 @click.argument("source", type=click.Path(path_type=Path), required=False)
 @click.option("--plots", type=click.Path(path_type=Path), help="Folder for pictures of a run.")
-@click.option("--text", type=click.Path(path_type=Path), help="What the run was trained on.")
+@click.option(
+    "--text",
+    type=click.Path(path_type=Path),
+    help="What the run was trained on.  [default: the names of 2018, if they are it]",
+)
 @click.option("--encoding", help="Of the text.  [default: that of the run]")
+@click.option(
+    "--top-bigrams",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How often the most frequent pairs of tokens are in the run's text.",
+)
+@click.option(
+    "--next",
+    "prefix",
+    metavar="PREFIX",
+    help='What may follow a prefix, "" for the start, and how likely it is.',
+)
 @click.option("--string", help="To show the model in pictures.  [default: a sample]")
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def main(
-    source: Path | None, as_json: bool, plots: Path | None, trust: bool, **options: Any
+    source: Path | None,
+    as_json: bool,
+    plots: Path | None,
+    trust: bool,
+    top_bigrams: int | None,
+    prefix: str | None,
+    **options: Any,
 ) -> None:
     """Shows what is in SOURCE: an artifact, a run folder or its best.safetensors.
 
-    Replays the golden samples of an artifact, and exits with 1 where they differ. With --plots,
+    Replays the golden samples of an artifact, and exits with 1 where they differ. Of a run, the
+    first lines of its text and their lengths are shown where the text is at hand. With --plots,
     draws a run: bigram counts, losses, embeddings, attention or activations, surprise at a string.
     With no SOURCE: versions, the ONNX Runtime that is found, the machine, and a self-test of a
     second; exits with 1 where it fails.
     """
     good = True
-    if not plots and (options["text"] or options["string"]):
-        raise OptionError("--text and --string are for --plots")
-    if source is not None and _is_run(source):
-        report = describe_run(source)
-        if plots:
-            report["pictures"] = draw(source, plots, **options)
-    elif plots:
-        raise OptionError(f"--plots draws a run folder or its best.safetensors, not {source}")
-    elif source is None:
+    is_run = source is not None and _is_run(source)
+    of_runs = {"--plots": plots, "--text": options["text"], "--top-bigrams": top_bigrams}
+    for name, value in of_runs.items():
+        if value and not is_run:
+            raise OptionError(f"{name} is for a run folder or its best.safetensors, not {source}")
+    if options["string"] and not plots:
+        raise OptionError("--string is for --plots")
+    if source is None:
+        if prefix is not None:
+            raise OptionError("--next needs a SOURCE, an artifact or a run")
         report = examine()
         good = report["works"]
+    elif is_run:
+        report = describe_run(source, options["text"], options["encoding"], top_bigrams, prefix)
+        if plots:
+            report["pictures"] = draw(source, plots, **options)
     else:
-        report = describe_artifact(source, load(source, trust=trust), trust=trust)
+        sampler = load(source, trust=trust)
+        report = describe_artifact(source, sampler, trust=trust)
         good = report["golden samples"]["replayed"] == report["golden samples"]["of"]
+        if prefix is not None:
+            report |= describe_next(sampler, prefix)
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
@@ -61,12 +92,18 @@ def main(
     sys.exit(0 if good else 1)
 
 
-def describe_run(path: Path) -> dict[str, Any]:
-    """What would be the metadata of a run's artifact, its recipe, and how far it came."""
+def describe_run(
+    path: Path, text: Path | None, encoding: str | None, top_bigrams: int | None, prefix: str | None
+) -> dict[str, Any]:
+    """What would be the metadata of a run's artifact, its recipe, how far it came, and its text."""
     with _missing_package_named():
         from makemore_export.commands import run_report
     artifact, more = run_report.describe_run(path)
-    return {"run": str(path), **describe_metadata(artifact), **more}
+    report = {"run": str(path), **describe_metadata(artifact), **more}
+    report |= run_report.describe_text(path, text, encoding, top_bigrams)
+    if prefix is not None:
+        report |= describe_next(run_report.sampler_of(path), prefix)
+    return report
 
 
 def draw(source: Path, folder: Path, **options: Any) -> list[str]:

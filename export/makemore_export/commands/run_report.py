@@ -6,13 +6,81 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 from makemore.artifact import Artifact
-from makemore.errors import CheckpointError
+from makemore.errors import CheckpointError, OptionError
+from makemore.sampler import Sampler
+from makemore.vocabulary import Vocabulary
 
+from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import bits, perplexity
-from makemore_export.packing.eager import describe
+from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.runs import checkpoint
-from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.runs.checkpoint import Checkpoint, RunFolder
+from makemore_export.runs.run_text import lines_of
+
+_FIRST = 5  # lines of the text that are shown
+
+
+def sampler_of(path: Path) -> Sampler:
+    """Samples from a run's weights by PyTorch."""
+    source = _source(path)
+    model = source.run.new_model().eval()
+    model.load_state_dict(source.weights)
+    return eager_sampler(model, describe(source.run, source.progress, model))
+
+
+def describe_text(
+    path: Path, text: Path | None, encoding: str | None, top_bigrams: int | None
+) -> dict[str, Any]:
+    """The first lines of a run's text, how long they are, and its most frequent bigrams.
+
+    Nothing where the text is not at hand, unless the bigrams are asked for: `OptionError`.
+    """
+    run = _source(path).run
+    lines = lines_of(run, text, encoding)
+    if lines is None:
+        if top_bigrams:
+            raise OptionError(f"--top-bigrams counts in {run.data.name}: name it with --text")
+        return {}
+    kept = lines if run.keep_duplicates else tuple(dict.fromkeys(lines))
+    strings = EncodedStrings(kept, run.vocabulary)
+    lengths = strings.lengths.sort().values
+    shares = {"least": 0.0, "half up to": 0.5, "90% up to": 0.9, "99% up to": 0.99, "most": 1.0}
+    found: dict[str, Any] = {
+        "first lines": list(kept[:_FIRST]),
+        f"{run.level}s a line": {
+            name: int(lengths[round(share * (len(lengths) - 1))]) for name, share in shares.items()
+        }
+        | {"mean": float(lengths.double().mean())},
+    }
+    if top_bigrams:
+        found["top bigrams"] = _top_bigrams(strings, run.vocabulary, top_bigrams)
+    return found
+
+
+def _top_bigrams(strings: EncodedStrings, vocabulary: Vocabulary, n: int) -> dict[str, int]:
+    """How often the n most frequent pairs of tokens are in the strings."""
+    size = len(vocabulary)
+    texts = [text if text is not None else "(unknown)" for text in vocabulary.texts()]
+    texts[vocabulary.first_label :] = vocabulary.labels
+    tokens = strings.tokens
+    pairs, counts = torch.unique(tokens[:-1] * size + tokens[1:], return_counts=True)
+    most = counts.argsort(descending=True, stable=True)[:n]
+
+    def name(pair: int) -> str:
+        first, second = divmod(pair, size)
+        return (texts[first] if first else "(start)") + (texts[second] if second else "(end)")
+
+    names = map(name, pairs[most].tolist())
+    return dict(zip(names, counts[most].tolist(), strict=True))
+
+
+def _source(path: Path) -> Checkpoint:
+    source = RunFolder(path).latest() if path.is_dir() else checkpoint.load(path)
+    if source is None:
+        raise CheckpointError(f"{path}: holds no run")
+    return source
 
 
 def describe_run(path: Path) -> tuple[Artifact, dict[str, Any]]:
@@ -21,9 +89,7 @@ def describe_run(path: Path) -> tuple[Artifact, dict[str, Any]]:
     A folder stands for its best checkpoint once the run is finished, else for the last.
     `CheckpointError` if there is none.
     """
-    source = RunFolder(path).latest() if path.is_dir() else checkpoint.load(path)
-    if source is None:
-        raise CheckpointError(f"{path}: holds no run")
+    source = _source(path)
     run, progress = source.run, source.progress
     losses = {name: loss for name, loss in progress.losses.items() if loss is not None}
     return describe(run, progress, run.new_model()), {

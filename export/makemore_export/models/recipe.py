@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
+from makemore.errors import OptionError
 from msgspec import Meta
 
 
@@ -12,6 +13,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The choices of a training; 0 turns clipping, averaging and early stopping off.
 
     learning_rate: the peak, reached after `warm_up` steps; `schedule` says how it falls from there.
+    momentum: of sgd, Nesterov's.
+    init: "own", as the model is made, or "normal": every weight and bias from a normal distribution
+      with standard deviation `init_scale`, to see what a poor start costs.
     clip: largest norm of the gradient.
     average: decay of the moving average of the weights, which is what is evaluated and kept.
     patience: evaluations in a row without a better dev loss after which training stops.
@@ -23,6 +27,18 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     optimizer: Annotated[Literal["adamw", "sgd"], Meta(description="What takes the steps.")] = (
         "adamw"
     )
+    momentum: (
+        Annotated[float, Meta(ge=0, lt=1, description="Of sgd; 0: none.  [default: 0.9]")] | None
+    ) = None
+    init: Annotated[
+        Literal["own", "normal"],
+        Meta(
+            description="How weights begin: as the model does, or all from a normal distribution."
+        ),
+    ] = "own"
+    init_scale: (
+        Annotated[float, Meta(ge=0, description="Its standard deviation.  [default: 1]")] | None
+    ) = None
     schedule: Annotated[
         Literal["cosine", "step", "constant"], Meta(description="How the learning rate falls.")
     ] = "cosine"
@@ -44,3 +60,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Literal["float32", "bfloat16"], Meta(description="Of the matrix products in training.")
     ] = "float32"
     compile: Annotated[bool, Meta(description="Train through torch.compile.")] = False
+
+    def __post_init__(self) -> None:
+        if self.momentum is not None and self.optimizer != "sgd":
+            raise OptionError(f"momentum {self.momentum:g} is for optimizer sgd")
+        if self.init_scale is not None and self.init != "normal":
+            raise OptionError(f"init_scale {self.init_scale:g} is for init normal")

@@ -197,8 +197,9 @@ def _optimizer(
 ) -> Optimizer:
     """AdamW (Loshchilov & Hutter, 2019, "Decoupled Weight Decay Regularization"), or SGD.
 
-    SGD has Nesterov's momentum as in Sutskever et al. (2013), "On the importance of initialization
-    and momentum in deep learning", section 2. Biases and gains of norms do not decay.
+    SGD has Nesterov's momentum, unless that is 0, as in Sutskever et al. (2013), "On the importance
+    of initialization and momentum in deep learning", section 2. Biases and gains of norms do not
+    decay.
     """
     groups: list[dict[str, Any]] = [
         {"params": [buffer.tensor for buffer in decayed]},
@@ -207,7 +208,8 @@ def _optimizer(
     decay = recipe.weight_decay
     if recipe.optimizer == "adamw":
         return AdamW(groups, betas=(0.9, 0.99), weight_decay=decay, fused=True)
-    return SGD(groups, momentum=0.9, nesterov=True, weight_decay=decay, fused=True)
+    momentum = 0.9 if recipe.momentum is None else recipe.momentum
+    return SGD(groups, momentum=momentum, nesterov=momentum > 0, weight_decay=decay, fused=True)
 
 
 @contextmanager

@@ -15,6 +15,10 @@ def initial_model(run: Run, device: str = "cpu") -> Model:
     """The run's model with the weights that its seed gives, the same on every device."""
     with seeded(torch.device("cpu"), run.seed, 0):
         model = run.new_model()
+        if run.recipe and run.recipe.init == "normal":
+            scale = 1.0 if run.recipe.init_scale is None else run.recipe.init_scale
+            for weight in model.parameters():
+                torch.nn.init.normal_(weight, std=scale)
     return model.to(device)
 
 

@@ -34,6 +34,14 @@ def describe_artifact(path: Path, sampler: Sampler, *, trust: bool = False) -> d
     }
 
 
+def describe_next(sampler: Sampler, prefix: str) -> dict[str, Any]:
+    """What may follow a prefix, the likeliest first, with its probability; the stop is "(end)"."""
+    tokens = sampler.next_tokens(prefix)
+    return {
+        f"after {prefix!r}": {repr(t.text) if t.text else "(end)": t.probability for t in tokens}
+    }
+
+
 def _kernel(path: Path, trust: bool) -> str:
     file = model_file(path)
     if file.suffix == ".ts":
