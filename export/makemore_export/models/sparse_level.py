@@ -111,16 +111,17 @@ class SparseLevel(nn.Module):
         return embedding(entry, self.next)
 
     def refined(self, shorter: Tensor, row: Tensor, *, mixed: bool) -> Tensor:
-        """Log-probabilities (B, V + 1) from those after the suffixes; column V is for row 0.
+        """Log-probabilities (B, V + 1) from those after the suffixes, which it writes over, for the
+        table is the slow part of a large batch; column V is for row 0.
 
         mixed: other tokens have the log-probability after the suffix plus the weight; or else the
           weight itself.
         """
         entries = self._entries(row)
         weight = embedding(row, self.weight)  # (B, 1)
-        others = shorter + weight if mixed else torch.where(row[:, None] > 0, weight, shorter)
+        others = shorter.add_(weight) if mixed else torch.where(row[:, None] > 0, weight, shorter)
         tokens = embedding(entries, self.token).squeeze(2).long()
-        return others.scatter(1, tokens, embedding(entries, self.value).squeeze(2))
+        return others.scatter_(1, tokens, embedding(entries, self.value).squeeze(2))
 
     def fault(self, first: int, contexts: int, vocab_size: int, *, longest: bool) -> str | None:
         """What is wrong with loaded tables: `name: reason`.
