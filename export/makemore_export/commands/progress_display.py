@@ -19,6 +19,7 @@ from makemore_export.models import Model
 from makemore_export.runs.records import Evaluation, Start, Step
 from makemore_export.runs.run import Run
 
+_FEW_LINES = 30  # of dev: their mean loss says little
 _FIRST_LOSS_OFF = 0.05  # nats from ln V that an initialisation may be
 
 
@@ -126,9 +127,15 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
 
 
 def warnings(text: Text, run: Run) -> list[str]:
-    """What of the text makes training slow, and what helps."""
+    """What of the text makes training slow or its losses a guess, and what helps."""
+    dev = run.data.split.get("dev")
+    few = (
+        f"warning: dev has {dev} line{'' if dev == 1 else 's'}, too few to judge by: take dev and "
+        "test loss as rough guesses; --split 100 trains on all lines"
+    )
     found = [
         None if run.max_line_length else long_lines_warning(text, has_labels=bool(run.labels)),
+        few if dev and dev < _FEW_LINES else None,
     ]
     return [warning for warning in found if warning]
 
