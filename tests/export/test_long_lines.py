@@ -157,7 +157,7 @@ def test_a_run_with_a_string_longer_than_a_piece_goes_on_bit_for_bit(text, tmp_p
     path = text(*LINES, "xyz" * 1000)
     result = train(path, "-o", tmp_path / "one", *SMALL, "--split", "100")
     assert "warning: long lines slow training down: line 65 has 3,000 characters" in result.stderr
-    monkeypatch.setattr("makemore_export.commands.run_training._interrupts", interrupted_at_once)
+    monkeypatch.setattr("makemore_export.commands.run_training.interrupts", interrupted_at_once)
     assert train(path, "-o", tmp_path / "two", *SMALL, "--split", "100").exit_code == 130
     monkeypatch.undo()
     monkeypatch.setattr("makemore_export.training.gradient.EVALUATE_EVERY", 2)

@@ -52,7 +52,8 @@ def refusal(command, *words):
 def test_train_tells_how_it_goes_and_what_to_do_next(tmp_path):
     result = run(mm_train, "text.txt", "-o", "run", *SMALL)
     assert (result.exit_code, result.stdout) == (0, "mm-export run -o ARTIFACT\n")
-    head, model, size, first, trained, samples, *_ = result.stderr.splitlines()
+    head, model, size, few, first, trained, samples, *_ = result.stderr.splitlines()
+    assert few.startswith("warning: dev has 7 lines, too few")
     assert head == (
         "text.txt: 64 lines; 1 blank lines dropped; 1 duplicates dropped; "
         "train 51, dev 7, test 6; 11 characters"

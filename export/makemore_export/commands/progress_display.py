@@ -23,6 +23,7 @@ from makemore_export.runs.records import Evaluation, Start, Step
 from makemore_export.runs.run import Run
 
 _LARGE = 20_000_000  # bytes of one file, from which on there is a warning
+_FEW_LINES = 30  # of dev: their mean loss says little
 _FIRST_LOSS_OFF = 0.05  # nats from ln V that an initialisation may be
 
 
@@ -158,10 +159,16 @@ def _megabytes(size: int) -> str:
 
 
 def warnings(text: Text, run: Run) -> list[str]:
-    """What looks wrong with the text or makes training slow, and what helps."""
+    """What looks wrong with the text or makes training slow or losses a guess, and what helps."""
+    dev = run.data.split.get("dev")
+    few = (
+        f"warning: dev has {dev} line{'' if dev == 1 else 's'}, too few to judge by: take dev and "
+        "test loss as rough guesses; --split 100 trains on all lines"
+    )
     found = [
         _mojibake(text.mojibake, text.encoding) if text.mojibake else None,
         None if run.max_line_length else long_lines_warning(text, has_labels=bool(run.labels)),
+        few if dev and dev < _FEW_LINES else None,
     ]
     return [warning for warning in found if warning]
 

@@ -122,7 +122,7 @@ def run_training(
         ProgressDisplay(
             steps, start.progress.step if start else 0, silent=not first, as_json=as_json
         ) as display,
-        _interrupts() as interrupted,
+        interrupts() as interrupted,
         scalars or nullcontext(),
     ):
         display.show(summary(job.text, run, job.model, job.device))
@@ -175,7 +175,7 @@ def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:
 
 
 @contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
+def interrupts() -> Iterator[Callable[[], bool]]:
     """Inside, the first Ctrl-C is only noted, so that a step is finished; a second one raises."""
     noted = False
 

@@ -18,6 +18,7 @@ from makemore_export.commands.find_lr import find_learning_rate
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_options import run_options
 from makemore_export.commands.run_training import find_device, run_training
+from makemore_export.commands.sweep import run_sweep
 from makemore_export.data.reading import Reading
 from makemore_export.data.text import read_text
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
@@ -42,6 +43,11 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
 @click.option(
     "--find-lr", is_flag=True, help="Try all learning rates in a short sweep, and suggest one."
 )
+@click.option(
+    "--sweep",
+    metavar="OPTION=VALUES",
+    help="A run for each value, of 0.1,1,10 or of the range 0.001..10, to compare train and dev.",
+)
 @click.option("--tensorboard", is_flag=True, help="Write the losses for TensorBoard, too.")
 @click.option(
     "--json",
@@ -55,6 +61,7 @@ def main(
     *,
     resume: bool,
     find_lr: bool,
+    sweep: str | None,
     tensorboard: bool,
     as_json: bool,
     **options: Any,
@@ -69,6 +76,12 @@ def main(
     if text == STDIN:
         distributed.refuse("a text on standard input")
     options["device"] = find_device(options["device"])
+    if sweep is not None:
+        for name, given in (("resume", resume), ("find-lr", find_lr), ("tensorboard", tensorboard)):
+            if given:
+                raise OptionError(f"--sweep goes on with what is in its folder; not with --{name}")
+        run_sweep(text, out, options, sweep, as_json=as_json)
+        return
     if find_lr:
         if resume:
             raise OptionError("--find-lr is for new weights: it does not go with --resume")

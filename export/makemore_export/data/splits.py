@@ -57,7 +57,14 @@ def split(
         if percent > 0:
             splits[name] = [pool[i] for i in order[begin:end]]
             if begin == end:
+                repeated = len(lines) - len(pool)
+                dropped = (
+                    f" ({repeated:,} more repeat one of them: --keep-duplicates keeps those)"
+                    if repeated
+                    else ""
+                )
                 raise DataError(
-                    f"{percent:g}% of {len(pool)} lines leaves none for {name}; it needs 1"
+                    f"{percent:g}% of {len(pool)} lines leaves none for {name}{dropped}; "
+                    "it needs 1; --split 100 trains on all lines, without dev and test"
                 )
     return splits

@@ -55,7 +55,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             ge=0,
             description="Stop after so many evaluations without a better dev loss; 0: never.",
         ),
-    ] = 0
+    ] = 5
     precision: Annotated[
         Literal["float32", "bfloat16"], Meta(description="Of the matrix products in training.")
     ] = "float32"

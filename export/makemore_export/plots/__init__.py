@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from makemore_export.plots.activations import activation_plot, attention_plot
 from makemore_export.plots.counts import bigram_plot
-from makemore_export.plots.curves import learning_rate_plot, loss_plot
+from makemore_export.plots.curves import learning_rate_plot, loss_plot, sweep_plot
 from makemore_export.plots.embedding import embedding_plot
 from makemore_export.plots.figure import save_png
 from makemore_export.plots.surprise import surprise_plot
@@ -18,4 +18,5 @@ __all__ = [
     "loss_plot",
     "save_png",
     "surprise_plot",
+    "sweep_plot",
 ]

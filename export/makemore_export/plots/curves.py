@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from makemore_export.plots.figure import BLUE, COLOURS, ORANGE, new_axes
+from makemore_export.plots.figure import BLUE, COLOURS, GREEN, ORANGE, new_axes, set_ticks
 from makemore_export.plots.labels import drawable
 from makemore_export.runs.records import Evaluation
 
@@ -47,6 +48,36 @@ def learning_rate_plot(points: Sequence[tuple[float, float]], suggestion: float)
     axes.axvline(suggestion, color=ORANGE, linestyle="--", label=f"suggestion {suggestion:.2g}")
     lowest, margin = min(losses), max(losses[0] - min(losses), 1e-3)
     axes.set_ylim(lowest - 0.1 * margin, losses[0] + 0.5 * margin)  # the end may be anywhere
+    axes.legend()
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def sweep_plot(option: str, points: Sequence[tuple[str, float | None, float | None]]) -> Figure:
+    """Train and dev loss by the value of an option, the lowest dev loss marked.
+
+    points: (value, train, dev), a loss None where infinite. Positive numbers are on a logarithmic
+    axis, others side by side.
+    """
+    figure, axes = new_axes(8, 5, f"{option}: what it does", option, "loss, nats per token")
+    try:
+        places = [float(value) for value, _, _ in points]
+    except ValueError:
+        places = []
+    if places and min(places) > 0:
+        axes.set_xscale("log")
+    else:
+        places = [float(i) for i in range(len(points))]
+        set_ticks(axes, "x", [value for value, _, _ in points])
+    train, dev = (
+        [math.nan if loss is None else loss for loss in losses]
+        for losses in ([point[1] for point in points], [point[2] for point in points])
+    )
+    axes.plot(places, train, "--o", color=BLUE, label="train")
+    axes.plot(places, dev, "-o", color=ORANGE, label="dev")
+    lowest = min(range(len(dev)), key=lambda i: math.inf if math.isnan(dev[i]) else dev[i])
+    label = f"lowest dev, {points[lowest][0]}"
+    axes.axvline(places[lowest], color=GREEN, linestyle=":", label=label)
     axes.legend()
     axes.grid(alpha=0.3)
     return figure

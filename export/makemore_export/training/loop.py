@@ -40,8 +40,11 @@ def train(
     """
     if start and start.progress.finished:
         model.load_state_dict(start.weights)
-        return
-    progress = yield from kind_of(run.model).train(model, run, splits, folder, start, train)
+        if start.progress.losses.keys() >= splits.keys():
+            return
+        progress = start.progress  # of a sweep, which leaves test to the run that is chosen
+    else:
+        progress = yield from kind_of(run.model).train(model, run, splits, folder, start, train)
     began = time.monotonic() - progress.seconds
     yield distributed.shared(partial(_finish, model, run, splits, folder, progress, began))
 

@@ -1,0 +1,116 @@
+"""What `mm-train --sweep` does: a run for each value of an option, a table and a plot."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from makemore.commands.command import INTERRUPTED
+from makemore.errors import OptionError
+
+from makemore_export.commands.progress_display import ProgressDisplay, evaluation_line
+from makemore_export.commands.run_training import Job, interrupts, plan_job
+from makemore_export.data.reading import Reading
+from makemore_export.data.text import Text, read_text
+from makemore_export.runs import checkpoint
+from makemore_export.runs.atomic_files import write_file
+from makemore_export.runs.checkpoint import RunFolder
+from makemore_export.runs.records import Evaluation, Step
+from makemore_export.runs.target_lock import locked
+from makemore_export.training import distributed
+from makemore_export.training.kinds import kind_of
+from makemore_export.training.loop import train
+from makemore_export.training.sweep import Sweep, SweepRun, best_of, parse_sweep, table
+
+
+class Swept(msgspec.Struct, frozen=True, kw_only=True):
+    """The `--json` result: the value with the lowest dev loss, all runs, and the files."""
+
+    option: str
+    best: str
+    runs: list[SweepRun]
+    files: list[str]
+
+
+def run_sweep(
+    text: Path | None, out: Path, options: Mapping[str, Any], values: str, *, as_json: bool
+) -> None:
+    """Trains a run for each value; those that a stopped sweep left in `out` are gone on with."""
+    distributed.refuse("--sweep")
+    sweep = parse_sweep(values)
+    if options.get(sweep.option) is not None:
+        raise OptionError(f"--sweep {values!r}: {sweep.option} is given a value of its own, too")
+    contents = read_text(text, Reading().with_options(options))
+    with locked(out), interrupts() as interrupted:
+        runs = [_run(contents, out, options, sweep, value, interrupted) for value in sweep.values]
+    files = _keep(out, sweep, runs)
+    best = best_of(runs)
+    if as_json:
+        found = Swept(option=sweep.option, best=best.value, runs=runs, files=files)
+        click.echo(msgspec.json.encode(found))
+        return
+    click.echo(table(sweep, runs))
+    click.echo(f"files: {', '.join(files)}", err=True)
+    again = ["mm-train", *([str(text)] if text else []), "-o", best.folder, "--resume"]
+    click.echo(f"its test loss, once it is chosen: {shlex.join(again)}", err=True)
+
+
+def _run(
+    text: Text,
+    out: Path,
+    options: Mapping[str, Any],
+    sweep: Sweep,
+    value: str,
+    interrupted: Callable[[], bool],
+) -> SweepRun:
+    name = f"{sweep.option}={value}"
+    folder = RunFolder(out / name)
+    start = folder.latest()
+    old = start.run if start else None
+    job = plan_job(text, folder, start, {**options, sweep.option: value}, old)
+    if "dev" not in job.splits:
+        raise OptionError("--sweep compares losses of dev, of which --split leaves none")
+    job.splits.pop("test", None)
+    steps = kind_of(job.run.model).choices.max_steps(job.run.spec)
+    records = train(job.model, job.run, job.splits, folder, start)
+    with ProgressDisplay(steps, start.progress.step if start else 0) as display:
+        for record in records:
+            _show(display, record, job, name)
+            if interrupted():
+                records.close()
+                display.show("interrupted; the same command goes on")
+                raise click.exceptions.Exit(INTERRUPTED)
+    progress = checkpoint.load(folder.best).progress
+    return SweepRun(
+        value=value,
+        train=progress.losses["train"],
+        dev=progress.losses["dev"],
+        steps=progress.step,
+        seconds=progress.seconds,
+        folder=str(folder.path),
+    )
+
+
+def _show(display: ProgressDisplay, record: Any, job: Job, name: str) -> None:
+    finished = isinstance(record, Evaluation) and record.finished
+    if isinstance(record, (Step, Evaluation)) and not finished:
+        display.advance(record)
+    if isinstance(record, Evaluation) and finished and record.model == job.run.model:
+        display.show(f"{name}: {evaluation_line(record)}")
+
+
+def _keep(folder: Path, sweep: Sweep, runs: Sequence[SweepRun]) -> list[str]:
+    """Writes a line of JSON a run, and a plot if there is matplotlib."""
+    lines, plot = folder / "sweep.jsonl", folder / "sweep.png"
+    write_file(lines, b"".join(msgspec.json.encode(run) + b"\n" for run in runs))
+    try:
+        from makemore_export.plots import save_png, sweep_plot  # noqa: PLC0415
+    except ImportError:
+        click.echo("for a plot of the sweep: pip install matplotlib", err=True)
+        return [str(lines)]
+    save_png(sweep_plot(sweep.option, [(run.value, run.train, run.dev) for run in runs]), plot)
+    return [str(lines), str(plot)]
