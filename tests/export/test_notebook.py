@@ -1,0 +1,30 @@
+"""The notebook of the lectures runs from its first cell to its last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+pytest.importorskip("ipykernel")
+
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "lectures.ipynb"
+
+
+@pytest.mark.filterwarnings("ignore")  # of Jupyter's own packages
+def test_the_notebook_of_the_lectures_runs(tmp_path):
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    for cell in notebook.cells:
+        assert not cell.get("outputs"), "it is committed without outputs"
+    client = nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    )
+    client.execute()
+    printed = "\n".join(
+        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
+    )
+    assert "(start)a: 3,640" in printed or "top bigrams" in printed
+    assert "lowest dev" in printed
+    assert (tmp_path / "plots" / "embedding.png").stat().st_size > 0
