@@ -97,20 +97,32 @@ def cuda_runs():
 
 
 @pytest.mark.skipif(not cuda_runs(), reason="no GPU")
-@pytest.mark.parametrize("options", [{}, ALL_FILTERS, {"temperature": 0}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, ALL_FILTERS, {"temperature": 0}, {"min_length": 2, "batch_size": 1000}], ids=str
+)
 def test_ten_thousand_samples_of_a_gpu_are_those_of_the_host(tiny, sampler, options):
     # The logits of these models are exact on any engine: only the sampler's last bits may differ.
     gpu = makemore.load(FOLDER / tiny.name, device="cuda")
-    check_same(
-        gpu.sample_ids(N, min_length=0, seed=3, **options),
-        sampler.sample_ids(N, min_length=0, seed=3, **options),
-    )
+    asked = {"min_length": 0, "seed": 3, **options}
+    if options.get("min_length"):
+        asked["wildcard"] = f"*{tiny.characters[0]}?*"
+    check_same(gpu.sample_ids(N, **asked), sampler.sample_ids(N, **asked))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 64, None])
 def test_the_batch_size_changes_nothing(device, batch_size):
     made = device.sample_ids(100, min_length=0, seed=3, batch_size=batch_size)
     check_same(made, device.sample_ids(100, min_length=0, seed=3, batch_size=1000))
+
+
+@pytest.mark.parametrize("batch_size", [2, 7, 1000])
+def test_rows_that_a_filter_drops_leave_nothing_to_those_after_them(
+    tiny, sampler, device, batch_size
+):
+    first = tiny.characters[0]
+    for options in ({"wildcard": f"*{first}?*"}, {"wildcard": f"{first}*"}, {"min_length": 3}):
+        options |= {"seed": 3, "max_length": 6, "batch_size": batch_size}
+        check_same(device.sample_ids(100, **options), sampler.sample_ids(100, **options))
 
 
 def test_prefix_and_exclude_are_those_of_the_host(tiny, sampler, device):

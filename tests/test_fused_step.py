@@ -12,6 +12,7 @@ import pytest
 from makemore import _core
 from makemore.errors import OptionError
 from makemore.runtime.onnxruntime_library import open_library
+from onnx import helper
 from tiny_artifacts import FOLDER
 
 FILE = FOLDER / "fused" / "model.onnx"
@@ -110,6 +111,22 @@ def test_a_function_that_the_kernel_cannot_stand_for_runs_as_its_body(kernel, tm
     opened, step = open_step(kernel, tmp_path / "model.onnx")
     assert opened.kernel == ""
     np.testing.assert_array_equal(logits_of(step, 3), logits_of(open_step("")[1], 3))
+
+
+def test_a_function_whose_head_bias_is_computed_runs_as_its_body(kernel, tmp_path):
+    model = onnx.load(FOLDER / "schema-3" / "transformer" / "model.onnx")
+    call = model.graph.node[0]
+    name = call.input[-1]
+    assert name.endswith("head.bias")
+    bias = helper.make_node("Abs", [name], ["computed"])
+    call.input[-1] = "computed"
+    model.graph.node.insert(0, bias)
+    onnx.save(model, tmp_path / "model.onnx")
+    opened, step = open_step(kernel, tmp_path / "model.onnx")
+    assert opened.kernel == ""
+    np.testing.assert_array_equal(
+        logits_of(step, 3), logits_of(open_step("", tmp_path / "model.onnx")[1], 3)
+    )
 
 
 def test_onnxruntime_alone_runs_the_file():

@@ -420,6 +420,18 @@ def test_what_cannot_be_is_refused_with_the_reason(asked, message):
     assert found.startswith(message) or "and min_length is 199" in message
 
 
+def test_labels_are_no_part_of_what_is_asked_for():
+    vocabulary = Vocabulary("ab", labels=["x", "y"])
+    for asked, shortest in [({"min_length": 3}, 3), ({"matching": "a", "min_length": 1}, 1)]:
+        automaton = compiled(vocabulary, **asked)
+        # A label leaves each state as it is, and nothing is any shorter for it.
+        states = np.arange(len(automaton.accepting))
+        assert (automaton.transitions[:, 3:] == states[:, None]).all()
+        assert automaton.shortest[0] == shortest
+    with pytest.raises(OptionError, match="matching is 'a' and min_length is 3; no string of"):
+        compiled(vocabulary, matching="a", min_length=3)
+
+
 def test_a_wide_vocabulary_has_fewer_states():
     vocabulary = Vocabulary([chr(0x4E00 + i) for i in range(5000)])
     message = refusal(vocabulary, min_length=4000, max_length=5000)

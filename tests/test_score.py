@@ -3,11 +3,14 @@ from itertools import product
 
 import makemore
 import numpy as np
+import onnx
 import oracle
 import pytest
 import tiny_models
 from makemore import OptionError, OptionTypeError
-from tiny_artifacts import FOLDER
+from makemore.artifact import METADATA_KEY
+from msgspec.structs import replace
+from tiny_artifacts import FOLDER, metadata, parse
 
 
 def strings_of(tiny, longest=3):
@@ -45,6 +48,21 @@ def test_the_probabilities_of_all_strings_of_a_bigram_that_is_cut_sum_to_1(bigra
 def test_an_impossible_string_has_probability_0():
     sparse = makemore.load(FOLDER / "sparse")
     assert sparse.score(["😀a", "😀"]).tolist() == [-math.inf, pytest.approx(math.log(0.25))]
+
+
+def test_strings_of_a_label_that_is_never_made_score_minus_infinity():
+    table = np.full((4, 4), -np.inf, dtype=np.float32)  # stop, a, and the labels x and y
+    table[0, 2] = 0
+    table[1:, :2] = math.log(0.5)
+    graph = """step (int64[B] token, int64[B] position) => (float[B, 4] logits) {
+      logits = Gather (table, token)
+    }"""
+    model = parse(graph, table=table)
+    artifact = replace(metadata(("a",)), labels=("x", "y"))
+    onnx.helper.set_model_props(model, {METADATA_KEY: artifact.to_json()})
+    sampler = makemore.load(model.SerializeToString())
+    assert sampler.score(["a", ""], label="x") == pytest.approx([math.log(0.25), math.log(0.5)])
+    assert sampler.score(["a", ""], label="y").tolist() == [-math.inf, -math.inf]
 
 
 def test_no_strings_have_no_scores(sampler):

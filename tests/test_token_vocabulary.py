@@ -1,10 +1,11 @@
 """Tokens of any length: how strings are cut, and what is refused."""
 
 import re
-import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from makemore import ArtifactError, OptionError
 from makemore.artifact import Artifact
 from makemore.token_vocabulary import LEVELS, TokenVocabulary, new_vocabulary
@@ -58,13 +59,45 @@ class TestPattern:
         with pytest.raises(OptionError, match=r"split_pattern is '\(a'; "):
             TokenVocabulary.split_by(["a"], "(a")
 
-    def test_no_pattern_of_a_stranger_is_slow(self):
-        vocabulary = TokenVocabulary(["a"], "(a+)+$|a")
-        began = time.process_time()
-        assert vocabulary.encode("a") == [1]
-        with pytest.raises(OptionError):
-            vocabulary.encode("a" * 400 + "b")
-        assert time.process_time() - began < 5  # `re` would need longer than the universe
+    @pytest.mark.parametrize(
+        ("pattern", "end"),
+        [("(a+)+$|a", "b"), ("a|a.*b", ""), ("a|a[^b]*b|aa[^b]*c", "")],
+    )
+    def test_no_pattern_of_a_stranger_is_slow(self, pattern, end):
+        vocabulary = TokenVocabulary(["a", "b"], pattern)
+        string = Counted("a" * 400 + end)
+        if end:
+            with pytest.raises(OptionError):
+                vocabulary.encode(string)
+        else:
+            assert vocabulary.encode(string) == [1] * 400
+        assert Counted.reads < 5 * len(string)  # `re` would need longer than the universe
+
+    @given(st.sampled_from(["a|a.*b|b|c", "ab*|ab*c|b|c", "a|b|c|a(bc)*a"]), st.text("abc"))
+    def test_what_is_cut_is_the_longest_match(self, pattern, string):
+        vocabulary = TokenVocabulary.split_by(["abc", "bca", "aab", "abca", string], pattern)
+        pieces, at = [], 0
+        while at < len(string):
+            ends = [
+                i for i in range(at + 1, len(string) + 1) if re.fullmatch(pattern, string[at:i])
+            ]
+            pieces.append(string[at : ends[-1]])
+            at = ends[-1]
+        assert cut(vocabulary, string) == pieces
+
+
+class Counted(str):
+    """Counts how often it is read."""
+
+    reads = 0
+
+    def __new__(cls, text):
+        cls.reads = 0
+        return super().__new__(cls, text)
+
+    def __getitem__(self, at):
+        type(self).reads += 1
+        return super().__getitem__(at)
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -69,6 +69,7 @@ DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
 
 void DeviceBlockStep::open(Slots& slots) {
   release();
+  count_ = slots.count;
   allocating([&] {
     bind_host(slots);
     buffers_.push_back(new_buffers(slots.count, true));
@@ -150,6 +151,17 @@ void DeviceBlockStep::bind_inputs(ort::Binding& step, const StepBuffers& from) c
   step.input("sampler/remaining", from.remaining.get());
   step.input("sampler/generated", from.generated.get());
   step.input("sampler/log_prob", from.log_prob.get());
+}
+
+void DeviceBlockStep::clear(std::span<const std::size_t> slots) {
+  const auto& states = device_->model().states();
+  allocating([&] {
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      if (device_->in_place()[i]) continue;  // what a cache holds of another row is not read
+      device_->clear(states[i].element_type, buffers_[0].states[i].get(), count_, states[i].shape,
+                     slots);
+    }
+  });
 }
 
 void DeviceBlockStep::run() {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,7 @@ class DeviceBlockStep : public BlockStep {
   std::int64_t steps_per_block() const override { return kStepsPerBlock; }
   void open(Slots& slots) override;
   void run() override;
+  void clear(std::span<const std::size_t> slots) override;
 
  private:
   using Value = DeviceModel::Value;
@@ -50,6 +52,7 @@ class DeviceBlockStep : public BlockStep {
   std::vector<std::int64_t> step_numbers_;
   std::vector<std::pair<const char*, Value>> options_;  // on the host; bindings refer to them
 
+  std::int64_t count_ = 0;            // of slots
   std::vector<StepBuffers> buffers_;  // two, which steps read and write in turn
   std::optional<StepBuffers> host_;   // over Slots
   std::vector<Value> coins_, slot_;   // of each step of a block, on the host

@@ -45,6 +45,7 @@ class DeviceDecoder {
   std::int64_t started_ = 0;             // rows below have been started
   std::vector<std::int64_t> restarted_;  // rows below `started_` to start again
   std::vector<Sequence> sequences_;      // of each slot
+  std::vector<std::size_t> rejected_;    // slots whose row was dropped in this block
   std::size_t tokens_ = 0;               // generated so far
   FinishedSequences finished_;
 };
@@ -65,7 +66,10 @@ void DeviceDecoder::run(std::int64_t count, CallCancellation& cancellation) {
     }
     if (!busy) return;
     step_.run();
+    rejected_.clear();
     for (std::size_t slot = 0; slot < sequences_.size(); ++slot) unload(slots, slot);
+    // The device does not know of the filter, and the next row begins with zeros.
+    if (!rejected_.empty()) step_.clear(rejected_);
   }
 }
 
@@ -119,6 +123,7 @@ void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
       sequence.tokens.push_back(static_cast<std::int32_t>(token));
       require_room(request_, ++tokens_);
     }
+    if (reason == FinishReason::kRejected) rejected_.push_back(slot);
     if (reason != FinishReason::kNone) return finish(sequence, log_prob, reason);
   }
 }

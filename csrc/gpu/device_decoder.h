@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "call_cancellation.h"
@@ -43,6 +45,9 @@ class BlockStep {
   /// Runs `steps_per_block` steps. The state of a slot whose row finishes is zero afterwards.
   /// Throws OutOfMemory.
   virtual void run() = 0;
+
+  /// Makes the states of these slots zero. Throws OutOfMemory.
+  virtual void clear(std::span<const std::size_t> slots) = 0;
 };
 
 /// Decodes as `decode` does. The coins are the same, and so are the strings, except where the

@@ -1,6 +1,8 @@
 #include "device_model.h"
 
+#include <array>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -22,6 +24,7 @@ DeviceModel::DeviceModel(std::shared_ptr<const OnnxModel> model,
   for (const auto& axis : time_axes) in_place_.push_back(axis.has_value());
   for (const auto type : {ort::kFloat, ort::kHalf, ort::kInt64, ort::kDouble}) {
     gathers_.emplace(type, library().session(ort::gather_model(type), model_->device()));
+    replaces_.emplace(type, library().session(ort::replace_model(type), model_->device()));
   }
 }
 
@@ -36,6 +39,24 @@ DeviceModel::Value DeviceModel::gather(ort::ElementType type, const ort::OrtValu
   binding.output("rows", memory());
   binding.run();
   return std::move(binding.take_outputs().front());
+}
+
+void DeviceModel::clear(ort::ElementType type, ort::OrtValue* data, std::int64_t count,
+                        const std::vector<std::int64_t>& shape,
+                        std::span<const std::size_t> rows) const {
+  std::vector<std::int64_t> sources(static_cast<std::size_t>(count));
+  std::iota(sources.begin(), sources.end(), 0);
+  for (const std::size_t row : rows) sources[row] = count;
+  const std::array<std::int64_t, 1> each{count};
+  const Value index = library().tensor(std::span(sources), each, ort::kInt64);
+  const Value zero = zeros(type, 1, shape);
+  ort::Binding binding(library(), replaces_.at(type).get());
+  binding.input("data", data);
+  binding.input("other", zero.get());
+  binding.input("indices", index.get());
+  binding.output("rows", data);  // by then `data` was read
+  binding.run();
+  binding.synchronize();
 }
 
 DeviceModel::Value DeviceModel::zeros(ort::ElementType type, std::int64_t rows,

@@ -43,6 +43,10 @@ class DeviceModel {
   Value gather(ort::ElementType type, const ort::OrtValue* data,
                std::span<const std::int64_t> indices) const;
 
+  /// Makes `rows` of a tensor of `count` rows, each of `shape`, zeros where they are.
+  void clear(ort::ElementType type, ort::OrtValue* data, std::int64_t count,
+             const std::vector<std::int64_t>& shape, std::span<const std::size_t> rows) const;
+
   /// `rows` rows of zeros, each of `shape`, on the device.
   Value zeros(ort::ElementType type, std::int64_t rows,
               const std::vector<std::int64_t>& shape) const;
@@ -64,7 +68,7 @@ class DeviceModel {
   std::int64_t block_size_;
   std::vector<bool> in_place_;
   ort::Owned<ort::OrtMemoryInfo> memory_;
-  std::map<ort::ElementType, Session> gathers_;
+  std::map<ort::ElementType, Session> gathers_, replaces_;
   mutable std::array<Lazy, kSamplingGraphKinds> samplers_;
 };
 

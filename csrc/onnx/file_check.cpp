@@ -124,9 +124,7 @@ KnownValues FileCheck::known_values(std::string_view graph_bytes) const {
   for (MessageReader reader(graph_bytes); reader.next(field);) {
     if (field.number == kInitializer) {
       tensor(field.as_bytes());
-      const std::string_view name = ort::last_bytes(field.bytes, kTensorName);
-      values.types[name] = element_type(field.bytes);
-      if (const auto smallest = smallest_integer(field.bytes)) values.smallest[name] = *smallest;
+      add_constant(ort::last_bytes(field.bytes, kTensorName), field.bytes, values);
     }
     if (field.number == kInput) {
       const std::string_view type = ort::last_bytes(field.as_bytes(), kType);

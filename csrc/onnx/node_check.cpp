@@ -94,6 +94,18 @@ std::int64_t output_type(const NodeView& node, const KnownValues& values) {
   return first == kUnknown && is_one_of(node.op, kTakeFloats) ? kFloat : first;
 }
 
+/// The shape of a node's outputs, where they are constants.
+std::optional<std::vector<std::size_t>> output_shape(const NodeView& node,
+                                                     const KnownValues& values) {
+  if (node.op == "Constant" && node.attributes.contains("value")) {
+    return tensor_shape(constant_tensor(node));
+  }
+  if ((node.op != "Identity" && node.op != "Cast") || node.inputs.empty()) return std::nullopt;
+  const auto found = values.shapes.find(node.inputs[0]);
+  if (found == values.shapes.end()) return std::nullopt;
+  return found->second;
+}
+
 /// The smallest number of a node's outputs, where it is known before the graph runs.
 std::optional<std::int64_t> smallest_output(const NodeView& node, const KnownValues& values) {
   if (!node.inputs.empty() && is_one_of(node.op, kCopyNumbers)) {
@@ -123,11 +135,33 @@ void check_table(const NodeView& node, const KnownValues& values) {
                       " holds " + std::to_string(*smallest) + "; it must be >= 0");
 }
 
+// ONNX Runtime 1.20 reads as many numbers of the bias as the kernel has outputs, however many it
+// has; they are known only of constants.
+void check_kernel(const NodeView& node, const KnownValues& values, std::size_t rank) {
+  const auto shape_of = [&](std::size_t input) -> const std::vector<std::size_t>& {
+    const auto found = values.shapes.find(node.inputs[input]);
+    if (found != values.shapes.end()) return found->second;
+    throw ArtifactError("input " + in_quotes(node.inputs[input]) +
+                        " of a node 'Conv' must be a constant");
+  };
+  if (node.inputs.size() < 2) throw ArtifactError("a node 'Conv' has no kernel");
+  const auto& kernel = shape_of(1);
+  if (kernel.size() != rank + 2) {
+    throw ArtifactError("the kernel of a node 'Conv' has " + std::to_string(kernel.size()) +
+                        " axes; kernel_shape is of " + std::to_string(rank) + ", which needs " +
+                        std::to_string(rank + 2));
+  }
+  if (node.inputs.size() < 3 || shape_of(2) == std::vector{kernel[0]}) return;
+  throw ArtifactError("the bias of a node 'Conv' must be a vector of " + std::to_string(kernel[0]) +
+                      " numbers, one for each output");
+}
+
 // ONNX Runtime reads these lists up to the rank of the kernel, however long they are.
-void check_convolution(const NodeView& node) {
+void check_convolution(const NodeView& node, const KnownValues& values) {
   enum { kText = 4 };
   const std::size_t rank = integers_of(node, "kernel_shape").size();
   if (rank == 0) throw ArtifactError("a node 'Conv' has no kernel_shape");
+  check_kernel(node, values, rank);
   for (const auto& [name, wanted] :
        {std::pair{"strides", rank}, {"dilations", rank}, {"pads", 2 * rank}}) {
     if (!node.attributes.contains(name)) continue;
@@ -142,6 +176,17 @@ void check_convolution(const NodeView& node) {
     throw ArtifactError("auto_pad of a node 'Conv' is " + in_quotes(padding) +
                         "; it must be NOTSET");
   }
+}
+
+// The kernel of a function reads it, and takes one of another kind for none.
+void check_activation(std::string_view attribute) {
+  enum { kType = 20, kText = 3 };
+  std::int64_t type = kText;
+  Field field;
+  for (MessageReader reader(attribute); reader.next(field);) {
+    if (field.number == kType) type = field.as_number();
+  }
+  if (type != kText) throw ArtifactError("attribute 'activation' must be a text");
 }
 
 }  // namespace
@@ -167,11 +212,18 @@ NodeView read_node(std::string_view bytes) {
   return node;
 }
 
+void add_constant(std::string_view name, std::string_view tensor, KnownValues& values) {
+  values.types[name] = element_type(tensor);
+  values.shapes[name] = tensor_shape(tensor);
+  if (const auto smallest = smallest_integer(tensor)) values.smallest[name] = *smallest;
+}
+
 void check_node(const NodeView& node, KnownValues& values) {
   if ((std::ranges::count(node.inputs, "") > 0 && !is_one_of(node.op, kOptionalInputs)) ||
       (std::ranges::count(node.outputs, "") > 0 && !is_one_of(node.op, kOptionalOutputs))) {
     throw ArtifactError("an input or output of a node " + in_quotes(node.op) + " is left out");
   }
+  check_activation(attribute_of(node, "activation"));
   const auto parts = integers_of(node, "num_outputs");
   if (!parts.empty() && parts.back() != std::ssize(node.outputs)) {
     throw ArtifactError("a node " + in_quotes(node.op) + " has " +
@@ -180,12 +232,14 @@ void check_node(const NodeView& node, KnownValues& values) {
   }
   if (node.op == "Div" || node.op == "Mod") check_division(node, values);
   if (is_one_of(node.op, kReadTables)) check_table(node, values);
-  if (node.op == "Conv") check_convolution(node);
+  if (node.op == "Conv") check_convolution(node, values);
   const std::int64_t type = output_type(node, values);
   const auto smallest = smallest_output(node, values);
+  const auto shape = output_shape(node, values);
   for (const std::string_view output : node.outputs) {
     values.types[output] = type;
     if (smallest) values.smallest[output] = *smallest;
+    if (shape) values.shapes[output] = *shape;
   }
   if (node.op == "TopK" && node.outputs.size() > 1) values.types[node.outputs[1]] = kInt64;
 }

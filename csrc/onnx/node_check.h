@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string_view>
@@ -19,13 +20,18 @@ NodeView read_node(std::string_view bytes);
 
 /// The values of a graph or of a function, as far as they are known before it runs.
 struct KnownValues {
-  std::map<std::string_view, std::int64_t> types;     // TensorProto.DataType of a value
-  std::map<std::string_view, std::int64_t> smallest;  // number of a constant of integers
+  std::map<std::string_view, std::int64_t> types;               // TensorProto.DataType of a value
+  std::map<std::string_view, std::vector<std::size_t>> shapes;  // of constants
+  std::map<std::string_view, std::int64_t> smallest;            // number of a constant of integers
 };
 
+/// Adds a TensorProto under a name.
+void add_constant(std::string_view name, std::string_view tensor, KnownValues& values);
+
 /// Throws ArtifactError for what ONNX Runtime crashes on: an input or output left out of an
-/// operator that uses it all the same, a Split into more parts than it has outputs, and a division
-/// of integers by what may be zero or negative. Also for a table of numbers below zero, which as
+/// operator that uses it all the same, a Split into more parts than it has outputs, a division of
+/// integers by what may be zero or negative, and a convolution whose kernel, bias and lists do not
+/// go together. Also for a table of numbers below zero, which as
 /// indices would count from the end. Then adds the outputs of the node to `values`.
 void check_node(const NodeView& node, KnownValues& values);
 

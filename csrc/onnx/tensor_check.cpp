@@ -79,6 +79,13 @@ struct Tensor {
   void read(const Field& field);
 };
 
+Tensor read_tensor(std::string_view bytes) {
+  Tensor tensor;
+  Field field;
+  for (MessageReader reader(bytes); reader.next(field);) tensor.read(field);
+  return tensor;
+}
+
 void Tensor::read(const Field& field) {
   switch (field.number) {
     case kDims:
@@ -119,9 +126,7 @@ void Tensor::read(const Field& field) {
 }  // namespace
 
 std::size_t check_tensor(std::string_view bytes) {
-  Tensor tensor;
-  Field field;
-  for (MessageReader reader(bytes); reader.next(field);) tensor.read(field);
+  const Tensor tensor = read_tensor(bytes);
   const std::size_t size = number_bytes(tensor.type);
   if (size == 0) {
     throw ArtifactError("tensor " + tensor.name + " has element type " +
@@ -144,12 +149,9 @@ std::size_t check_tensor(std::string_view bytes) {
   return found;
 }
 
-std::int64_t element_type(std::string_view bytes) {
-  Tensor tensor;
-  Field field;
-  for (MessageReader reader(bytes); reader.next(field);) tensor.read(field);
-  return tensor.type;
-}
+std::int64_t element_type(std::string_view bytes) { return read_tensor(bytes).type; }
+
+std::vector<std::size_t> tensor_shape(std::string_view bytes) { return read_tensor(bytes).shape; }
 
 bool is_floating(std::int64_t element_type) {
   constexpr std::array<std::int64_t, 4> kFloating{1, 10, 11, 16};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace makemore {
 
@@ -13,6 +14,9 @@ std::size_t check_tensor(std::string_view bytes);
 
 /// TensorProto.DataType of a tensor.
 std::int64_t element_type(std::string_view bytes);
+
+/// The sizes of a tensor's axes.
+std::vector<std::size_t> tensor_shape(std::string_view bytes);
 
 bool is_floating(std::int64_t element_type);
 

@@ -32,8 +32,8 @@ T* data_of(const ort::Library& library, const ort::OrtValue* value) {
   return static_cast<T*>(data);
 }
 
-/// The parameters of a node, from input `first` on, as far as they are constants of one or two
-/// axes.
+/// The parameters of a node, from input `first` on; throws ArtifactError unless all are constants
+/// of one or two axes.
 std::vector<Parameter> parameters_of(const ort::Library& library, const ort::OrtKernelInfo* info,
                                      std::size_t first, std::size_t count) {
   std::vector<Parameter> parameters;
@@ -44,10 +44,13 @@ std::vector<Parameter> parameters_of(const ort::Library& library, const ort::Ort
                   &is_constant, &value);
     auto shape = shape_of(library, info, input);
     if (shape.size() == 1) shape.push_back(1);
-    if (!is_constant || shape.size() != 2) break;
+    const auto refuse = [&] {
+      throw ArtifactError("input " + std::to_string(input) + " is no constant of one or two axes");
+    };
+    if (!is_constant || shape.size() != 2) refuse();
     const auto rows = static_cast<std::size_t>(shape[0]),
                columns = static_cast<std::size_t>(shape[1]);
-    if (checked_product({rows, columns}) != size_of(library, value)) break;
+    if (checked_product({rows, columns}) != size_of(library, value)) refuse();
     parameters.push_back({data_of<float>(library, value), rows, columns});
   }
   return parameters;

@@ -118,6 +118,11 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
         self._check_tokens(source)
         self._check_lengths(source)
         for state in self.states:
+            if not all(size >= 1 for size in state.shape):
+                raise ArtifactError(
+                    f"{source}: state {state.name!r} has shape {list(state.shape)}; "
+                    "its sizes must be >= 1"
+                )
             self._check_time_axis(state, source)
         self._check_golden(source)
         if self.training is not None:

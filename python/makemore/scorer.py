@@ -56,7 +56,7 @@ class Scorer(Engine):
         A word that the model does not know counts with the probability of an unknown one.
 
         label: of a model that was trained with labels, that of the strings, which is then given;
-          without it they may have any.
+          without it they may have any. Minus infinity for a label that the model never makes.
         on_unknown: "error" raises `OptionError` for a string that holds a character the model never
           saw or is longer than its block; with "-inf" minus infinity is the score of that string.
         batch_size: strings scored together, which changes the speed only.
@@ -76,7 +76,9 @@ class Scorer(Engine):
             decoded = self.decode(request, len(each), cancellation=cancellation)
             found = np.logaddexp(found, decoded.log_probs)
         if label is not None:
-            found -= self.token_log_probs(begins, cancellation=cancellation)[0]
+            given = self.token_log_probs(begins, cancellation=cancellation)[0]
+            if given > -np.inf:
+                found -= given
         scores = np.full(len(listed), -np.inf)
         scores[known] = found
         return scores

@@ -14,8 +14,8 @@ from makemore.limits import shown
 from makemore.patterns import compile_characters
 from makemore.vocabulary import Level, Vocabulary, WordVocabulary
 
-Cut = Callable[[str, int], int]
-"""Where the token that begins at a place of a string ends; that place itself where none does."""
+Cut = Callable[[str], Callable[[int], int]]
+"""Of a string, where the token that begins at a place ends; that place itself where none does."""
 
 
 class TokenVocabulary(Vocabulary):
@@ -81,8 +81,9 @@ class TokenVocabulary(Vocabulary):
 def _pieces(string: str, cut: Cut) -> list[str]:
     pieces = []
     at = 0
+    end_of = cut(string)
     while at < len(string):
-        end = cut(string, at)
+        end = end_of(at)
         if end == at:
             raise OptionError(
                 f"{shown(string)} cannot be cut into tokens: none begins at character {at + 1}, "
@@ -97,14 +98,18 @@ def _by_longest(tokens: Sequence[str]) -> Cut:
     known = set(tokens)
     lengths = sorted({len(token) for token in tokens}, reverse=True)
 
-    def cut(string: str, at: int) -> int:
-        return next((at + n for n in lengths if string[at : at + n] in known), at)
+    def cut(string: str) -> Callable[[int], int]:
+        return lambda at: next((at + n for n in lengths if string[at : at + n] in known), at)
 
     return cut
 
 
 def _by_pattern(split_pattern: str, characters: Iterable[str]) -> Cut:
-    """The longest match of an automaton: no pattern makes it slow, as it could `re`."""
+    """The longest match of an automaton, in time that grows with the string as its length does.
+
+    Reps (1998), "Maximal-munch" tokenization in linear time, section 3: what was read past the end
+    of a token in vain is remembered, and not read again.
+    """
     known = "".join(sorted(characters))
     try:
         automaton = compile_characters(split_pattern, known)
@@ -114,16 +119,25 @@ def _by_pattern(split_pattern: str, characters: Iterable[str]) -> Cut:
     table, accepting = automaton.transitions.tolist(), automaton.accepting.tolist()
     dead = len(accepting) - 1
 
-    def cut(string: str, at: int) -> int:
-        end, state = at, 0
-        for i in range(at, len(string)):
-            column = columns.get(string[i])
-            state = dead if column is None else table[state][column]
-            if state == dead:
-                break
-            if accepting[state]:
-                end = i + 1
-        return end
+    def cut(string: str) -> Callable[[int], int]:
+        vain: set[tuple[int, int]] = set()  # places and states that no match follows
+
+        def end_of(at: int) -> int:
+            end, state = at, 0
+            passed = []
+            for i in range(at, len(string)):
+                column = columns.get(string[i])
+                state = dead if column is None else table[state][column]
+                if state == dead or (i, state) in vain:
+                    break
+                passed.append((i, state))
+                if accepting[state]:
+                    end = i + 1
+                    passed.clear()
+            vain.update(passed)
+            return end
+
+        return end_of
 
     return cut
 

@@ -40,7 +40,6 @@ class HistoryBlocks : public BlockStep {
       std::int64_t token = slots_->tokens[slot];
       std::int64_t& remaining = slots_->remaining[slot];
       if (remaining > 0) {
-        if (slots_->positions[slot] == 0) fed_[slot].clear();  // its last row was rejected
         REQUIRE(slots_->positions[slot] == std::ssize(fed_[slot]));
         if (fed_[slot].empty()) ++begun;
       }
@@ -57,6 +56,10 @@ class HistoryBlocks : public BlockStep {
         if (remaining == 0) fed_[slot].clear();
       }
     }
+  }
+
+  void clear(std::span<const std::size_t> slots) override {
+    for (const std::size_t slot : slots) fed_[slot].clear();
   }
 
   LogitsOf logits_of = history_logits;

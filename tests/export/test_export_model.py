@@ -19,7 +19,9 @@ from makemore_export import (
     export_model,
     load_model,
 )
+from makemore_export.models.foreign import SequenceModel, StepModel
 from makemore_export.models.token_ids import TokenIds
+from makemore_export.packing.verification import batches
 from small_runs import trained
 from torch import nn
 
@@ -91,6 +93,10 @@ def step(change, module=Bigram):
     return Changed()
 
 
+def fail(error):
+    raise error
+
+
 def at_token(logits, token, value):
     return logits.masked_fill((token == 3)[:, None], value)
 
@@ -125,6 +131,12 @@ REFUSED = [
     (Bigram(9), STEP, "another vocabulary: it gives 9 logits, and tokens has 7 ids"),
     (Bigram(5), STEP, "another vocabulary: it gives 5 logits, and tokens has 7 ids"),
     (Sequence(), STEP, "its forward fails on a batch of 2"),
+    (step(lambda x, t: {"logits": x}), STEP, "forward returns dict; a step returns logits, .state"),
+    (step(lambda x, t: None), STEP, "forward returns NoneType; a step returns logits"),
+    (step(lambda x, t: ()), STEP, "forward returns tuple; a step returns logits"),
+    (step(lambda x, t: (x, (x, x))), STEP, "returns tuple among its results; all must be tensors"),
+    (step(lambda x, t: fail(KeyError("k"))), STEP, "fails on a batch of 2: KeyError: 'k'"),
+    (step(lambda x, t: fail(AssertionError("no"))), STEP, "batch of 2: AssertionError: no"),
     (Bigram(), {"block_size": 8}, "its forward fails on a batch of 2"),
     (Bigram(), {**STEP, "reference": Sequence()}, "logits are not those of the reference"),
 ]
@@ -175,6 +187,17 @@ def test_states_that_are_not_as_declared_are_refused(after, reason, tmp_path):
         ({"states": [("x", "float99", (2,))]}, "state .* is not a name, type and shape: Invalid"),
         ({"states": [("x", "int64")]}, "state .* is not a name, type and shape: not enough"),
         ({**STEP, "split_pattern": "a"}, "split_pattern is for level 'token'"),
+        ({"states": [("x", "float32", (-4,))]}, r"state 'x' has shape \[-4\]; its sizes must be"),
+        ({"states": 5}, "states is 5; it must be a list, or None"),
+        ({**STEP, "block_size": "8"}, "block_size is '8'; it must be an integer >= 1"),
+        ({**STEP, "max_length": 2.5}, "max_length is 2.5; it must be an integer >= 1"),
+        ({**STEP, "start": "a"}, "start is 'a'; it must be an integer >= 0"),
+        ({**STEP, "stop": 1.5}, "stop is 1.5; it must be an integer >= 0"),
+        ({**STEP, "tokens": ["a", "\ud800"]}, "a token or name is no text: .*surrogates"),
+        ({**STEP, "tokens": 7}, "tokens is 7; it must be a list of texts"),
+        ({**STEP, "name": 3}, "name is 3; it must be text"),
+        ({**STEP, "card": 3}, "card is 3; it must be text"),
+        ({**STEP, "reference": 3}, "module and reference must be modules of PyTorch"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, message, tmp_path):
@@ -196,6 +219,31 @@ def test_start_and_stop_may_be_tokens_of_their_own(tmp_path):
     wanted = log_probs[2, 3] + log_probs[3, 1] + log_probs[0, 0]  # 2 -> z, z -> x, x -> stop
     assert sampler.score(["zx"])[0] == pytest.approx(float(wanted.detach()), abs=1e-5)
     assert {*"".join(sampler.sample(100, seed=1))} == {*"xyz"}
+
+
+def test_a_target_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OptionError, match="file: is there already"):
+        export_model(Bigram(), tmp_path / "file", tokens=LETTERS, states=[])
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("block_size", [8, 1000])
+def test_what_is_compared_takes_bounded_memory(block_size):
+    """All positions of the first batch; of wide models fewer of the others."""
+    ids = TokenIds.of(["a", "b"])
+    for vocab_size in (7, 10**6):
+        step_model = StepModel(Bigram(), ids, 3, [], block_size)
+        whole = SequenceModel(Sequence(), ids, 3, block_size)
+        for model in (step_model, whole):
+            found = batches(model, vocab_size)
+            assert found[0] == (1, block_size)
+            assert found[-1][0] == (64 if model is step_model or vocab_size == 7 else 2) or (
+                block_size == 8
+            )
+            for rows, positions in found[1:]:
+                assert rows * positions * vocab_size <= max(2**27, rows * 16 * vocab_size)
+    assert batches(StepModel(Bigram(), ids, 3, [], 8), 7) == [(1, 8), (2, 8), (7, 8), (64, 8)]
 
 
 def test_an_artifact_is_replaced_only_where_that_is_asked_for(tmp_path):

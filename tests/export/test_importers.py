@@ -9,12 +9,22 @@ from pathlib import Path
 import makemore
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from commands import run
 from makemore import _core
+from makemore.errors import CheckpointError, OptionError
 from makemore.runtime.onnxruntime_library import open_library
 from makemore_export.commands.export import main as mm_export
-from makemore_export.importers import IMPORTERS, format_of, read_tensors
+from makemore_export.importers import (
+    IMPORTERS,
+    Given,
+    TensorFile,
+    format_of,
+    read_model,
+    read_tensors,
+)
+from makemore_export.importers.tokenizer_json import read_tokens
 from torch import nn
 from torch.nn import functional as F
 
@@ -217,6 +227,69 @@ def test_a_folder_of_transformers_brings_its_tokenizer(tmp_path):
     assert "is a byte-pair tokenizer" in refusal(mm_export, folder, "-o", tmp_path / "other")
 
 
+PLAIN = {"type": "WordLevel", "vocab": {"<s>": 0, "a": 1}, "unk_token": None}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": {**PLAIN, "type": "WordPiece"}}, "is a tokenizer 'WordPiece'"),
+        ({"model": {**PLAIN, "type": "Unigram"}}, "is a tokenizer 'Unigram'"),
+        (
+            {"model": {**PLAIN, "type": "BPE", "end_of_word_suffix": "</w>"}},
+            "has a end_of_word_suffix",
+        ),
+        (
+            {"pre_tokenizer": {"type": "ByteLevel"}},
+            "has a pre_tokenizer 'ByteLevel', which changes",
+        ),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "has a pre_tokenizer 'Whitespace'"),
+        (
+            {
+                "pre_tokenizer": {
+                    "type": "Sequence",
+                    "pretokenizers": [{"type": "Split", "behavior": "Removed"}],
+                }
+            },
+            "has a pre_tokenizer 'Split'",
+        ),
+        ({"normalizer": {"type": "Prepend"}}, "has a normalizer 'Prepend'"),
+        ({"decoder": {"type": "Metaspace"}}, "has a decoder 'Metaspace'"),
+        ({"model": {**PLAIN, "vocab": {"a": 9}}}, "not a tokenizer of 3 ids: .*id 9 of token 'a'"),
+        ({"model": {**PLAIN, "vocab": {"a": -1}}}, "not a tokenizer of 3 ids: .*id -1 of"),
+        ({"model": {**PLAIN, "vocab": {"a": "b"}}}, "not a tokenizer of 3 ids"),
+        ({"model": []}, "not a tokenizer of 3 ids"),
+        ({"decoder": {}}, "not a tokenizer of 3 ids"),
+    ],
+)
+def test_a_tokenizer_whose_tokens_are_no_texts_is_refused(change, message, tmp_path):
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": PLAIN, **change}))
+    with pytest.raises((CheckpointError, OptionError), match=message):
+        read_tokens(tmp_path, 3)
+
+
+def test_a_tokenizer_s_added_tokens_are_texts_unless_they_are_special(tmp_path):
+    added = [{"id": 2, "content": "b"}, {"id": 0, "content": "<s>", "special": True}]
+    split = {"type": "Split", "pattern": {"String": ""}, "behavior": "Isolated"}
+    tokenizer = {"model": PLAIN, "added_tokens": added, "pre_tokenizer": split}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert read_tokens(tmp_path, 4) == [None, "a", "b", None]
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[" * 100_000, b"[1]", b"{"])
+def test_json_that_is_none_is_refused(content, tmp_path):
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"tokenizer.json: "):
+        read_tokens(tmp_path, 3)
+    safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    assert "config.json: " in refusal(mm_export, tmp_path, "-o", tmp_path / "artifact")
+    (tmp_path / "tokens.json").write_bytes(content)
+    torch.save({"logits": torch.zeros(2, 2)}, tmp_path / "model.pt")
+    words = ["--tokens", tmp_path / "tokens.json", "-o", tmp_path / "artifact"]
+    assert "must be a JSON list of strings" in refusal(mm_export, tmp_path / "model.pt", *words)
+
+
 class Recurrent(nn.Module):
     def __init__(self, kind, *, bias, width=12):
         super().__init__()
@@ -254,6 +327,47 @@ def test_names_are_mapped_where_shapes_do_not_tell(tmp_path, tokens):
     assert sampler.score([""])[0] == pytest.approx(float(log_probs[0, 0]), abs=TOLERANCE)
     bad = refusal(mm_export, tmp_path / "model.pt", "-o", tmp_path / "b", *tokens, "--map", "x=y")
     assert "--map is 'x=y'; it must be embedding=NAME, rnn=NAME or head=NAME" in bad
+
+
+def test_one_of_two_stacks_is_named(tmp_path, tokens):
+    torch.manual_seed(4)
+    model = Recurrent(nn.GRU, bias=True, width=20)
+    other = {f"other.{name}": torch.zeros(3, 3) for name in ("weight_ih_l0", "weight_hh_l0")}
+    # A head whose name begins as that of the stack does.
+    named = {name.replace("decoder", "rnn_head"): t for name, t in model.state_dict().items()}
+    torch.save({**named, **other}, tmp_path / "model.pt")
+    words = [tmp_path / "model.pt", "--from", "torch-rnn", *tokens]
+    said = refusal(mm_export, *words, "-o", tmp_path / "none")
+    assert "there are 2 recurrent stacks; name one: --map rnn=NAME" in said
+    sampler = exported(words[0], tmp_path, *words[1:], "--map", "rnn=rnn")
+    log_probs = model(torch.tensor([[0]]))[0].log_softmax(-1).detach()
+    assert sampler.score([""])[0] == pytest.approx(float(log_probs[0, 0]), abs=TOLERANCE)
+
+
+def test_float16_is_compared_with_what_was_imported(tmp_path, tokens):
+    logits = torch.randn(7, 7)
+    torch.save({"logits": logits}, tmp_path / "model.pt")
+    (tmp_path / "text.txt").write_text("abc\nfed\nunknown\n")
+    words = [*tokens, "--half", "--text", tmp_path / "text.txt"]
+    sampler = exported(tmp_path / "model.pt", tmp_path, *words)
+    report = json.loads((tmp_path / "artifact" / "report.json").read_text())
+    assert sampler.artifact.model.precision == "float16"
+    assert 0 < report["verification"][0]["largest_difference"] < 0.01
+    assert report["float16_losses"]["text.txt"] == pytest.approx(
+        report["losses"]["text.txt"], abs=0.01
+    )
+    torch.save({"logits": 4000.7 + logits}, tmp_path / "model.pt")
+    said = refusal(mm_export, tmp_path / "model.pt", "-o", tmp_path / "b", *words, code=1)
+    assert "is off by" in said
+
+
+def test_the_longest_string_of_a_recurrent_model_is_that_of_the_text(tmp_path):
+    torch.save(Recurrent(nn.GRU, bias=True).state_dict(), tmp_path / "model.pt")
+    (tmp_path / "tokens.json").write_text(json.dumps([None, "a", "b", "ab", "c", "d", "e"]))
+    (tmp_path / "text.txt").write_text("abab\n" + "x" * 30 + "\n" + "ab" * 60_000 + "\n")
+    words = ["--tokens", tmp_path / "tokens.json", "--text", tmp_path / "text.txt"]
+    words += ["--map", "embedding=encoder", "--map", "head=decoder"]
+    assert exported(tmp_path / "model.pt", tmp_path, *words).artifact.max_length == 60_000
 
 
 class Hostile:
@@ -295,6 +409,73 @@ def test_what_cannot_be_imported_is_refused_with_its_reason(content, message, tm
     assert not (tmp_path / "artifact").exists()
 
 
+@pytest.mark.parametrize("content", [b"\x80\x02.", b"\x80\x02X\x05", b"PK\x03\x04", b"\x80\x04"])
+def test_a_file_of_torch_that_is_broken_is_refused(content, tmp_path):
+    (tmp_path / "model.pt").write_bytes(content)
+    said = refusal(mm_export, tmp_path / "model.pt", "-o", tmp_path / "artifact")
+    assert "model.pt: " in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.zeros(2, 2, device="meta"),
+        torch.zeros(1).expand(2**40),
+        torch.zeros(2, 2, dtype=torch.complex64),
+        torch.eye(2).to_sparse(),
+    ],
+)
+def test_a_tensor_that_the_file_does_not_hold_is_refused(tensor, tmp_path):
+    torch.save({"logits": tensor}, tmp_path / "model.pt")
+    said = refusal(mm_export, tmp_path / "model.pt", "-o", tmp_path / "artifact")
+    assert "tensor 'logits' is not one of plain numbers" in said
+
+
+def damaged(tensors):
+    """The state dict with each tensor in turn left out, of integers, or of another shape."""
+    for name, tensor in tensors.items():
+        yield {key: t for key, t in tensors.items() if key != name}
+        yield {**tensors, name: torch.zeros(tensor.shape, dtype=torch.int32)}
+        yield {**tensors, name: tensor[None]}
+        yield {**tensors, name: tensor[..., :1]}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"there is no {SHARED}")
+@pytest.mark.parametrize("kind", MAKEMORE)
+def test_a_damaged_checkpoint_is_read_or_refused(kind):
+    whole = read_tensors(SHARED / f"makemore-{kind}.pt")
+    letters = tuple("abcdefghijklmnopqrstuvwxyz")
+    given = Given(tokens=letters, n_head=4 if kind == "transformer" else None)
+
+    def is_refused(tensors):
+        try:
+            read_model(whole._replace(tensors=tensors), "makemore", given)
+        except (CheckpointError, OptionError):
+            return True
+        return False
+
+    assert sum(map(is_refused, damaged(whole.tensors))) >= 2 * len(whole.tensors)
+
+
+def test_what_a_gpt2_says_of_itself_is_checked(tmp_path):
+    weights, _, _ = nanogpt(bias=True)
+    file = TensorFile({**weights, "lm_head.weight": torch.zeros(7, 9)}, {}, tmp_path)
+    with pytest.raises(CheckpointError, match=r"'lm_head.weight' is \[7, 9\]; \[7, 24\] is needed"):
+        read_model(file, "makemore", Given(tokens=tuple(LETTERS), n_head=3))
+    long = {**weights, "transformer.wpe.weight": torch.zeros(10_000, 24)}
+    with pytest.raises(CheckpointError, match="knows 10,000 positions; 8,192 is the limit"):
+        read_model(file._replace(tensors=long), "makemore", Given(tokens=tuple(LETTERS), n_head=3))
+    for header, message in (
+        ({"activation_function": []}, r"activation_function is \[\]; known are"),
+        ({"layer_norm_epsilon": None}, "layer_norm_epsilon of the config is None"),
+        ({"n_head": "x"}, "n_head of the config is 'x'"),
+    ):
+        source = TensorFile(weights, {"model_type": "gpt2", **header}, tmp_path / "model")
+        with pytest.raises(CheckpointError, match=message):
+            read_model(source, "transformers", Given(tokens=(None, *LETTERS)))
+
+
 def test_options_that_are_missing_or_of_no_use_are_named(tmp_path, tokens):
     torch.save({"logits": torch.zeros(7, 7)}, tmp_path / "model.pt")
     words = [tmp_path / "model.pt", "-o", tmp_path / "artifact"]
@@ -304,11 +485,24 @@ def test_options_that_are_missing_or_of_no_use_are_named(tmp_path, tokens):
     torch.save(weights, tmp_path / "transformer.pt")
     words = [tmp_path / "transformer.pt", "-o", tmp_path / "artifact", *tokens]
     assert "how many heads: give --n-head" in refusal(mm_export, *words)
+    assert "--map is of no use for a checkpoint of makemore" in refusal(
+        mm_export, *words, "--map", "rnn=x"
+    )
+    assert "--labels is for training" in refusal(mm_export, *words, "--labels")
+    assert "--encoding is for --text" in refusal(mm_export, *words, "--encoding", "latin-1")
+    assert "--from makemore needs a SOURCE" in refusal(
+        mm_export, "--from", "makemore", "-o", tmp_path / "artifact"
+    )
+    bigram = [tmp_path / "model.pt", *words[1:], "--n-head", "3"]
+    assert "--n-head is of no use for a bigram" in refusal(mm_export, *bigram)
     assert "n_head is 5; it must divide the width, 24" in refusal(mm_export, *words, "--n-head", 5)
     torch.save({"model": weights, "model_args": sizes}, tmp_path / "ckpt.pt")
     (tmp_path / "letters.json").write_text(json.dumps([*LETTERS, "g"]))
     words = [tmp_path / "ckpt.pt", "-o", tmp_path / "artifact"]
     assert "give --text, the input.txt" in refusal(mm_export, *words)
+    assert "--n-head is of no use for a checkpoint of nanogpt" in refusal(
+        mm_export, *words, "--n-head", "3"
+    )
     letters = ["--tokens", tmp_path / "letters.json"]
     assert "no token is a line end" in refusal(mm_export, *words, *letters)
     (tmp_path / "text.txt").write_text("abc\n")

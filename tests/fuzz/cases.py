@@ -115,6 +115,28 @@ def convolution(name: str, numbers: list[int] | int | str | None) -> ModelProto:
     return model
 
 
+def convolution_bias(shape: list[int], *, computed: bool = False) -> ModelProto:
+    """The committed convolution with a kernel of 8 outputs and a bias of that shape."""
+    model = onnx.load(ARTIFACTS / "schema-3" / "convolution" / "model.onnx")
+    (node,) = (node for node in model.graph.node if node.op_type == "Conv")
+    bias = numpy_helper.from_array(np.zeros(shape, np.float32), "short")
+    model.graph.initializer.append(bias)
+    if computed:
+        at = list(model.graph.node).index(node)
+        model.graph.node.insert(at, helper.make_node("Abs", ["short"], ["computed"]))
+    del node.input[2:]
+    node.input.append("computed" if computed else "short")
+    return model
+
+
+def activation_number() -> ModelProto:
+    """The committed transformer with a number in place of the activation's name."""
+    model = onnx.load(ARTIFACTS / "schema-3" / "transformer" / "model.onnx")
+    (attribute,) = (a for a in model.graph.node[0].attribute if a.name == "activation")
+    attribute.CopyFrom(helper.make_attribute("activation", 1))
+    return model
+
+
 def overflow_write(rows: int = 4096) -> ModelProto:
     """A transformer with `rows` tokens in its weights that declares 2."""
     model = fused()
@@ -257,6 +279,7 @@ CASES = {
     "golden_neg": golden_neg,
     "ngram_wraps": ngram_wraps,
     "ngram_far": ngram_far,
+    "activation_number": activation_number,
     "conv_no_kernel": lambda: convolution("kernel_shape", None),
     "conv_stride_0": lambda: convolution("strides", [0]),
     "conv_dilation_negative": lambda: convolution("dilations", [-1]),
@@ -264,6 +287,11 @@ CASES = {
     "conv_few_pads": lambda: convolution("pads", [2]),
     "conv_pads_huge": lambda: convolution("pads", [2**62, 0]),
     "conv_group_0": lambda: convolution("group", 0),
+    "conv_bias_short": lambda: convolution_bias([1]),
+    "conv_bias_long": lambda: convolution_bias([9]),
+    "conv_bias_matrix": lambda: convolution_bias([8, 1]),
+    "conv_bias_computed": lambda: convolution_bias([8], computed=True),
+    "conv_kernel_flat": lambda: convolution("kernel_shape", [3, 1]),
     "conv_auto_pad": lambda: convolution("auto_pad", "SAME_UPPER"),
 }
 """All but `external_data`, which is of two files."""

@@ -47,7 +47,10 @@ def test_a_weight_in_another_file_is_refused_even_in_the_artifacts_own_folder(tm
         makemore.load(folder, threads=1)
 
 
-@pytest.mark.parametrize("build", [cases.stateless, cases.ngram, cases.fused])
+@pytest.mark.parametrize(
+    "build",
+    [cases.stateless, cases.ngram, cases.fused, lambda: cases.convolution_bias([8])],
+)
 def test_the_cases_are_wrong_in_one_way_only(build, tmp_path):
     sampler = makemore.load(cases.write(build(), tmp_path), threads=1)
     assert len(sampler.sample(8, seed=1)) == 8

@@ -120,8 +120,10 @@ def main(
     """
     distributed.refuse("mm-export")
     check_target(out)
+    if source is None and source_format is not None:
+        raise OptionError(f"--from {source_format} needs a SOURCE, the checkpoint")
     if source is not None and (source_format is not None or is_foreign(source)):
-        _refuse_options(source, options, {"encoding", "n_head"})
+        _refuse_options(source, options, {"n_head"} if text is None else {"encoding", "n_head"})
         n_head = None if options["n_head"] is None else _heads(options["n_head"])
         said = ImportOptions(
             format=source_format,
@@ -229,12 +231,13 @@ def _is_trained(source: Path | None) -> TypeGuard[Path]:
 
 def _refuse_options(source: Path, options: Mapping[str, Any], taken: Set[str]) -> None:
     """`OptionError` for an option of training on the command line that is none of `taken`."""
-    given = click.get_current_context().get_parameter_source
-    for name in options:
-        if given(name) is click.core.ParameterSource.COMMANDLINE and name not in taken:
-            raise OptionError(
-                f"--{name.replace('_', '-')} is for training; {source} is trained already"
-            )
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = option.name or ""
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and name in options and name not in taken:
+            use = "for --text" if name == "encoding" else "for training"
+            raise OptionError(f"{option.opts[0]} is {use}; {source} is trained already")
 
 
 def _trained(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
@@ -10,18 +11,21 @@ from typing import NamedTuple
 
 import click
 import msgspec
-from makemore.artifact import Artifact, OriginInfo
+from makemore.artifact import LENGTH_LIMIT, Artifact, OriginInfo
 from makemore.errors import ExportError, OptionError
 from makemore.source import sha256_of
+from makemore.token_vocabulary import new_vocabulary
 
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.text import Text, read_text
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.importers import Given, Imported, format_of, read_model, read_tensors
+from makemore_export.models import Model
 from makemore_export.models.foreign import ForeignModel
 from makemore_export.packing.model_card import Report
 from makemore_export.packing.module_check import check_module
 from makemore_export.packing.module_export import describe_import, pack_import
+from makemore_export.training.monitor import finite_or_none
 
 
 class ImportOptions(NamedTuple):
@@ -67,6 +71,10 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
     model = imported.model
     if options.half and isinstance(model, ForeignModel):
         raise OptionError(f"--half is not for a {imported.name} of {name}: its states are float32")
+    lengths = _encoded(imported, text)
+    longest = None
+    if model.block_size is None and lengths:
+        longest = min(max(lengths.values()), LENGTH_LIMIT)
     exported = deepcopy(model).half() if options.half else model
     artifact = describe_import(
         exported,
@@ -75,21 +83,23 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
         config=imported.config,
         origin=OriginInfo(format=name, name=_shown(source), sha256=sha256_of(file.file)),
         level=imported.level,
-        max_length=None if model.block_size is not None or text is None else _longest(text),
+        max_length=longest,
     )
     if isinstance(model, ForeignModel):
         try:
             check_module(model, model, None)
         except ExportError as error:
             raise ExportError(f"{source}: {error}") from None
-    lines = [] if text is None else _usable(text, artifact)
+    fits = {line for line, length in lengths.items() if length <= artifact.max_length}
+    lines = [] if text is None else [line for line in text.lines if line in fits]
     click.echo("exporting and verifying ...", err=True)
-    facts = _facts(imported, artifact, text, lines)
+    facts = _facts(imported, exported, artifact, text, lines)
     prints = lines if options.fingerprints else None
     report = pack_import(
         exported,
         artifact,
         out,
+        reference=model,
         lines=lines or None,
         prints=prints,
         facts=facts,
@@ -104,7 +114,7 @@ def read_token_list(file: Path) -> list[str | None]:
         return msgspec.json.decode(file.read_bytes(), type=list[str | None])
     except OSError as error:
         raise OptionError(f"--tokens {file}: cannot be read: {error.strerror}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise OptionError(
             f"--tokens {file}: must be a JSON list of strings, or null for no text: {error}"
         ) from None
@@ -132,33 +142,34 @@ def _shown(source: Path) -> str:
     return source.resolve().name.encode(errors="backslashreplace").decode()
 
 
-def _longest(text: Text) -> int:
-    return max(len(line) for line in text.lines)
-
-
-def _usable(text: Text, artifact: Artifact) -> list[str]:
-    """The lines that the model can score."""
-    vocabulary = artifact.vocabulary
-    usable = []
+def _encoded(imported: Imported, text: Text | None) -> dict[str, int]:
+    """The lines that have only tokens of the model, and how many."""
+    if text is None:
+        return {}
+    vocabulary = new_vocabulary(imported.level, imported.ids.texts)
+    lengths = {}
     for line in text.lines:
-        try:
-            length = len(vocabulary.encode(line))
-        except OptionError:
-            continue
-        if length <= artifact.max_length:
-            usable.append(line)
-    return usable
+        with suppress(OptionError):
+            lengths[line] = len(vocabulary.encode(line))
+    return lengths
 
 
 def _facts(
-    imported: Imported, artifact: Artifact, text: Text | None, lines: list[str]
+    imported: Imported, exported: Model, artifact: Artifact, text: Text | None, lines: list[str]
 ) -> dict[str, object]:
+    """What the report tells of the model on a text; exported: it, or it in float16."""
     if text is None or not lines:
         return {}
-    loss = mean_nll(imported.model, EncodedStrings(lines, artifact.vocabulary))
+    strings = EncodedStrings(lines, artifact.vocabulary)
     left_out = len(text.lines) - len(lines)
     note = (
         f"{left_out:,} of the {len(text.lines):,} lines of {text.name} are not in the loss: they "
+        "are too long for the model, or have characters that it does not know."
     )
-    note += "are too long for the model, or have characters that it does not know."
-    return {"losses": {text.name: loss}, "notes": (note,) if left_out else ()}
+    facts: dict[str, object] = {
+        "losses": {text.name: finite_or_none(mean_nll(imported.model, strings))},
+        "notes": (note,) if left_out else (),
+    }
+    if exported is not imported.model:
+        facts["float16_losses"] = {text.name: finite_or_none(mean_nll(exported, strings))}
+    return facts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import torch
 from makemore.errors import CheckpointError, OptionError
 from torch import Tensor
@@ -11,6 +12,9 @@ from torch import Tensor
 from makemore_export.importers.tensor_file import take
 from makemore_export.models.token_ids import TokenIds
 from makemore_export.models.transformer import Activation, Transformer, TransformerConfig
+
+MAX_POSITIONS = 8192
+"""Most positions of a GPT-2 that is read: a step's mask has the square of it."""
 
 _LINEAR = {
     "attn.c_attn": "attention",
@@ -37,7 +41,9 @@ def gpt2(
     tokens = take(tensors, "transformer.wte.weight", -1, -1)
     vocab_size, width = tokens.shape
     positions = take(tensors, "transformer.wpe.weight", -1, width)
-    head = tensors.get("lm_head.weight", tokens)
+    head = tokens
+    if "lm_head.weight" in tensors:
+        head = take(tensors, "lm_head.weight", vocab_size, width)
     layers = 0
     while f"transformer.h.{layers}.ln_1.weight" in tensors:
         layers += 1
@@ -51,17 +57,22 @@ def gpt2(
         )
     if n_head < 1 or width % n_head:
         raise CheckpointError(f"n_head is {n_head}; it must divide the width, {width}")
-    config = TransformerConfig(
-        block_size=positions.shape[0],
-        n_layer=layers,
-        n_embd=width,
-        n_head=n_head,
-        mlp_width=mlp_width,
-        activation=activation,
-        head_bias="lm_head.bias" in tensors,
-        epsilon=epsilon,
-        dropout=0.0,
-    )
+    if positions.shape[0] > MAX_POSITIONS:
+        raise CheckpointError(
+            f"the model knows {positions.shape[0]:,} positions; {MAX_POSITIONS:,} is the limit"
+        )
+    fields = {
+        "block_size": positions.shape[0],
+        "n_layer": layers,
+        "n_embd": width,
+        "n_head": n_head,
+        "mlp_width": mlp_width,
+        "activation": activation,
+        "head_bias": "lm_head.bias" in tensors,
+        "epsilon": epsilon,
+        "dropout": 0.0,
+    }
+    config = msgspec.convert(fields, TransformerConfig)
 
     def bias(name: str, size: int) -> Tensor:
         return take(tensors, name, size) if name in tensors else torch.zeros(size)

@@ -62,6 +62,8 @@ def read(source: TensorFile, given: Given) -> Imported:
             f"{len(ids.texts)} tokens are given; the model has {vocab_size - 1}, and its start "
             "and stop, which is id 0"
         )
+    if kind != "transformer" and given.n_head is not None:
+        raise OptionError(f"--n-head is of no use for a {kind}: it has no attention")
     if kind == "transformer":
         heads = given.required_heads("4 by default in makemore.py")
         model: Model = gpt2(tensors, ids, n_head=heads, activation="gelu_tanh")
@@ -93,12 +95,13 @@ def _bow(tensors: dict[str, Tensor], vocab_size: int) -> Model:
         "head": "lm_head",
     }
     model = new_model("bow", config, vocab_size)
+    shapes = {name: weight.shape for name, weight in model.state_dict().items()}
     model.load_state_dict(
         {
-            f"{ours}.{kind}": tensors[f"{theirs}.{kind}"]
+            f"{ours}.{kind}": take(tensors, f"{theirs}.{kind}", *shapes[f"{ours}.{kind}"])
             for ours, theirs in names.items()
             for kind in ("weight", "bias")
-            if f"{ours}.{kind}" in model.state_dict()
+            if f"{ours}.{kind}" in shapes
         }
     )
     return model
@@ -127,8 +130,8 @@ def _mlp(tensors: dict[str, Tensor], vocab_size: int) -> Model:
     weights = {
         "embedding.weight": torch.cat([embedding[:vocab_size], is_start], 1),
         "hidden.weight": torch.cat([places, correction[..., None]], 2).flatten(1),
-        "hidden.bias": tensors["mlp.0.bias"],
-        "head.weight": tensors["mlp.2.weight"],
+        "hidden.bias": take(tensors, "mlp.0.bias", len(hidden)),
+        "head.weight": take(tensors, "mlp.2.weight", vocab_size, len(hidden)),
         "head.bias": take(tensors, "mlp.2.bias", vocab_size),
     }
     config = {"context": context, "n_embd": width + 1, "n_hidden": hidden.shape[0], "dropout": 0.0}
@@ -140,6 +143,8 @@ def _mlp(tensors: dict[str, Tensor], vocab_size: int) -> Model:
 class _RNN(nn.Module):
     """A recurrent network with a learned start, one step of it."""
 
+    names: tuple[str, ...] = ("xh_to_h",)
+
     def __init__(self, tensors: dict[str, Tensor], vocab_size: int) -> None:
         super().__init__()
         self.start = nn.Parameter(take(tensors, "start", 1, -1))
@@ -147,11 +152,7 @@ class _RNN(nn.Module):
         self.head = _linear(tensors, "lm_head", self.start.shape[1], vocab_size)
         inputs, hidden = self.embedding.shape[1] + self.start.shape[1], self.start.shape[1]
         self.gates = nn.ModuleDict(
-            {
-                name.split(".")[1]: _linear(tensors, name.removesuffix(".weight"), inputs, hidden)
-                for name in tensors
-                if name.startswith("cell.") and name.endswith(".weight")
-            }
+            {name: _linear(tensors, f"cell.{name}", inputs, hidden) for name in self.names}
         )
 
     def forward(self, token: Tensor, position: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -165,6 +166,8 @@ class _RNN(nn.Module):
 
 class _GRU(_RNN):
     """With the reset gate before the product: Cho et al. (2014), section 2.3."""
+
+    names = ("xh_to_z", "xh_to_r", "xh_to_hbar")
 
     def following(self, x: Tensor, hidden: Tensor) -> Tensor:
         both = torch.cat([x, hidden], 1)

@@ -59,7 +59,7 @@ def read_tensors(source: Path) -> TensorFile:
         file = source / "model.safetensors"
         if not file.is_file():
             raise CheckpointError(f"{source}: holds no model.safetensors")
-        return TensorFile(_safetensors(file), _config(source / "config.json"), file)
+        return TensorFile(_safetensors(file), read_json(source / "config.json"), file)
     if source.suffix == ".safetensors":
         return TensorFile(_safetensors(source), {}, source)
     return _torch_file(source)
@@ -74,14 +74,15 @@ def _safetensors(file: Path) -> dict[str, Tensor]:
     return _cleaned(tensors, file)
 
 
-def _config(file: Path) -> Mapping[str, Any]:
+def read_json(file: Path) -> Mapping[str, Any]:
+    """The object in a file of JSON; `CheckpointError` where it holds none."""
     try:
-        config = msgspec.json.decode(file.read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
-        raise CheckpointError(f"{file}: not a readable config: {error}") from None
-    if not isinstance(config, dict):
+        found = msgspec.json.decode(file.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{file}: not readable as JSON: {error}") from None
+    if not isinstance(found, dict):
         raise CheckpointError(f"{file}: is no JSON object")
-    return config
+    return found
 
 
 def _torch_file(file: Path) -> TensorFile:
@@ -96,7 +97,7 @@ def _torch_file(file: Path) -> TensorFile:
             f"{file}: the pickle {what}, and only tensors and plain values are read: no code of a "
             "file is run; save the state_dict() alone"
         ) from None
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # a broken file raises whatever its parts do
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(f"{file}: not a readable file of torch.save: {reason}") from None
     if not isinstance(found, dict):
@@ -113,15 +114,23 @@ def _cleaned(found: Mapping[Any, Any], file: Path) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"{file}: {str(name)!r:.80} is {type(value).__name__}; a state dict holds tensors"
             )
-        if value.layout is not torch.strided or value.is_complex() or value.is_quantized:
+        if not _is_plain(value):
             raise CheckpointError(f"{file}: tensor {name!r:.80} is not one of plain numbers")
         short = name
         for prefix in _PREFIXES:
             short = short.removeprefix(prefix)
-        tensors[short] = value.detach().float() if value.is_floating_point() else value.detach()
+        tensors[short] = value.detach().float()
     if not tensors:
         raise CheckpointError(f"{file}: holds no tensors")
     return tensors
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether the file holds every number of a tensor itself, and all of them are real."""
+    odd = value.is_nested or value.is_quantized or value.is_complex()
+    if odd or value.layout is not torch.strided or value.device.type != "cpu":
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def take(tensors: Mapping[str, Tensor], name: str, *shape: int) -> Tensor:

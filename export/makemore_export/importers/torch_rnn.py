@@ -31,7 +31,7 @@ def read(source: TensorFile, given: Given) -> Imported:
     tensors = source.tensors
     if given.tokens is None:
         raise OptionError("the file has no tokens: give --tokens")
-    stack = given.names.get("rnn", _stack(tensors))
+    stack = given.names["rnn"] if "rnn" in given.names else _stack(tensors)
     rnn = {
         name.removeprefix(f"{stack}.") if stack else name: tensor
         for name, tensor in tensors.items()
@@ -95,7 +95,7 @@ def _told(
         for name, tensor in tensors.items()
         if name.endswith(".weight") and tensor.dim() == 2 and tensor.shape[1] == width
     ]
-    found = [name for name in names if name != taken and not (stack and name.startswith(stack))]
+    found = [name for name in names if name != taken and not name.startswith(f"{stack}.")]
     if what == "embedding":  # a head has a bias, if one of the two has
         found = [name for name in found if f"{name}.bias" not in tensors] or found
     if len(found) != 1:

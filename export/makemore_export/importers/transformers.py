@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from makemore.errors import CheckpointError, OptionError
+from makemore.errors import CheckpointError
 from torch import Tensor
 
 from makemore_export.importers.gpt2 import gpt2
 from makemore_export.importers.imported import Given, Imported
 from makemore_export.importers.tensor_file import TensorFile, take
+from makemore_export.importers.tokenizer_json import read_tokens
 from makemore_export.models.token_ids import TokenIds
 from makemore_export.models.transformer import Activation
 
@@ -41,7 +41,7 @@ def read(source: TensorFile, given: Given) -> Imported:
             f"{source.file.parent}: is a {config.get('model_type')!r:.60}; gpt2 is what can be read"
         )
     activation = config.get("activation_function", "gelu_new")
-    if activation not in _ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
         known = ", ".join(_ACTIVATIONS)
         raise CheckpointError(f"activation_function is {activation!r:.60}; known are {known}")
     if config.get("add_cross_attention"):
@@ -62,40 +62,10 @@ def read(source: TensorFile, given: Given) -> Imported:
         ids,
         n_head=heads,
         activation=_ACTIVATIONS[activation],
-        epsilon=float(config.get("layer_norm_epsilon", 1e-5)),
+        epsilon=_number(config, "layer_norm_epsilon", 1e-5),
         transposed=True,
     )
     return Imported(model, "transformer", msgspec.to_builtins(model.config), ids)
-
-
-def read_tokens(folder: Path, vocab_size: int) -> list[str | None]:
-    """The texts of the ids of a folder's tokenizer, None for special ones and for ids without a
-    token; `CheckpointError` for a tokenizer that joins pieces, as byte-pair encoding does.
-    """
-    file = folder / "tokenizer.json"
-    try:
-        tokenizer = msgspec.json.decode(file.read_bytes())
-        model, added = tokenizer["model"], tokenizer.get("added_tokens", [])
-        if model.get("type") == "BPE" and model.get("merges"):
-            raise OptionError(
-                f"{file}: is a byte-pair tokenizer, which cuts by merges, and an artifact has "
-                "none: only tokenizers of whole tokens are read"
-            )
-        special = {each["content"] for each in added if each.get("special")}
-        found: list[str | None] = [None] * vocab_size
-        for text, number in model["vocab"].items():
-            unknown = text == model.get("unk_token")
-            found[number] = None if text in special or unknown or not text else text
-    except OSError as error:
-        raise OptionError(
-            f"{file}: cannot be read: {error.strerror}; give --tokens, a list of the texts of all "
-            "ids, null for one without a text"
-        ) from None
-    except (msgspec.DecodeError, AttributeError, IndexError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{file}: not a tokenizer of {vocab_size} ids: {error!r:.200}"
-        ) from None
-    return found
 
 
 def _with_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -111,7 +81,7 @@ def _with_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _scaled(tensors: dict[str, Tensor], config: Any, heads: int) -> dict[str, Tensor]:
     """Weights that give with our scale of the attention, 1 / sqrt(D), what the config's gives."""
     scaled = dict(tensors)
-    width = tensors["transformer.wte.weight"].shape[1]
+    width = take(tensors, "transformer.wte.weight", -1, -1).shape[1]
     layer = 0
     while f"transformer.h.{layer}.attn.c_attn.weight" in tensors:
         factor = 1.0 if config.get("scale_attn_weights", True) else (width / heads) ** 0.5
@@ -119,6 +89,8 @@ def _scaled(tensors: dict[str, Tensor], config: Any, heads: int) -> dict[str, Te
             factor /= layer + 1
         for kind in ("weight", "bias"):
             name = f"transformer.h.{layer}.attn.c_attn.{kind}"
+            if name not in tensors:
+                continue
             scaled[name] = tensors[name].clone()
             scaled[name][..., :width] *= factor  # of the queries
         layer += 1
@@ -130,6 +102,13 @@ def _integer(config: Any, name: str, default: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise CheckpointError(f"{name} of the config is {value!r:.60}; it must be >= 1")
     return value
+
+
+def _number(config: Any, name: str, default: float) -> float:
+    value = config.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
+        raise CheckpointError(f"{name} of the config is {value!r:.60}; it must be >= 0 and < 1")
+    return float(value)
 
 
 def _special(config: Any, name: str) -> int | None:

@@ -60,7 +60,15 @@ class StepModel(ForeignModel):
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         result = self.module(self.own_ids(token), position, *state)
-        logits, *following = (result,) if isinstance(result, Tensor) else result
+        tensors = (result,) if isinstance(result, Tensor) else result
+        if not isinstance(tensors, list | tuple) or not tensors:
+            raise ExportError(f"forward returns {_type_of(result)}; a step returns logits, *state")
+        if odd := [each for each in tensors if not isinstance(each, Tensor)]:
+            raise ExportError(
+                f"forward returns {_type_of(odd[0])} among its results; all must be tensors, each "
+                "state by itself"
+            )
+        logits, *following = tensors
         return (self.our_logits(logits), *following)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -108,7 +116,11 @@ class SequenceModel(ForeignModel):
         logits = self.module(window)
         if not isinstance(logits, Tensor):
             raise ExportError(
-                f"forward returns {type(logits).__name__}; a sequence module returns logits "
+                f"forward returns {_type_of(logits)}; a sequence module returns logits "
                 "(B, T, V); a step module needs its states"
             )
         return logits
+
+
+def _type_of(result: object) -> str:
+    return type(result).__name__

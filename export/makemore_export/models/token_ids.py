@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from makemore.errors import OptionError
+from makemore.errors import OptionError, OptionTypeError
+from makemore.limits import integer, shown
+
+_ID = integer(0)
 
 
 class TokenIds(NamedTuple):
@@ -32,6 +35,10 @@ class TokenIds(NamedTuple):
 
         `OptionError` where they cannot be told.
         """
+        if isinstance(tokens, bytes) or not isinstance(tokens, Sequence):
+            raise OptionTypeError(f"tokens is {shown(tokens)}; it must be a list of texts")
+        start = None if start is None else _ID.parse("start", start)
+        stop = None if stop is None else _ID.parse("stop", stop)
         listed = list(tokens)
         if None not in listed and start is None and stop is None:
             listed = [None, *listed]

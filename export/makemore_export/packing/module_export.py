@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 from makemore.artifact import Artifact, Golden, ModelInfo, OriginInfo, StateSpec
-from makemore.errors import ArtifactError, ExportError, OptionError
+from makemore.errors import ArtifactError, ExportError, OptionError, OptionTypeError
+from makemore.limits import Limit, integer, shown
 from makemore.vocabulary import Level
 from torch import nn
 
@@ -23,6 +24,9 @@ from makemore_export.packing.eager import PACKAGES
 from makemore_export.packing.model_card import Report
 from makemore_export.packing.module_check import check_module
 from makemore_export.runs.target_lock import locked
+
+_SIZE = integer(1)
+_TEXT = Limit(str, "text")
 
 MAX_LENGTH = 100
 """Longest string made by default, in tokens, of a model that knows any position."""
@@ -78,17 +82,23 @@ def export_model(
     vocabulary; or that an exported file does not do what it does. `OptionError` for an option that
     cannot be. Nothing is written then.
     """
+    if not isinstance(module, nn.Module) or not isinstance(reference, nn.Module | None):
+        raise OptionTypeError("module and reference must be modules of PyTorch")
+    block_size = _optional(_SIZE, "block_size", block_size)
+    max_length = _optional(_SIZE, "max_length", max_length)
+    name, card = _optional(_TEXT, "name", name), _optional(_TEXT, "card", card)
     folder = Path(out).expanduser()
-    if not overwrite and folder.exists() and any(folder.iterdir() if folder.is_dir() else [0]):
+    if not overwrite and folder.exists() and any(folder.iterdir() if folder.is_dir() else [1]):
         raise OptionError(f"{folder}: is there already; overwrite=True replaces an artifact")
     ids = TokenIds.of(tokens, start=start, stop=stop)
     own_size = max(len(tokens), len(ids.inputs))
     shown = name or type(module).__name__
     notes: tuple[str, ...] = ()
+    declared = _states(states)
 
     def adapted(own: nn.Module) -> ForeignModel:
         if states is not None:
-            return StepModel(own, ids, own_size, [*map(_state, states)], block_size)
+            return StepModel(own, ids, own_size, declared, block_size)
         if block_size is None:
             raise OptionError(
                 "block_size is not given; a module without states takes whole strings, and needs it"
@@ -117,6 +127,18 @@ def export_model(
     with locked(folder):
         check_target(folder)
         return pack_import(model, artifact, folder, facts={"notes": notes, "card": card})
+
+
+def _optional(limit: Limit, name: str, value: object) -> Any:
+    return None if value is None else limit.parse(name, value)
+
+
+def _states(
+    specs: Sequence[StateSpec | tuple[str, str, tuple[int, ...]]] | None,
+) -> list[StateSpec]:
+    if not isinstance(specs, list | tuple | None):
+        raise OptionTypeError(f"states is {shown(specs)}; it must be a list, or None")
+    return [*map(_state, specs or ())]
 
 
 def _state(spec: StateSpec | tuple[str, str, tuple[int, ...]]) -> StateSpec:
@@ -167,6 +189,8 @@ def describe_import(
         return Artifact.from_json(artifact.to_json(), name)
     except ArtifactError as error:
         raise OptionError(str(error)) from None
+    except UnicodeEncodeError as error:
+        raise OptionError(f"{name}: a token or name is no text: {error}") from None
 
 
 def pack_import(
@@ -174,6 +198,7 @@ def pack_import(
     artifact: Artifact,
     out: Path,
     *,
+    reference: Model | None = None,
     lines: Sequence[str] | None = None,
     prints: Sequence[str] | None = None,
     facts: Mapping[str, Any],
@@ -187,6 +212,7 @@ def pack_import(
             model,
             artifact,
             out,
+            reference=reference,
             lines=lines,
             prints=prints,
             facts=facts,

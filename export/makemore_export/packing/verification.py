@@ -14,6 +14,7 @@ from makemore.step import Step
 from numpy.typing import NDArray
 
 from makemore_export.models import Model
+from makemore_export.models.foreign import SequenceModel
 
 # Of float16, with 11 bits, logits between 16 and 32 are 1/64 apart, and each layer rounds too:
 # 0.026 is the most that was seen (an LSTM, over random tokens). A wrong weight does more.
@@ -22,6 +23,7 @@ TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 0.1}
 
 BATCH_SIZES = (1, 2, 7, 64)
 _POSITIONS = 16  # tried where the model has no last position
+_MOST_LOGITS = 2**27  # compared at once: 512 MiB
 _SEED = 0
 MAX_BYTES = 2**62
 """An export may be of any size."""
@@ -38,6 +40,22 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     golden: int
 
 
+def batches(model: Model, vocab_size: int) -> list[tuple[int, int]]:
+    """Rows and positions of each batch that is compared: every position of the first, and of the
+    others as many as have at most `_MOST_LOGITS` logits, or 16.
+
+    A sequence module computes every position whatever is asked for: its batches have fewer rows.
+    """
+    positions = model.block_size or _POSITIONS
+    found = []
+    most = max(2, _MOST_LOGITS // (positions * vocab_size))
+    for size in BATCH_SIZES:
+        rows = min(size, most) if isinstance(model, SequenceModel) else size
+        fit = max(_POSITIONS, _MOST_LOGITS // (rows * vocab_size))
+        found.append((rows, positions if rows == 1 else min(positions, fit)))
+    return sorted(set(found))
+
+
 def verify(file: Path, model: Model, artifact: Artifact) -> Verification:
     """Loads `file` with `makemore.load` and compares it with `model`, on the CPU and in eval mode.
 
@@ -49,10 +67,10 @@ def verify(file: Path, model: Model, artifact: Artifact) -> Verification:
     sampler = makemore.load(file, threads=1, trust=trust, max_bytes=MAX_BYTES)
     vocab_size = len(artifact.vocabulary)
     tolerance = TOLERANCE[artifact.model.precision]
-    positions = model.block_size or _POSITIONS
     rng = np.random.default_rng(_SEED)
     worst = 0.0
-    for rows in BATCH_SIZES:
+    compared = batches(model, vocab_size)
+    for rows, positions in compared:
         tokens = rng.integers(vocab_size, size=(rows, positions))
         tokens[:, 0] = 0
         with torch.inference_mode():
@@ -74,9 +92,9 @@ def verify(file: Path, model: Model, artifact: Artifact) -> Verification:
             )
     return Verification(
         file=file.name,
-        batch_sizes=BATCH_SIZES,
-        positions=positions,
-        logits=sum(BATCH_SIZES) * positions * vocab_size,
+        batch_sizes=tuple(rows for rows, _ in compared),
+        positions=max(positions for _, positions in compared),
+        logits=sum(rows * positions for rows, positions in compared) * vocab_size,
         largest_difference=worst,
         golden=len(golden.strings),
     )

@@ -116,6 +116,10 @@ class TokenAutomaton:
         accepting = np.concatenate([np.zeros(length, dtype=np.bool_), self.accepting])
         return TokenAutomaton(np.concatenate([chain, whole.astype(np.int32)]), accepting).trimmed()
 
+    def below(self, first: int) -> TokenAutomaton:
+        """The strings of ids below `first`, trimmed."""
+        return self.without(range(first, self.transitions.shape[1]))
+
     def without(self, tokens: Sequence[int], after: int = 0) -> TokenAutomaton:
         """The strings that hold none of `tokens`, trimmed; states below `after` are left alone."""
         if (self.transitions[after:, tokens] < 0).all():

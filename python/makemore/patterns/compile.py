@@ -59,7 +59,7 @@ def compile_filter(
         texts = texts or TokenTexts(vocabulary)
         asked.append(f"{name} is {shown(pattern)}")
         with _refused(asked[-1:]):
-            automaton = _automaton(parse(pattern), texts)
+            automaton = _automaton(parse(pattern), texts).below(vocabulary.first_label)
             _require_string(automaton, vocabulary, max_length)
         with _refused(asked):
             whole = whole.intersection(automaton) if whole else automaton
@@ -67,7 +67,9 @@ def compile_filter(
     if min_length > 0:
         asked.append(f"min_length is {min_length}")
         with _refused(asked):
-            chain = TokenAutomaton.at_least(min_length, len(vocabulary))
+            chain = TokenAutomaton.at_least(min_length, len(vocabulary)).below(
+                vocabulary.first_label
+            )
             whole = whole.intersection(chain) if whole else chain
             _require_string(whole, vocabulary, max_length)
     if whole is None:
