@@ -18,7 +18,7 @@ def bigram(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("run"), "bigram")
 
 
-def card_of(source, *, name="text.txt", strings=("a",)) -> str:
+def card_of(source, *, name="text.txt", strings=("a",), files=("model.onnx", "model.ts")) -> str:
     run = replace(source.run, data=replace(source.run.data, name=name))
     artifact = describe(run, source.progress, source.run.new_model())
     check = Verification(
@@ -29,7 +29,7 @@ def card_of(source, *, name="text.txt", strings=("a",)) -> str:
         losses={"train": 1.0},
         novelty=None,
         verification=(check,),
-        sha256={"model.onnx": "0"},
+        sha256=dict.fromkeys(files, "0"),
     )
     return model_card(replace(artifact, golden=Golden(seed=3, strings=strings)), report)
 
@@ -64,3 +64,4 @@ def test_samples_with_back_ticks_stay_in_their_fence(bigram, strings):
 
 def test_the_card_warns_of_the_program_in_model_ts(bigram):
     assert "`model.ts` is a program, which PyTorch runs when it loads it" in card_of(bigram)
+    assert "model.ts" not in card_of(bigram, files=["model.onnx"])

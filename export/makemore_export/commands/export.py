@@ -72,10 +72,9 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     help="Leave out the fingerprints of the lines, which --novel needs: 11 bytes for each.",
 )
 @click.option(
-    "--torchscript/--no-torchscript",
-    default=True,
-    show_default=True,
-    help="Write model.ts beside model.onnx; it is as large.",
+    "--no-torchscript",
+    is_flag=True,
+    help="Leave out model.ts, which is as large as model.onnx.",
 )
 @click.option(
     "--from",
@@ -105,7 +104,7 @@ def main(
     half: bool,
     text: Path | None,
     no_fingerprints: bool,
-    torchscript: bool,
+    no_torchscript: bool,
     source_format: str | None,
     tokens: Path | None,
     names: tuple[str, ...],
@@ -141,7 +140,7 @@ def main(
             reading=Reading().with_options(options),
             half=half,
             fingerprints=not no_fingerprints,
-            torchscript=torchscript,
+            torchscript=not no_torchscript,
         )
         with locked(out), _failures_as_exit_1():
             made = import_checkpoint(source, out, said)
@@ -169,7 +168,7 @@ def main(
                 half=half,
                 lines=lines,
                 fingerprints=not no_fingerprints,
-                torchscript=torchscript,
+                torchscript=not no_torchscript,
             )
     run = trained.run
     _tell(out, report, run.level, run.data.lines, samples, run.seed, as_json=as_json)
