@@ -9,6 +9,7 @@ from types import TracebackType
 
 import click
 import msgspec
+from makemore.commands.bench.process import peak_mib
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -27,6 +28,7 @@ class ProgressDisplay:
     """A context in which to show lines and how many of `total` steps are done, if at all.
 
     as_json: each line is a JSON object with a `kind`: a record, or a `message` with its `text`.
+    closing: seconds that training needs after the last step.
     """
 
     def __init__(
@@ -36,12 +38,13 @@ class ProgressDisplay:
         *,
         silent: bool = False,
         as_json: bool = False,
+        closing: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         console = Console(stderr=True)
         self._silent = silent
         self.as_json = as_json
-        self._stopwatch = Stopwatch(total, done, clock)
+        self._stopwatch = Stopwatch(total, done, clock, closing=closing)
         self._bar = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -138,6 +141,13 @@ def warnings(text: Text, run: Run) -> list[str]:
         few if dev and dev < _FEW_LINES else None,
     ]
     return [warning for warning in found if warning]
+
+
+def size_line(closing: float) -> str:
+    """What a large list takes."""
+    peak = peak_mib()
+    memory = "" if peak is None else f"{peak:,.0f} MiB of memory so far; "
+    return f"{memory}evaluations after the last step: about {closing:.0f} s"
 
 
 def start_line(record: Start) -> str:
