@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from statistics import median
 
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import Model
 
 _SAMPLE = 2000  # strings whose evaluation is timed
+_REPEATS = 5  # on a busy machine one time says little
 _FEW_TOKENS = 1_000_000  # evaluated in seconds
 
 
@@ -31,9 +33,12 @@ def closing_seconds(
         evaluated = 2 * evaluated + tokens.get("dev", 0)
     some = splits["train"].first(_SAMPLE)
     mean_nll(model, some.first(1))  # what is done at the first call alone
-    began = clock()
-    mean_nll(model, some)
-    return (clock() - began) * evaluated / _tokens(some)
+    seconds = []
+    for _ in range(_REPEATS):
+        began = clock()
+        mean_nll(model, some)
+        seconds.append(clock() - began)
+    return median(seconds) * evaluated / _tokens(some)
 
 
 def _tokens(strings: EncodedStrings) -> int:
