@@ -10,10 +10,11 @@ from makemore_export.commands.pace import Stopwatch, pace_line
 from makemore_export.commands.progress_display import ProgressDisplay
 from makemore_export.commands.train import main as mm_train
 from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.records import Evaluation, Step
 from makemore_export.training.closing import closing_seconds
 from makemore_export.training.start import initial_model
-from small_runs import LINES, planned
+from small_runs import LINES, planned, same
 
 
 class Clock:
@@ -147,3 +148,21 @@ def test_a_large_list_is_told_its_memory_and_its_last_evaluations(tmp_path, monk
         mm_train, [str(tmp_path / "text.txt"), "-o", str(tmp_path / "run"), *words]
     )
     assert "evaluations after the last step: about 0 s\n" in result.stderr
+
+
+def test_a_training_stopped_during_its_last_evaluations_does_them_when_it_goes_on(
+    tmp_path, monkeypatch
+):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    (tmp_path / "text.txt").write_text("\n".join(LINES))
+    words = [str(tmp_path / "text.txt"), "-o", str(tmp_path / "run")]
+    small = ["--model", "gru", "--n-hidden", "8", "--max-steps", "3", "--device", "cpu"]
+    with monkeypatch.context() as patch:
+        patch.setattr("makemore_export.training.loop.mean_nll", stop)
+        assert CliRunner().invoke(mm_train, [*words, *small]).exit_code == 130
+    assert CliRunner().invoke(mm_train, [*words, "--resume"]).exit_code == 0
+    whole = [words[0], "-o", str(tmp_path / "whole"), *small]
+    assert CliRunner().invoke(mm_train, whole).exit_code == 0
+    assert same(*(RunFolder(tmp_path / name).latest() for name in ("run", "whole")))
