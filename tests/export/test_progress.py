@@ -9,8 +9,12 @@ from click.testing import CliRunner
 from makemore_export.commands.pace import Stopwatch, pace_line
 from makemore_export.commands.progress_display import ProgressDisplay
 from makemore_export.commands.train import main as mm_train
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.records import Evaluation, Step
-from small_runs import LINES
+from makemore_export.training.closing import closing_seconds
+from makemore_export.training.start import initial_model
+from small_runs import LINES, planned, same
 
 
 class Clock:
@@ -106,5 +110,59 @@ def test_train_with_json_has_only_json_on_stderr(tmp_path):
     words = ["--model", "gru", "--n-hidden", "8", "--max-steps", "3", "--device", "cpu", "--json"]
     result = CliRunner().invoke(mm_train, [str(path), "-o", str(tmp_path / "run"), *words])
     kinds = [json.loads(line)["kind"] for line in result.stderr.splitlines()]
-    assert kinds == ["message", "start", "evaluation", "evaluation"]
+    assert kinds == ["message", "message", "start", "evaluation", "evaluation"]
     assert json.loads(result.stdout)["steps"] == 3
+
+
+def test_the_time_left_includes_what_comes_after_the_last_step():
+    stopwatch = Stopwatch(12, 0, Clock(10.0), closing=70.0)
+    first, *paces = [stopwatch.advance("lstm", 1, lambda: 2.0) for _ in range(12)]
+    assert first is None
+    assert [pace.seconds_left for pace in paces] == [10.0 * left + 70 for left in range(10, -1, -1)]
+
+
+@pytest.mark.parametrize(("model", "times"), [("gru", 10), ("blend", 21)])
+def test_the_evaluations_at_the_end_take_as_long_as_one_now_for_each_token(
+    monkeypatch, model, times
+):
+    monkeypatch.setattr("makemore_export.training.closing._FEW_TOKENS", 10)
+    run, _ = planned(model)
+    some = EncodedStrings(["anna"] * 8, run.vocabulary)
+    dev = EncodedStrings(["anna"] * 1, run.vocabulary)
+    splits = {"train": some, "dev": dev, "test": dev}
+    seconds = closing_seconds(initial_model(run), splits, Clock(8.0))
+    assert seconds == pytest.approx(times)
+
+
+def test_the_end_of_a_training_on_little_data_is_not_timed():
+    run, splits = planned("gru")
+    strings = {name: EncodedStrings(lines, run.vocabulary) for name, lines in splits.items()}
+    assert closing_seconds(initial_model(run), strings, lambda: pytest.fail("timed")) == 0
+
+
+def test_a_large_list_is_told_its_memory_and_its_last_evaluations(tmp_path, monkeypatch):
+    monkeypatch.setattr("makemore_export.training.closing._FEW_TOKENS", 10)
+    (tmp_path / "text.txt").write_text("\n".join(LINES))
+    words = ["--model", "gru", "--n-hidden", "8", "--max-steps", "3", "--device", "cpu"]
+    result = CliRunner().invoke(
+        mm_train, [str(tmp_path / "text.txt"), "-o", str(tmp_path / "run"), *words]
+    )
+    assert "evaluations after the last step: about 0 s\n" in result.stderr
+
+
+def test_a_training_stopped_during_its_last_evaluations_does_them_when_it_goes_on(
+    tmp_path, monkeypatch
+):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    (tmp_path / "text.txt").write_text("\n".join(LINES))
+    words = [str(tmp_path / "text.txt"), "-o", str(tmp_path / "run")]
+    small = ["--model", "gru", "--n-hidden", "8", "--max-steps", "3", "--device", "cpu"]
+    with monkeypatch.context() as patch:
+        patch.setattr("makemore_export.training.loop.mean_nll", stop)
+        assert CliRunner().invoke(mm_train, [*words, *small]).exit_code == 130
+    assert CliRunner().invoke(mm_train, [*words, "--resume"]).exit_code == 0
+    whole = [words[0], "-o", str(tmp_path / "whole"), *small]
+    assert CliRunner().invoke(mm_train, whole).exit_code == 0
+    assert same(*(RunFolder(tmp_path / name).latest() for name in ("run", "whole")))

@@ -25,17 +25,25 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="pro
 class Stopwatch:
     """Makes a `Pace` every few seconds of a training of `steps`, of which `done` are behind it.
 
-    Its time begins with the end of the first step: before that, much is done only once.
+    Its time begins with the end of the first step: before that, much is done only once. After the
+    last step `closing` seconds more are needed.
     """
 
     def __init__(
-        self, steps: int, done: int, clock: Callable[[], float], every: float = 10.0
+        self,
+        steps: int,
+        done: int,
+        clock: Callable[[], float],
+        *,
+        every: float = 10.0,
+        closing: float = 0.0,
     ) -> None:
         self._steps = steps
         self._done = done
         self._first = done + 1
         self._clock = clock
         self._every = every
+        self._closing = closing
         self._began = self._last = 0.0
         self._tokens = 0
 
@@ -56,7 +64,7 @@ class Stopwatch:
             steps=self._steps,
             loss=loss(),
             tokens_per_second=round(self._tokens / (now - self._last), 1),
-            seconds_left=round(per_step * (self._steps - self._done), 1),
+            seconds_left=round(per_step * (self._steps - self._done) + self._closing, 1),
         )
         self._last, self._tokens = now, 0
         return pace

@@ -10,6 +10,7 @@ from types import TracebackType
 
 import click
 import msgspec
+from makemore.commands.bench.process import peak_mib
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -31,6 +32,7 @@ class ProgressDisplay:
     """A context in which to show lines and how many of `total` steps are done, if at all.
 
     as_json: each line is a JSON object with a `kind`: a record, or a `message` with its `text`.
+    closing: seconds that training needs after the last step.
     """
 
     def __init__(
@@ -40,12 +42,13 @@ class ProgressDisplay:
         *,
         silent: bool = False,
         as_json: bool = False,
+        closing: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         console = Console(stderr=True)
         self._silent = silent
         self.as_json = as_json
-        self._stopwatch = Stopwatch(total, done, clock)
+        self._stopwatch = Stopwatch(total, done, clock, closing=closing)
         self._bar = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -155,6 +158,8 @@ def size_line(run: Run, model: Model, train: EncodedStrings) -> str:
 
 
 def _megabytes(size: int) -> str:
+    if size < 100_000:
+        return f"{size / 1e3:,.0f} kB"
     return f"{size / 1e6:,.0f} MB" if size >= _LARGE else f"{size / 1e6:,.1f} MB"
 
 
@@ -183,6 +188,13 @@ def _mojibake(found: Mojibake, encoding: str) -> str:
         f"warning: {found.lines:,} lines look like UTF-8 that was read as another encoding, "
         f"such as {found.example!r:.60} for {found.meant!r:.60}: {where}"
     )
+
+
+def cost_line(closing: float) -> str:
+    """What a large list takes."""
+    peak = peak_mib()
+    memory = "" if peak is None else f"{peak:,.0f} MiB of memory so far; "
+    return f"{memory}evaluations after the last step: about {closing:.0f} s"
 
 
 def start_line(record: Start) -> str:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from makemore_export.commands.progress_display import (
     ProgressDisplay,
+    cost_line,
     evaluation_line,
     size_line,
     start_line,
@@ -34,6 +35,7 @@ from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Start, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
+from makemore_export.training.closing import closing_seconds
 from makemore_export.training.kinds import kind_of
 from makemore_export.training.loop import train
 from makemore_export.training.plan import differences
@@ -115,21 +117,13 @@ def run_training(
     """
     job = plan_job(text, folder, start, options, old)
     run, first = job.run, distributed.rank() == 0
-    steps = kind_of(run.model).choices.max_steps(run.spec)
     records = train(job.model, run, job.splits, folder, start)
     scalars = Scalars(folder.path / "tensorboard") if tensorboard and first else None
     with (
-        ProgressDisplay(
-            steps, start.progress.step if start else 0, silent=not first, as_json=as_json
-        ) as display,
+        _display(job, start, as_json=as_json) as display,
         interrupts() as interrupted,
         scalars or nullcontext(),
     ):
-        display.show(summary(job.text, run, job.model, job.device))
-        if first and not (start and start.progress.finished):
-            display.show(size_line(run, job.model, job.splits["train"]))
-        for warning in warnings(job.text, run):
-            display.show(warning)
         for record in records:
             if scalars and not isinstance(record, Step):
                 scalars.add(record)
@@ -141,6 +135,24 @@ def run_training(
                 raise click.exceptions.Exit(INTERRUPTED)
     best = checkpoint.load(folder.best)
     return best if best.progress.novelty or not first else _with_novelty(best, job, folder)
+
+
+def _display(job: Job, start: Checkpoint | None, *, as_json: bool) -> ProgressDisplay:
+    """A display that has said what is trained on what, and what it takes."""
+    run, first = job.run, distributed.rank() == 0
+    steps = kind_of(run.model).choices.max_steps(run.spec)
+    done = start.progress if start else Progress()
+    timed = first and steps and not done.finished
+    closing = closing_seconds(job.model, job.splits) if timed else 0.0
+    display = ProgressDisplay(steps, done.step, silent=not first, as_json=as_json, closing=closing)
+    display.show(summary(job.text, run, job.model, job.device))
+    if first and not done.finished:
+        display.show(size_line(run, job.model, job.splits["train"]))
+    for warning in warnings(job.text, run):
+        display.show(warning)
+    if closing:
+        display.show(cost_line(closing))
+    return display
 
 
 def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
