@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from makemore.errors import OptionError
 
-from makemore_export.data.text import read_content, text_of
+from makemore_export.data.text import Content, read_content, text_of
 from makemore_export.runs.run import Run
 
 
-def lines_of(run: Run, path: Path | None, encoding: str | None) -> tuple[str, ...] | None:
-    """All lines of the text of a run; without `path` that of the package, and None if it is not.
+def lines_of(run: Run, given: Content | None, encoding: str | None) -> tuple[str, ...] | None:
+    """All lines of the text of a run: the one given, or that of the package; None if it is not.
 
     encoding: instead of that which the run was trained with.
-    `OptionError` where the file at `path` is another text.
+    `OptionError` where the text given is another one.
     """
-    content = read_content(path)
+    content = given or read_content(None)
     if content.sha256 == run.data.sha256:
         return text_of(content, run.reading.with_options({"encoding": encoding})).lines
-    if path:
+    if given:
         raise OptionError(
-            f"{path}: is another text than that of the run: its SHA-256 is {content.sha256}, that "
-            f"of {run.data.name} was {run.data.sha256}"
+            f"{content.name}: is another text than that of the run: its SHA-256 is "
+            f"{content.sha256}, that of {run.data.name} was {run.data.sha256}"
         )
     return None
