@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeGuard
 import click
 import makemore
 import msgspec
-from makemore.commands.terminal import to_show
+from makemore.commands.terminal import as_one_line, to_show
 from makemore.errors import ExportError, OptionError
 from makemore.fingerprints import MAX_LINES, stored_bytes
 from makemore.vocabulary import Level
@@ -168,7 +168,7 @@ def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str
         click.echo(_fingerprints(report.fingerprints, lines))
     click.echo(f"{out}: {', '.join(sorted(FILES))}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
-    click.echo("".join(f"\n{to_show(string)}" for string in strings))
+    click.echo("".join(f"\n{to_show(as_one_line(string))}" for string in strings))
 
 
 def _fingerprints(count: int, lines: int) -> str:

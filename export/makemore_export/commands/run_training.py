@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 import torch
 from makemore.commands.command import INTERRUPTED
+from makemore.commands.terminal import as_one_line
 from makemore.errors import OptionError
 from msgspec.structs import replace
 
@@ -143,8 +144,9 @@ def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
     if isinstance(record, Evaluation):
         display.show(name + evaluation_line(record))
         if not name:
-            between = "\n  " if job.run.level == "word" else ", "
-            display.show("  " + between.join(_samples(record, job)))
+            samples = [as_one_line(sample) for sample in _samples(record, job)]
+            long = job.run.level == "word" or job.run.reading.separator is not None
+            display.show("  " + ("\n  " if long else ", ").join(samples))
 
 
 def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:

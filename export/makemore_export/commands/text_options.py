@@ -55,6 +55,12 @@ _OPTIONS = (
     click.option(
         "--label-column", metavar="NAME", help="The column with the label of each text: --labels."
     ),
+    click.option(
+        "--separator",
+        metavar="TEXT",
+        help=r"What is between two things of several lines, such as '\n%\n'; blank: blank lines.  "
+        "[default: each line is one thing]",
+    ),
     click.option("--lower", is_flag=True, default=None, help="Lower case, labels too."),
     click.option(
         "--nfc", is_flag=True, default=None, help="A letter and its accents as one character."
