@@ -20,7 +20,7 @@ from makemore.metadata import (
     TrainingInfo,
 )
 from makemore.token_vocabulary import new_vocabulary
-from makemore.vocabulary import Level, Vocabulary
+from makemore.vocabulary import LINE_FEED, Level, Vocabulary
 
 __all__ = [
     "LENGTH_LIMIT",
@@ -174,7 +174,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
                     f"{source}: tokens[{i}] is empty; it must be 1 code point or more"
                 )
             bare = token.removeprefix(" ")
-            if self.level == "word" and bare.split() != [bare]:
+            if self.level == "word" and token != LINE_FEED and bare.split() != [bare]:
                 raise ArtifactError(
                     f"{source}: tokens[{i}] is {token!r}; it must be a word, at most 1 space before"
                 )

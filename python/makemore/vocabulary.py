@@ -20,6 +20,9 @@ from makemore.limits import shown
 LABEL_END = "\t"
 """What is between the label and the rest of a line of a training text."""
 
+LINE_FEED = "\n"
+"""The word that ends a line, in a text whose strings have several."""
+
 STOP = 0
 """The token that starts and stops every string."""
 
@@ -129,16 +132,23 @@ class WordVocabulary(Vocabulary):
     """Words and punctuation marks, as `words` cuts them, and a last token for all others.
 
     That token, `unknown`, has a probability, so that any string can be scored, but is never made.
-    Strings come back with every run of white space as one space. What a model makes may be cut
+    Strings come back with every run of white space as one space, but for line ends that are among
+    `tokens`. What a model makes may be cut
     otherwise when it is read again: nothing keeps it from a token without its space after a word.
     """
 
     level = "word"
 
     @classmethod
-    def of(cls, strings: Iterable[str], size: int = WORDS) -> WordVocabulary:
-        """The up to `size` most frequent words of `strings`, in that order, equals sorted."""
-        counts = Counter(chain.from_iterable(map(words, strings)))
+    def of(
+        cls, strings: Iterable[str], size: int = WORDS, *, line_ends: bool = False
+    ) -> WordVocabulary:
+        """The up to `size` most frequent words of `strings`, in that order, equals sorted.
+
+        With `line_ends` they are those of texts of several lines, and a line end is a word.
+        """
+        cut = (words(string, line_ends=line_ends) for string in strings)
+        counts = Counter(chain.from_iterable(cut))
         return cls(sorted(counts, key=lambda word: (-counts[word], word))[:size])
 
     def __len__(self) -> int:
@@ -152,7 +162,7 @@ class WordVocabulary(Vocabulary):
 
     def encode(self, string: str) -> list[int]:
         """Ids of the words of a string, without start and stop."""
-        return [self._ids.get(word, self.unknown) for word in words(string)]
+        return [self._ids.get(word, self.unknown) for word in self._words(string)]
 
     def prompt(self, prefix: str) -> list[int]:
         """Ids of the words of `prefix`, each of them whole; `OptionError` for an unknown one."""
@@ -167,7 +177,7 @@ class WordVocabulary(Vocabulary):
         `OptionError` for a word that is known in neither form.
         """
         ids = [self.unknown]
-        for at, word in enumerate(words(exclude)):
+        for at, word in enumerate(self._words(exclude)):
             bare = word.removeprefix(" ")
             found = [self._ids[form] for form in (bare, f" {bare}") if form in self._ids]
             if not found:
@@ -190,22 +200,28 @@ class WordVocabulary(Vocabulary):
         rows = pairwise(offsets.tolist())
         return ["".join(texts_of_ids[begin:end]).removeprefix(" ") for begin, end in rows]
 
+    def _words(self, string: str) -> list[str]:
+        return words(string, line_ends=LINE_FEED in self._ids)
+
     def _unknown(self, at: int, string: str) -> OptionError:
+        word = self._words(string)[at].strip()
         return OptionError(
-            f"word {words(string)[at].strip()!r} (number {at + 1} of {string!r}) is not among the "
+            f"word {word!r} (number {at + 1} of {string!r}) is not among the "
             f"{len(self.tokens):,} words this model knows"
         )
 
 
-def words(line: str) -> list[str]:
-    """Cuts a line into words, in the manner of GPT-2 (Radford et al., 2019, section 2.2).
+def words(line: str, *, line_ends: bool = False) -> list[str]:
+    r"""Cuts a line into words, in the manner of GPT-2 (Radford et al., 2019, section 2.2).
 
     A word is a run of letters, digits and underscores, with apostrophes inside, or one other
     character; what extends a character (Unicode Standard Annex #29, rule WB4: combining marks,
     joiners, emoji modifiers) stays with it. The space before a word is part of it, and a line
     begins after a space, so that joined words are the line again, white space run together.
+    With `line_ends`, each \n of a text of several lines is a word, without a space after it.
     """
-    return _pattern().findall(" " + " ".join(line.split()))
+    lines = line.split(LINE_FEED) if line_ends else [line]
+    return _pattern().findall(" " + LINE_FEED.join(" ".join(each.split()) for each in lines))
 
 
 @cache
@@ -216,4 +232,4 @@ def _pattern() -> re.Pattern[str]:
     extend = "".join(marks) + "\u200c\u200d\U0001f3fb-\U0001f3ff"
     word = rf"\w[\w{extend}]*(?:['’]\w[\w{extend}]*)*"
     other = rf"[^\w\s](?:[{extend}]|(?<=\u200d)[^\w\s])*"
-    return re.compile(rf" ?(?:{word}|{other})")
+    return re.compile(rf" ?(?:{word}|{other})|{LINE_FEED}")

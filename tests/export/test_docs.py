@@ -6,6 +6,7 @@ import re
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import click
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +16,12 @@ PAGES = [
     ROOT / "benchmarks/recipes.md",
 ]
 COMMANDS = {
-    point.name: {option for parameter in point.load().params for option in parameter.opts}
+    point.name: {
+        option
+        for command in [point.load()]
+        for parameter in command.get_params(click.Context(command))
+        for option in parameter.opts
+    }
     for point in entry_points(group="console_scripts")
     if point.name.startswith("mm-")
 }

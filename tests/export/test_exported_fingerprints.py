@@ -35,7 +35,7 @@ def test_novel_strings_are_no_lines(source, tmp_path, file):
 
 def test_too_many_lines_for_fingerprints_are_said(source, tmp_path, monkeypatch):
     monkeypatch.setattr("makemore_export.packing.artifact_folder.MAX_LINES", 3)
-    monkeypatch.setattr("makemore_export.commands.export.MAX_LINES", 3)
+    monkeypatch.setattr("makemore_export.commands.run_export.MAX_LINES", 3)
     (tmp_path / "lines.txt").write_text("\n".join(LINES) + "\n")
     out = run(mm_export, tmp_path / "lines.txt", "-o", tmp_path / "a", "--model", "bigram")[0]
     said = f"no fingerprints of the {len({*LINES})} lines, of which at most 3 are kept"

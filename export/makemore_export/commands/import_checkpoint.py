@@ -19,7 +19,7 @@ from makemore.token_vocabulary import new_vocabulary
 
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.reading import Reading
-from makemore_export.data.text import Content, Text, read_content, text_of
+from makemore_export.data.text import Content, Text, text_of
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.importers import Given, Imported, format_of, read_model, read_tensors
 from makemore_export.models import Model
@@ -37,7 +37,7 @@ class ImportOptions(NamedTuple):
     tokens: Path | None = None
     names: Mapping[str, str] = MappingProxyType({})
     n_head: int | None = None
-    text: Path | None = None
+    text: Content | None = None
     reading: Reading = Reading()
     half: bool = False
     fingerprints: bool = True
@@ -58,7 +58,7 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
     With a text, which then has to be one that the model can score, its loss is told, and the
     fingerprints of its lines are stored.
     """
-    content = None if options.text is None else read_content(options.text)
+    content = options.text
     text = None if content is None else text_of(content, options.reading)
     file = read_tensors(source)
     name = format_of(file, options.format)

@@ -11,6 +11,8 @@ from types import TracebackType
 import click
 import msgspec
 from makemore.commands.bench.process import peak_mib
+from makemore.commands.terminal import escape
+from makemore.text import BLANK
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -129,6 +131,10 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
         met.insert(0, f"column {text.reading.column}")
     elif {".csv", ".tsv"} & {*Path(text.name).suffixes}:
         met.insert(0, "read as lines; a column of it: --column NAME")
+    separator = text.reading.separator
+    things = "lines" if separator is None else f"items between {escape(separator)}"
+    if separator == BLANK:
+        things = "items between blank lines"
     splits = ", ".join(f"{name} {lines:,}" for name, lines in run.data.split.items())
     weights = sum(
         weight.numel() for weight in model.parameters()
@@ -136,7 +142,7 @@ def summary(text: Text, run: Run, model: Model, device: str) -> str:
     size = f": {weights:,} weights, on {device}" if weights else ""
     labels = f"; labels: {', '.join(run.labels)}" if run.labels else ""
     return (
-        f"{text.name}: {'; '.join([f'{run.data.lines:,} lines', *met])}; {splits}; "
+        f"{text.name}: {'; '.join([f'{run.data.lines:,} {things}', *met])}; {splits}; "
         f"{len(run.tokens):,} {run.level}s{labels}\n{run.model}{size}"
     )
 

@@ -1,19 +1,19 @@
-"""The options that say what to train: `mm-train` and `mm-export` share them."""
+"""The options of the models, and the run that all options plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from itertools import chain
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 import click
 import msgspec
-from makemore.errors import DataError, OptionError
-from makemore.token_vocabulary import LEVELS
-from makemore.vocabulary import WORDS, Level
+from makemore.errors import OptionError
+from makemore.vocabulary import Level
 from msgspec import inspect
 
-from makemore_export.data.long_lines import LongLines
+from makemore_export.commands.text_options import PRESET, SEED, SPLIT
 from makemore_export.data.splits import parse_split
 from makemore_export.data.text import Text
 from makemore_export.models import MODELS
@@ -24,19 +24,7 @@ from makemore_export.training.kinds import kind_of
 from makemore_export.training.plan import plan
 from makemore_export.training.presets import PRESETS
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-_PRESET, _SPLIT, _SEED = "fast", "80/10/10", 1
 _MANY_TOKENS = 1000
-_THREADS = 1024
-"""Most threads; OpenMP ends the process where it cannot start as many as it was asked for."""
-_POSITIVE = click.IntRange(min=1)
-
-
-def _percents(_: click.Context, __: click.Parameter, value: str | None) -> Any:
-    try:
-        return None if value is None else parse_split(value)
-    except DataError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 def _parts(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Any:
@@ -58,7 +46,7 @@ def parse_part(text: str) -> tuple[str, dict[str, str]]:
     return model, options
 
 
-def _option(name: str, field: inspect.Type) -> Callable[[Command], Command]:
+def _option(name: str, field: inspect.Type) -> click.Option:
     """The option of a field of `Recipe` or of a `Config`, with its description as the help."""
     about = None
     while isinstance(field, (inspect.Metadata, inspect.UnionType)):
@@ -71,7 +59,7 @@ def _option(name: str, field: inspect.Type) -> Callable[[Command], Command]:
         metavar = f"[{'|'.join(map(str, field.values))}]"
     else:
         metavar = type(field).__name__.removesuffix("Type").upper()
-    return click.option(flag(name), metavar=metavar, help=about)
+    return click.Option([flag(name)], metavar=metavar, help=about)
 
 
 def _fields() -> dict[str, inspect.Type]:
@@ -88,97 +76,20 @@ def _fields() -> dict[str, inspect.Type]:
     return found
 
 
-# An option left out is None, so that a given one is not mistaken for its default.
-_OPTIONS = (
-    click.option(
-        "--preset",
-        type=click.Choice([*PRESETS]),
-        help=f"A model and its options, well tried.  [default: {_PRESET}, without --model]",
-    ),
-    click.option("--model", type=click.Choice([*MODELS]), help="Instead of a preset."),
-    click.option(
-        "--part",
-        "parts",
-        multiple=True,
-        callback=_parts,
-        metavar="MODEL[:OPTION=VALUE,...]",
-        help="One component of a blend, once for each.",
-    ),
-    click.option(
-        "--split", callback=_percents, help=f"Percent of train/dev/test.  [default: {_SPLIT}]"
-    ),
-    click.option(
-        "--keep-duplicates",
-        is_flag=True,
-        default=None,
-        help="Keep lines that repeat another one; otherwise they are dropped before the split.",
-    ),
-    click.option(
-        "--max-line-length",
-        type=_POSITIVE,
-        metavar="N",
-        help="Characters of the longest line taken.  [default: any]",
-    ),
-    click.option(
-        "--long-lines",
-        type=click.Choice(get_args(LongLines)),
-        help="What becomes of longer lines.  [default: error]",
-    ),
-    click.option("--seed", type=click.IntRange(0, 2**63 - 1), help=f"[default: {_SEED}]"),
-    click.option("--encoding", help="Of the text.  [default: utf-8]"),
-    click.option(
-        "--column",
-        metavar="NAME",
-        help="The text is a CSV, or one with tabs or semicolons: train on this column.",
-    ),
-    click.option(
-        "--label-column", metavar="NAME", help="The column with the label of each text: --labels."
-    ),
-    click.option("--lower", is_flag=True, default=None, help="Lower case, labels too."),
-    click.option(
-        "--nfc", is_flag=True, default=None, help="A letter and its accents as one character."
-    ),
-    click.option(
-        "--level",
-        type=click.Choice(LEVELS),
-        help="What a token is.  [default: character]",
-    ),
-    click.option(
-        "--vocab-size",
-        type=_POSITIVE,
-        help=f"Most frequent words that the model knows, at level word.  [default: {WORDS}]",
-    ),
-    click.option(
-        "--labels",
-        "has_labels",
-        is_flag=True,
-        default=None,
-        help="Each line is a label, a tab and a string: strings are made and scored by label.",
-    ),
-    click.option(
-        "--split-pattern",
-        metavar="REGEX",
-        help="At level token, what a token is: a line is cut into the longest matches.",
-    ),
-    *(_option(name, field) for name, field in _fields().items()),
-    click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-        default="auto",
-        show_default=True,
-        help="Where to train.",
-    ),
-    click.option(
-        "--threads", type=click.IntRange(1, _THREADS), help="Of PyTorch.  [default: all cores]"
-    ),
-)
-
-
-def run_options(command: Command) -> Command:
-    """Adds the options to a click command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+@cache
+def model_options() -> tuple[click.Option, ...]:
+    """Those of `mm-train` and `mm-export`, each with one value; a new model may bring more."""
+    return (
+        click.Option(["--model"], type=click.Choice([*MODELS]), help="Instead of a preset."),
+        click.Option(
+            ["--part", "parts"],
+            multiple=True,
+            callback=_parts,
+            metavar="MODEL[:OPTION=VALUE,...]",
+            help="One component of a blend, once for each.",
+        ),
+        *(_option(name, field) for name, field in _fields().items()),
+    )
 
 
 def planned(
@@ -204,9 +115,9 @@ def planned(
     return plan(
         text,
         model=options.pop("model"),
-        percents=options.pop("split", old.split if old else parse_split(_SPLIT)),
+        percents=options.pop("split", old.split if old else parse_split(SPLIT)),
         keep_duplicates=options.pop("keep_duplicates", old.keep_duplicates if old else False),
-        seed=options.pop("seed", old.seed if old else _SEED),
+        seed=options.pop("seed", old.seed if old else SEED),
         level=level,
         vocab_size=options.pop("vocab_size", known),
         split_pattern=options.pop("split_pattern", pattern),
@@ -222,7 +133,7 @@ def _default(text: Text, level: Level) -> Mapping[str, Any]:
     """The preset, but for its n-gram where there are too many tokens for the n-gram's tables."""
     if level == "word" or len(set(chain.from_iterable(text.lines))) > _MANY_TOKENS:
         return {"model": "lstm"}
-    return PRESETS[_PRESET]
+    return PRESETS[PRESET]
 
 
 def _options(run: Run) -> Mapping[str, Any]:

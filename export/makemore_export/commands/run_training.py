@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 import torch
 from makemore.commands.command import INTERRUPTED
+from makemore.commands.terminal import as_one_line
 from makemore.errors import OptionError
 from msgspec.structs import replace
 
@@ -169,8 +170,9 @@ def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
         return
     display.show(name + evaluation_line(record))
     if not name:
-        between = "\n  " if job.run.level == "word" else ", "
-        display.show("  " + between.join(map(_shortened, _samples(record, job))))
+        samples = [_shortened(as_one_line(sample)) for sample in _samples(record, job)]
+        long = job.run.level == "word" or job.run.reading.separator is not None
+        display.show("  " + ("\n  " if long else ", ").join(samples))
 
 
 def _shortened(sample: str) -> str:

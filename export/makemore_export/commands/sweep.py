@@ -14,8 +14,7 @@ from makemore.errors import OptionError
 
 from makemore_export.commands.progress_display import ProgressDisplay, evaluation_line
 from makemore_export.commands.run_training import Job, interrupts, plan_job
-from makemore_export.data.reading import Reading
-from makemore_export.data.text import Text, read_text
+from makemore_export.data.text import Text
 from makemore_export.runs import checkpoint
 from makemore_export.runs.atomic_files import write_file
 from makemore_export.runs.checkpoint import RunFolder
@@ -37,14 +36,22 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_sweep(
-    text: Path | None, out: Path, options: Mapping[str, Any], values: str, *, as_json: bool
+    contents: Text,
+    path: Path | None,
+    out: Path,
+    options: Mapping[str, Any],
+    values: str,
+    *,
+    as_json: bool,
 ) -> None:
-    """Trains a run for each value; those that a stopped sweep left in `out` are gone on with."""
+    """Trains a run for each value; those that a stopped sweep left in `out` are gone on with.
+
+    path: of the text, to show the command that goes on.
+    """
     distributed.refuse("--sweep")
     sweep = parse_sweep(values)
     if options.get(sweep.option) is not None:
         raise OptionError(f"--sweep {values!r}: {sweep.option} is given a value of its own, too")
-    contents = read_text(text, Reading().with_options(options))
     with locked(out), interrupts() as interrupted:
         runs = [_run(contents, out, options, sweep, value, interrupted) for value in sweep.values]
     files = _keep(out, sweep, runs)
@@ -55,7 +62,7 @@ def run_sweep(
         return
     click.echo(table(sweep, runs))
     click.echo(f"files: {', '.join(files)}", err=True)
-    again = ["mm-train", *([str(text)] if text else []), "-o", best.folder, "--resume"]
+    again = ["mm-train", *([str(path)] if path else []), "-o", best.folder, "--resume"]
     click.echo(f"its test loss, once it is chosen: {shlex.join(again)}", err=True)
 
 

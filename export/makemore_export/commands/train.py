@@ -6,24 +6,20 @@ import shlex
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from makemore.commands.command import Command
 from makemore.errors import OptionError
-from makemore.reading.file_bytes import STDIN
 
-from makemore_export.commands.find_lr import find_learning_rate
 from makemore_export.commands.output_option import output_option
-from makemore_export.commands.run_options import run_options
-from makemore_export.commands.run_training import find_device, run_training
-from makemore_export.commands.sweep import run_sweep
+from makemore_export.commands.text_options import text_options
+from makemore_export.commands.training_command import GivenText, TrainingCommand
 from makemore_export.data.reading import Reading
-from makemore_export.data.text import read_text
-from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.target_lock import locked
-from makemore_export.training import distributed
+
+if TYPE_CHECKING:
+    from makemore_export.runs.checkpoint import Checkpoint
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +31,24 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     losses: dict[str, float | None]
 
 
-@click.command(cls=Command)
+def _first_check(values: dict[str, Any]) -> GivenText:
+    if values["find_lr"] and values["resume"]:
+        raise OptionError("--find-lr is for new weights: it does not go with --resume")
+    for name in ("resume", "find_lr", "tensorboard"):
+        if values["sweep"] is not None and values[name]:
+            raise OptionError(
+                f"--sweep goes on with what is in its folder; not with --{name.replace('_', '-')}"
+            )
+    given = GivenText(values["text"])
+    if not values["resume"]:  # else the run tells how it is read
+        given.read(Reading().with_options(values))
+    return given
+
+
+@click.command(cls=TrainingCommand, first_check=_first_check)
 @click.argument("text", required=False, type=click.Path(path_type=Path))
 @output_option("Run folder.")
-@run_options
+@text_options
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder, with its options.")
 @click.option(
     "--find-lr", is_flag=True, help="Try all learning rates in a short sweep, and suggest one."
@@ -55,7 +65,10 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     is_flag=True,
     help="The result as one JSON object on stdout, progress as lines of JSON on stderr.",
 )
+@click.pass_obj
 def main(
+    given: GivenText,
+    /,
     text: Path | None,
     out: Path,
     *,
@@ -73,28 +86,29 @@ def main(
 
     On several CPUs or GPUs: torchrun --nproc-per-node 2 -m makemore_export.commands.train ...
     """
-    if text == STDIN:
-        distributed.refuse("a text on standard input")
+    from makemore_export.commands.find_lr import find_learning_rate
+    from makemore_export.commands.run_training import find_device
+    from makemore_export.commands.sweep import run_sweep
+    from makemore_export.training import distributed
+
     options["device"] = find_device(options["device"])
     if sweep is not None:
-        for name, given in (("resume", resume), ("find-lr", find_lr), ("tensorboard", tensorboard)):
-            if given:
-                raise OptionError(f"--sweep goes on with what is in its folder; not with --{name}")
-        run_sweep(text, out, options, sweep, as_json=as_json)
+        run_sweep(
+            given.read(Reading().with_options(options)), text, out, options, sweep, as_json=as_json
+        )
         return
     if find_lr:
-        if resume:
-            raise OptionError("--find-lr is for new weights: it does not go with --resume")
-        contents = read_text(text, Reading().with_options(options))
-        find_learning_rate(contents, out, options, as_json=as_json)
+        find_learning_rate(
+            given.read(Reading().with_options(options)), out, options, as_json=as_json
+        )
         return
     with distributed.joined(options["device"]):
         first = distributed.rank() == 0
         with locked(out) if first else nullcontext():
             again = shlex.join(["mm-train", *([str(text)] if text else []), "-o", str(out)])
             best = _trained(
-                text,
-                RunFolder(out),
+                given,
+                out,
                 options,
                 resume=resume,
                 again=f"{again} --resume",
@@ -112,8 +126,8 @@ def main(
 
 
 def _trained(
-    path: Path | None,
-    folder: RunFolder,
+    given: GivenText,
+    out: Path,
     options: Mapping[str, Any],
     *,
     resume: bool,
@@ -122,14 +136,18 @@ def _trained(
     as_json: bool,
 ) -> Checkpoint:
     """The best checkpoint of a new run, or of the one in the folder; the caller has locked it."""
-    out = folder.path
+    from makemore_export.commands.run_training import run_training
+    from makemore_export.runs.checkpoint import RunFolder
+    from makemore_export.training import distributed
+
+    folder = RunFolder(out)
     start = distributed.shared(folder.latest)
     if start and not resume:
         raise OptionError(f"{out}: holds a run already; go on with --resume, or name a new folder")
     if resume and not start:
         raise OptionError(f"{out}: holds no run to resume")
     old = start.run if start else None
-    text = read_text(path, (old.reading if old else Reading()).with_options(options))
+    text = given.read((old.reading if old else Reading()).with_options(options))
     return run_training(
         text,
         folder,

@@ -14,10 +14,11 @@ _LOW = "".join(
     for encoding in ("latin-1", "cp1252")
 )
 _SUSPECT = re.compile(f"[{_HIGH}][{re.escape(_LOW)}]")
+_WHITE_SPACE = re.compile(r"\s+", re.ASCII)
 
 
 class Mojibake(msgspec.Struct, frozen=True):
-    """How many lines look so, the first of them, and what it was meant to be."""
+    """How many lines look so, the first word that does, and what it was meant to be."""
 
     lines: int
     example: str
@@ -27,7 +28,11 @@ class Mojibake(msgspec.Struct, frozen=True):
 def find_mojibake(lines: Iterable[str]) -> Mojibake | None:
     """The lines whose bytes in latin-1 or Windows-1252 are UTF-8, with more than ASCII in it."""
     found = [(line, meant) for line in lines if (meant := _meant(line)) is not None]
-    return Mojibake(len(found), *found[0]) if found else None
+    if not found:
+        return None
+    # White space of ASCII is the same in all these encodings, so the words are those of both.
+    words = zip(*(_WHITE_SPACE.split(text) for text in found[0]), strict=True)
+    return Mojibake(len(found), *next(pair for pair in words if pair[0] != pair[1]))
 
 
 def _meant(line: str) -> str | None:

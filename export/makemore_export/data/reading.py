@@ -16,7 +16,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The choices of a reading, which a run keeps, so that its text is always read alike.
 
     With `column` the file is a table with a row of names, and one thing is a cell of that column;
-    that of `label_column` is its label. `lower` and `nfc` change each thing, its label too.
+    that of `label_column` is its label. With `separator` it is what is between two of them, else a
+    line. `lower` and `nfc` change each thing, its label too.
     """
 
     encoding: str = UTF8
@@ -24,12 +25,17 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     label_column: str | None = None
     lower: bool = False
     nfc: bool = False
+    separator: str | None = None
 
     def __post_init__(self) -> None:
         if self.label_column is not None and self.column is None:
             raise OptionError(
                 f"--label-column {self.label_column} needs --column, which names that of the texts"
             )
+        if self.separator == "":
+            raise OptionError("--separator is empty; it must be a text, or blank for blank lines")
+        if self.separator is not None and self.column is not None:
+            raise OptionError("--separator does not go with --column, whose rows are the items")
 
     def normalised(self, string: str) -> str:
         """A thing of the text as it is trained on."""

@@ -1,4 +1,4 @@
-"""The things in a text file: its lines, or the cells of a column."""
+"""The things in a text file: its lines, what is between separators, or the cells of a column."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from makemore.reading.compression import unpacked
 from makemore.reading.csv_columns import csv_columns
 from makemore.reading.decoding import UTF8, decode, refuse_nul
 from makemore.reading.file_bytes import STDIN, read_bytes
-from makemore.text import BYTE_ORDER_MARK, LINE_END, numbered_lines
+from makemore.text import BYTE_ORDER_MARK, LINE_END, numbered_items, numbered_lines
 from makemore.vocabulary import LABEL_END
 
 from makemore_export.data.mojibake import Mojibake, find_mojibake
@@ -63,7 +63,7 @@ def text_of(content: Content, reading: Reading = _READING) -> Text:
     decoded = decode(name, raw, reading.encoding)
     refuse_nul(name, raw, decoded)
     text = decoded.text
-    kept, count = _cells(name, text, reading) if reading.column else _lines(text)
+    kept, count = _things(name, text, reading)
     if not kept:
         raise DataError(f"{name}: no line holds anything, of {count}; at least 1 is needed")
     lines = tuple(reading.normalised(line) for _, line in kept)
@@ -81,6 +81,15 @@ def text_of(content: Content, reading: Reading = _READING) -> Text:
         mojibake=find_mojibake(lines),
         reading=reading,
     )
+
+
+def _things(name: str, text: str, reading: Reading) -> tuple[list[tuple[int, str]], int]:
+    if reading.column is not None:
+        return _cells(name, text, reading)
+    if reading.separator is not None:
+        items = numbered_items(text, reading.separator)
+        return items, len(items)
+    return _lines(text)
 
 
 def _lines(text: str) -> tuple[list[tuple[int, str]], int]:

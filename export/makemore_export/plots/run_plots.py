@@ -11,6 +11,7 @@ from makemore.errors import CheckpointError, OptionError
 from matplotlib.figure import Figure
 
 from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.text import read_content
 from makemore_export.models import Model
 from makemore_export.models.transformer import Transformer
 from makemore_export.packing.eager import describe, eager_sampler
@@ -96,7 +97,7 @@ def draw(
 
 def _strings(run: Run, path: Path | None, encoding: str | None) -> EncodedStrings | None:
     """The run's text, or None where it was not given and is not that of the package."""
-    lines = lines_of(run, path, encoding)
+    lines = lines_of(run, None if path is None else read_content(path), encoding)
     if lines is None:
         return None
     return EncodedStrings(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import torch
 from makemore.errors import CheckpointError, MakemoreError
+from makemore.vocabulary import LINE_FEED
 from torch import Tensor
 
 from makemore_export.data.splits import check_split
@@ -49,7 +50,7 @@ def _check_tokens(run: Run) -> None:
             raise CheckpointError(f"run.tokens[{i}] is {token!r}; it must be 1 code point")
         if run.level == "token" and not token:
             raise CheckpointError(f"run.tokens[{i}] is empty; it must be 1 code point or more")
-        if run.level == "word" and bare.split() != [bare]:
+        if run.level == "word" and token != LINE_FEED and bare.split() != [bare]:
             raise CheckpointError(f"run.tokens[{i}] is {token!r}; it must be a word")
     for name, values in (("tokens", run.tokens), ("labels", run.labels)):
         for value, times in Counter(values).most_common(1):

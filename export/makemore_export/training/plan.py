@@ -131,7 +131,7 @@ def _vocabulary(
     if split_pattern is not None and level != "token":
         raise OptionError(f"--split-pattern {split_pattern} is for --level token")
     if level == "word":
-        return WordVocabulary.of(train, size or WORDS)
+        return WordVocabulary.of(train, size or WORDS, line_ends=True)
     if size is not None:
         raise OptionError(f"--vocab-size {size} is for --level word; all {level}s are known")
     if level == "token":

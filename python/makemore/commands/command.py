@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -34,11 +36,19 @@ class Command(click.Command):
         if sys.stdout is None:
             raise BadInput("standard output is closed")
         try:
-            return super().invoke(ctx)
+            with expected_errors():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
-        except BrokenPipeError:
-            raise  # a reader such as `head` went away: click ends quietly
-        except (MakemoreError, OSError, UnicodeError) as error:
-            message = to_show(" ".join(str(error).split()), sys.stderr)
-            raise BadInput(message) from error
+
+
+@contextmanager
+def expected_errors() -> Iterator[None]:
+    """Inside, an expected error becomes `BadInput`."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # a reader such as `head` went away: click ends quietly
+    except (MakemoreError, OSError, UnicodeError) as error:
+        message = to_show(" ".join(str(error).split()), sys.stderr)
+        raise BadInput(message) from error

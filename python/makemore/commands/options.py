@@ -22,6 +22,12 @@ trust_option = click.option(
     is_flag=True,
     help="The source of ARTIFACT is trusted: open a model.ts, which is a program.",
 )
+separator_option = click.option(
+    "--separator",
+    metavar="TEXT",
+    help=r"What is between strings of several lines, such as '\n%\n'; blank: a blank line.  "
+    "[default: a line is a string]",
+)
 threads_option = click.option("--threads", type=int, help="Batches at once.  [default: all cores]")
 
 

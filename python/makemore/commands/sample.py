@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +20,7 @@ from makemore.commands.options import (
     artifact_argument,
     device_option,
     sample_options,
+    separator_option,
     threads_option,
     trust_option,
 )
@@ -27,9 +29,11 @@ from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.options import DrawOptions, FilterOptions, SampleOptions
 from makemore.sampler import Sampler
-from makemore.text import numbered_lines
+from makemore.text import numbered_items, separator_text
 
 _PROGRESS_FROM = 65_536
+
+Line = Callable[[Row], str]
 
 _SAMPLE_COLUMNS = {
     "text": "string",
@@ -52,6 +56,7 @@ _SAMPLE_COLUMNS = {
 )
 @click.option("--most-likely", type=int, help="Print the K likeliest strings instead.")
 @click.option("--next", "next_prefix", help="Print what may follow that prefix instead.")
+@separator_option
 @table_options
 @device_option
 @threads_option
@@ -64,6 +69,7 @@ def sample(
     prefixes: Path | None,
     most_likely: int | None,
     next_prefix: str | None,
+    separator: str | None,
     table_format: str | None,
     output: Path | None,
     device: Device,
@@ -84,7 +90,7 @@ def sample(
     if len(asked) > 1:
         raise OptionError(f"{' and '.join(asked)} cannot be used together")
     if not_in is not None:
-        flags["not_in"] = frozenset(_lines(not_in))
+        flags["not_in"] = frozenset(_items(not_in, separator))
     if next_prefix is not None:
         _refuse("--next", DrawOptions)
         _next_tokens(sampler, next_prefix, _those_of(DrawOptions, flags), output, chosen)
@@ -95,20 +101,28 @@ def sample(
         _refuse("--prefixes", DrawOptions, "n", "seed", "first_row")
         options = _those_of(DrawOptions, flags)
         options |= {"seed": flags["seed"], "first_row": flags["first_row"]}
-        _complete(sampler, _lines(prefixes), n, options, output, chosen)
+        _complete(
+            sampler,
+            _items(prefixes, separator),
+            n,
+            options,
+            _line(separator, output),
+            output,
+            chosen,
+        )
     else:
-        _sample(sampler, n, flags, output, chosen)
+        _sample(sampler, n, flags, _line(separator, output), output, chosen)
 
 
 def _sample(
-    sampler: Sampler, n: int, flags: dict[str, Any], output: Path | None, chosen: Format
+    sampler: Sampler, n: int, flags: dict[str, Any], line: Line, output: Path | None, chosen: Format
 ) -> None:
     fresh_seed = flags["seed"] is None
     if fresh_seed:
         flags["seed"] = secrets.randbits(32)
     options = SampleOptions(**flags)
     with (
-        open_table(output, chosen, _SAMPLE_COLUMNS, lambda row: str(row["text"])) as write,
+        open_table(output, chosen, _SAMPLE_COLUMNS, line) as write,
         _progress(n) as advance,
     ):
         if chosen == "text":
@@ -141,12 +155,13 @@ def _complete(
     prefixes: list[str],
     n: int,
     options: Mapping[str, Any],
+    line: Line,
     output: Path | None,
     chosen: Format,
 ) -> None:
     columns = {"prefix": "string", "text": "string"}
     completed = sampler.complete(prefixes, n, **options)
-    with open_table(output, chosen, columns, lambda row: str(row["text"])) as write:
+    with open_table(output, chosen, columns, line) as write:
         write(
             [
                 {"prefix": prefix, "text": text}
@@ -198,5 +213,17 @@ def _refuse(name: str, kind: type[DrawOptions], *also: str) -> None:
             raise OptionError(f"{shown} has no meaning with {name}")
 
 
-def _lines(path: Path) -> list[str]:
-    return [line for _, line in numbered_lines(text_of(path, "utf-8"))]
+def _items(path: Path, separator: str | None) -> list[str]:
+    return [item for _, item in numbered_items(text_of(path, "utf-8"), separator)]
+
+
+def _line(separator: str | None, output: Path | None) -> Line:
+    """How a string is written as text, but for its last line end.
+
+    A terminal shows each string as one line, so that there a separator has no use.
+    """
+    if separator is None or (output is None and sys.stdout.isatty()):
+        return lambda row: str(row["text"])
+    after = separator_text(separator).removesuffix("\n")
+    after = after if after.startswith("\n") or not after else f"\n{after}"
+    return lambda row: f"{row['text']}{after}"

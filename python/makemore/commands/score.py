@@ -17,15 +17,16 @@ from makemore.commands.options import (
     artifact_argument,
     batch_size_option,
     device_option,
+    separator_option,
     threads_option,
     trust_option,
 )
 from makemore.commands.tables import FLOATS, FORMATS, Row, format_of, open_table, table_options
-from makemore.commands.terminal import to_show
+from makemore.commands.terminal import as_one_line, to_show
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.sampler import Sampler
-from makemore.text import numbered_lines
+from makemore.text import numbered_items
 
 
 @click.command(cls=Command)
@@ -48,6 +49,7 @@ from makemore.text import numbered_lines
     help="Format of TEXT.  [default: that of its suffix, or text]",
 )
 @click.option("--column", default="text", show_default=True, help="Of TEXT, where it is a table.")
+@separator_option
 @click.option("--label", help="Of the lines, under a model that was trained with labels.")
 @click.option("--tokens", "per_token", is_flag=True, help="The log-probability of each token, too.")
 @table_options
@@ -63,6 +65,7 @@ def score(
     keep_going: bool,
     named_format: str | None,
     column: str,
+    separator: str | None,
     label: str | None,
     per_token: bool,
     table_format: str | None,
@@ -79,7 +82,7 @@ def score(
     chosen = format_of(output, table_format)
     if as_json and (output is not None or table_format is not None):
         raise OptionError("--json cannot be used with --format or -o")
-    lines = read_strings(text, named_format, column, encoding)
+    lines = read_strings(text, named_format, column, encoding, separator)
     lengths, unknown = count_tokens(sampler, lines, unit_of(source_format(text, named_format)))
     if unknown and not keep_going:
         raise OptionError(f"{text}, {unknown[0]}; --keep-going scores the others")
@@ -124,7 +127,7 @@ def score(
 
 def _line(row: Row) -> str:
     numbers = "".join(f" {x:.6f}" for x in row.get("token_log_probs", ()) if x is not None)
-    return f"{row['log_prob']:.6f}{numbers}\t{row['text']}"
+    return f"{row['log_prob']:.6f}{numbers}\t{as_one_line(row['text'])}"
 
 
 def finite_or_none(value: float) -> float | None:
@@ -151,7 +154,7 @@ def count_tokens(
 
 
 def read_strings(
-    path: Path, named: str | None, column: str, encoding: str
+    path: Path, named: str | None, column: str, encoding: str, separator: str | None = None
 ) -> list[tuple[int, str]]:
     """The strings of a file, or of stdin for "-", with the numbers of their lines or rows.
 
@@ -159,7 +162,7 @@ def read_strings(
     """
     table_format = source_format(path, named)
     if table_format == "text":
-        strings = numbered_lines(text_of(path, encoding))
+        strings = numbered_items(text_of(path, encoding), separator)
     else:
         strings = read_column(path, table_format, column, encoding)
     if not strings:

@@ -30,3 +30,8 @@ def to_show(text: str, stream: TextIO | None = None) -> str:
     """
     stream = stream or sys.stdout
     return escape(text) if stream is not None and stream.isatty() else text
+
+
+def as_one_line(string: str) -> str:
+    r"""A string of several lines for people, with \n where they end."""
+    return string.replace("\n", r"\n")
