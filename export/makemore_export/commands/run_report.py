@@ -13,6 +13,7 @@ from makemore.sampler import Sampler
 from makemore.vocabulary import Vocabulary
 
 from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.text import read_content
 from makemore_export.evaluation.likelihood import bits, perplexity
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.runs import checkpoint
@@ -38,7 +39,7 @@ def describe_text(
     Nothing where the text is not at hand, unless the bigrams are asked for: `OptionError`.
     """
     run = _source(path).run
-    lines = lines_of(run, text, encoding)
+    lines = lines_of(run, read_content(text) if text else None, encoding)
     if lines is None:
         if top_bigrams:
             raise OptionError(f"--top-bigrams counts in {run.data.name}: name it with --text")
