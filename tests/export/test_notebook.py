@@ -25,6 +25,6 @@ def test_the_notebook_of_the_lectures_runs(tmp_path):
     printed = "\n".join(
         output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
     )
-    assert "(start)a: 3,640" in printed or "top bigrams" in printed
+    assert "top bigrams" in printed
     assert "lowest dev" in printed
     assert (tmp_path / "plots" / "embedding.png").stat().st_size > 0
