@@ -19,13 +19,15 @@ COMMANDS = {
     point.name: {
         option
         for command in [point.load()]
-        for parameter in command.get_params(click.Context(command))
+        for parameter in command.get_params(
+            click.Context(command, help_option_names=["-h", "--help"])
+        )
         for option in parameter.opts
     }
     for point in entry_points(group="console_scripts")
     if point.name.startswith("mm-")
 }
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 
 
 def anchors(page):

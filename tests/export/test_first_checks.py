@@ -61,6 +61,10 @@ def test_options_of_models_have_one_value_each():
 
 @pytest.mark.parametrize("command", [mm_train, mm_export])
 def test_an_option_of_a_model_stays_one_of_the_command(command):
-    names = [name for each in command.get_params(click.Context(command)) for name in each.opts]
+    names = [
+        name
+        for each in command.get_params(click.Context(command, help_option_names=["-h", "--help"]))
+        for name in each.opts
+    ]
     assert len(names) == len({*names})
     assert {"--model", "--n-layer", "--split", "-o"} <= {*names}

@@ -15,7 +15,7 @@ from makemore_export.commands.train import main as mm_train
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings
 from makemore_export.data.length_bucketing import TOKENS_PER_STRING, LengthBuckets
 from makemore_export.data.long_lines import long_lines_warning, without_long_lines
-from makemore_export.data.text import read_text
+from makemore_export.data.text import read_content, read_text
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.run_text import lines_of
@@ -137,7 +137,7 @@ def test_a_limit_is_of_the_run_and_goes_on_with_it(text, tmp_path):
     assert "; 1 longer than 6 cut;" in result.stderr
     run = RunFolder(out).latest().run
     assert (run.max_line_length, run.long_lines) == (6, "cut")
-    assert lines_of(run, path, "utf-8")[-1] == "xxxxxx"
+    assert lines_of(run, read_content(path), "utf-8")[-1] == "xxxxxx"
     assert train(path, "-o", out, "--resume").exit_code == 0
     other = train(path, "-o", out, "--resume", *limit, "drop")
     assert "long_lines cut, now drop" in other.stderr

@@ -440,10 +440,10 @@ def test_only_a_run_is_drawn(tmp_path):
     source = trained(tmp_path / "run", "bigram")
     export(source, tmp_path / "artifact")
     error, _ = inspected(tmp_path / "artifact", "--plots", tmp_path / "plots", code=2)
-    assert "--plots draws a run folder or its best.safetensors" in error
-    assert "--plots draws a run" in inspected("--plots", tmp_path / "plots", code=2)[0]
+    assert "--plots is for a run folder or its best.safetensors" in error
+    assert "--plots is for a run" in inspected("--plots", tmp_path / "plots", code=2)[0]
     error, _ = inspected(tmp_path / "run", "--string", "dora", code=2)
-    assert "--text and --string are for --plots" in error
+    assert "--string is for --plots" in error
 
 
 def test_a_torn_log_is_one_line_on_stderr(tmp_path):

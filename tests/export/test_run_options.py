@@ -46,7 +46,7 @@ def test_a_field_of_a_new_model_is_an_option_with_its_description():
 
 
 def test_every_option_of_every_model_has_a_help():
-    parameters = mm_train.get_params(click.Context(mm_train))
+    parameters = mm_train.get_params(click.Context(mm_train, help_option_names=["-h", "--help"]))
     options = [parameter for parameter in parameters if isinstance(parameter, click.Option)]
     helps = {name: option.help for option in options for name in option.opts}
     for model in MODELS:

@@ -59,7 +59,7 @@ def test_train_tells_how_it_goes_and_what_to_do_next(tmp_path):
         "train 51, dev 7, test 6; 11 characters"
     )
     assert model.startswith("transformer: ")
-    assert size == "expected size: 0.0 MB each for the checkpoint, model.onnx and model.ts"
+    assert size == "expected size: 5 kB each for the checkpoint, model.onnx and model.ts"
     assert first.startswith("first loss 2.4")
     assert first.endswith("ln 12 = 2.4849")
     assert trained.startswith("step      3  train 2.")
@@ -73,7 +73,7 @@ def test_files_that_will_be_large_are_told_before_training(monkeypatch):
     result = run(mm_train, "text.txt", "-o", "run", *options, "--max-steps", "1")
     _, _, size, *_ = result.stderr.splitlines()
     assert re.fullmatch(
-        r"expected size: \d MB each for the checkpoint, model.onnx and model.ts; warning: that is "
+        r"expected size: \d+ kB each for the checkpoint, model.onnx and model.ts; warning: that is "
         "large; a lower --order of the ngram, or fewer distinct characters, make it smaller; "
         "mm-export --no-torchscript leaves out model.ts",
         size,
@@ -88,7 +88,7 @@ def test_train_tells_what_it_met_in_the_file(tmp_path):
     (tmp_path / "text.txt.gz").write_bytes(gzip.compress(text.encode("utf-16")))
     shown = run(mm_train, "text.txt.gz", "-o", "run", "--model", "bigram").stderr.splitlines()
     head = shown[0]
-    (warning,) = (line for line in shown if line.startswith("warning: "))
+    warning = next(line for line in shown if line.startswith("warning: 1 lines look"))
     assert warning == (
         "warning: 1 lines look like UTF-8 that was read as another encoding, such as 'JosÃ©' for "
         "'José': the file itself is so; the package ftfy mends it"
@@ -133,7 +133,7 @@ def test_a_run_keeps_how_its_text_is_read(tmp_path):
     export = ["run", "-o", "names", "--text", "table.csv"]
     assert "fingerprints of 64 lines" in run(mm_export, *export).stdout
     assert makemore.load(tmp_path / "names").sample(1, seed=1, label="1")
-    assert "--lower is for training" in refusal(mm_export, *export, "--lower")
+    assert "--lower is for --text; run is trained already" in refusal(mm_export, *export, "--lower")
 
 
 def test_a_run_that_goes_on_with_its_text_under_another_name_stays_one_run(tmp_path):
