@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 from makemore.errors import DataError
 from makemore.vocabulary import Vocabulary
+from makemore_export.commands.run_training import Interrupts
 from makemore_export.commands.train import main as mm_train
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings
 from makemore_export.data.length_bucketing import TOKENS_PER_STRING, LengthBuckets
@@ -149,7 +150,9 @@ def test_a_limit_is_of_the_run_and_goes_on_with_it(text, tmp_path):
 
 @contextmanager
 def interrupted_at_once():
-    yield lambda: True
+    found = Interrupts()
+    found.noted = True
+    yield found
 
 
 def test_a_run_with_a_string_longer_than_a_piece_goes_on_bit_for_bit(text, tmp_path, monkeypatch):

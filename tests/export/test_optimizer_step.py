@@ -68,6 +68,37 @@ def test_the_penalty_of_the_model_is_added_to_the_mean_loss():
     close(moves, {name: -0.1 * NESTEROV * g for name, g in gradient(8, penalty).items()})
 
 
+def test_the_loss_of_each_step_is_kept_until_the_mean_is_asked_for():
+    run, splits = planned(**PLAIN)
+    strings = EncodedStrings(splits["train"], run.vocabulary)
+    model = initial_model(run)
+    steps = OptimizerStep(model, run, strings)
+    sums = []
+    for step in (1, 2, 3):
+        before = mean_of_batch(model, run, splits["train"], step)
+        steps.step(step, 0.1)
+        sums.append(before)
+    assert steps.step_losses() == pytest.approx(sums, abs=1e-3)
+    assert steps.step_losses() == pytest.approx(sums, abs=1e-3)  # asking changes nothing
+    steps.mean_loss()
+    assert steps.step_losses() == ()
+
+
+def mean_of_batch(model, run, lines, step):
+    """The loss of a step's strings, one at a time."""
+    strings = EncodedStrings(lines, run.vocabulary)
+    rows = LengthBuckets(strings.lengths.numpy() + 1, run.recipe.batch_size, run.seed).rows(step)
+    model.eval()
+    nats, tokens = 0.0, 0
+    for row in rows:
+        ids = run.vocabulary.encode(lines[row])
+        with torch.inference_mode():
+            log_probs = model(torch.tensor([[0, *ids]]))[0].log_softmax(1)
+        nats -= float(log_probs[range(len(ids) + 1), [*ids, 0]].sum())
+        tokens += len(ids) + 1
+    return nats / tokens
+
+
 def test_without_momentum_a_step_is_the_gradient_times_the_rate():
     moves, *_ = one_step(**PLAIN, momentum=0.0)
     close(moves, {name: -0.1 * g for name, g in gradient(8).items()})

@@ -42,6 +42,7 @@ from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.records import Evaluation
 from makemore_export.training.find_lr import Trial
 from matplotlib.font_manager import findfont, get_font
+from msgspec.structs import replace
 from PIL import Image
 from small_runs import LINES, trained
 from tiny_artifacts import FOLDER
@@ -147,6 +148,17 @@ def test_loss_curves_are_the_evaluations_and_their_lowest_is_marked(tmp_path):
     assert [text.get_text() for text in axes.texts] == ["2.0000", "2.4000", "3.0000"]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("steps", "loss, nats per word")
     drawn(figure, tmp_path)
+
+
+def test_the_loss_of_each_step_is_drawn_behind_on_a_logarithmic_axis_if_asked_for(tmp_path):
+    first = replace(evaluation(3, 2.5, 2.6), step_losses=(4.0, None, 3.0))
+    second = replace(evaluation(5, 2.2, 2.4), step_losses=(2.5, 2.25))
+    for log_scale in (False, True):
+        figure = loss_plot({"gru": [first, second]}, "title", "word", log_scale=log_scale)
+        [axes] = figure.axes
+        assert axes.lines[0].get_xydata().tolist() == [[1, 4], [3, 3], [4, 2.5], [5, 2.25]]
+        assert axes.get_yscale() == ("log" if log_scale else "linear")
+        drawn(figure, tmp_path)
 
 
 def test_a_sweep_is_drawn_over_the_logarithm_of_the_rate(tmp_path):
@@ -444,6 +456,9 @@ def test_only_a_run_is_drawn(tmp_path):
     assert "--plots is for a run" in inspected("--plots", tmp_path / "plots", code=2)[0]
     error, _ = inspected(tmp_path / "run", "--string", "dora", code=2)
     assert "--string is for --plots" in error
+    error, _ = inspected(tmp_path / "run", "--log-scale", code=2)
+    assert "--log-scale is for --plots" in error
+    inspected(tmp_path / "run", "--log-scale", "--plots", tmp_path / "logarithmic")
 
 
 def test_a_torn_log_is_one_line_on_stderr(tmp_path):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from click.testing import CliRunner
 from makemore.errors import OptionError
+from makemore_export.commands.run_training import Interrupts
 from makemore_export.commands.train import main as mm_train
 from makemore_export.plots import sweep_plot
 from makemore_export.runs.checkpoint import RunFolder
@@ -108,7 +109,9 @@ def test_a_table_marks_the_lowest_dev_loss(tmp_path):
 
 @contextmanager
 def interrupted_at_once():
-    yield lambda: True
+    found = Interrupts()
+    found.noted = True
+    yield found
 
 
 def test_a_stopped_sweep_goes_on_and_ends_as_one_that_was_not(tmp_path, monkeypatch):

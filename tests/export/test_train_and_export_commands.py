@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import makemore
 import pytest
@@ -355,6 +356,32 @@ def test_a_mismatch_is_exit_code_1(tmp_path, monkeypatch):
         "Error: model.onnx: logit 1 is off",
     )
     assert not (tmp_path / "names").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+def test_ctrl_c_in_the_last_evaluations_is_answered_at_once(tmp_path, monkeypatch):
+    evaluated = []
+
+    def interrupted(*_):
+        evaluated.append(1)
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            time.sleep(0.01)  # a signal is handled between two of these
+        return 1.0
+
+    words = ["text.txt", "-o", "run", *SMALL]
+    with monkeypatch.context() as patch:
+        patch.setattr("makemore_export.training.loop.mean_nll", interrupted)
+        result = CliRunner().invoke(mm_train, words)
+    assert (result.exit_code, len(evaluated)) == (130, 1)
+    assert "to go on: mm-train text.txt -o run --resume" in result.stderr
+    latest = RunFolder(tmp_path / "run").latest()
+    assert not latest.progress.finished
+    assert latest.progress.step == latest.run.recipe.max_steps
+    assert CliRunner().invoke(mm_train, ["text.txt", "-o", "run", "--resume"]).exit_code == 0
+    assert CliRunner().invoke(mm_train, ["text.txt", "-o", "whole", *SMALL]).exit_code == 0
+    one, other = (RunFolder(tmp_path / name).latest().progress for name in ("run", "whole"))
+    assert one.losses == other.losses
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")

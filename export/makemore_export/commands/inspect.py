@@ -43,6 +43,7 @@ from makemore.loading import load
     help='What may follow a prefix, "" for the start, and how likely it is.',
 )
 @click.option("--string", help="To show the model in pictures.  [default: a sample]")
+@click.option("--log-scale", is_flag=True, help="Losses in pictures on a logarithmic axis.")
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def main(
@@ -68,8 +69,9 @@ def main(
     for name, value in of_runs.items():
         if value and not is_run:
             raise OptionError(f"{name} is for a run folder or its best.safetensors, not {source}")
-    if options["string"] and not plots:
-        raise OptionError("--string is for --plots")
+    for name in ("string", "log_scale"):
+        if options[name] and not plots:
+            raise OptionError(f"--{name.replace('_', '-')} is for --plots")
     if source is None:
         if prefix is not None:
             raise OptionError("--next needs a SOURCE, an artifact or a run")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NamedTuple
@@ -125,15 +125,18 @@ def run_training(
         interrupts() as interrupted,
         scalars or nullcontext(),
     ):
-        for record in records:
-            if scalars and not isinstance(record, Step):
-                scalars.add(record)
-            if first:
-                _show(display, record, job)
-            if distributed.anywhere(interrupted()):
-                records.close()
-                display.show(f"interrupted; to go on: {again}")
-                raise click.exceptions.Exit(INTERRUPTED)
+        try:
+            for record in records:
+                if scalars and not isinstance(record, Step):
+                    scalars.add(record)
+                if first:
+                    _show(display, record, job)
+                if distributed.anywhere(interrupted.after(record)):
+                    records.close()
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            display.show(f"interrupted; to go on: {again}")
+            raise click.exceptions.Exit(INTERRUPTED) from None
     best = checkpoint.load(folder.best)
     return best if best.progress.novelty or not first else _with_novelty(best, job, folder)
 
@@ -188,19 +191,36 @@ def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:
     return best
 
 
-@contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Inside, the first Ctrl-C is only noted, so that a step is finished; a second one raises."""
+class Interrupts:
+    """Whether Ctrl-C was noted, and whether it raises: after an evaluation nothing is lost by it,
+    and the evaluations of all strings, which may take minutes, come then.
+    """
+
     noted = False
+    at_once = False
+
+    def after(self, record: Step | Record) -> bool:
+        """Whether to stop after a record of a training."""
+        self.at_once = not isinstance(record, Step) and distributed.size() == 1
+        return self.noted
+
+
+@contextmanager
+def interrupts() -> Iterator[Interrupts]:
+    """Inside, the first Ctrl-C is only noted where a step is under way, so that it is finished; a
+    second one raises.
+    """
+    found = Interrupts()
 
     def note(_: int, __: FrameType | None) -> None:
-        nonlocal noted
-        noted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if found.at_once:
+            raise KeyboardInterrupt
+        found.noted = True
 
     before = signal.signal(signal.SIGINT, note)
     try:
-        yield lambda: noted
+        yield found
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from makemore.commands.command import INTERRUPTED
 from makemore.errors import OptionError
 
 from makemore_export.commands.progress_display import ProgressDisplay, evaluation_line
-from makemore_export.commands.run_training import Job, interrupts, plan_job
+from makemore_export.commands.run_training import Interrupts, Job, interrupts, plan_job
 from makemore_export.data.text import Text
 from makemore_export.runs import checkpoint
 from makemore_export.runs.atomic_files import write_file
@@ -72,7 +72,7 @@ def _run(
     options: Mapping[str, Any],
     sweep: Sweep,
     value: str,
-    interrupted: Callable[[], bool],
+    interrupted: Interrupts,
 ) -> SweepRun:
     name = f"{sweep.option}={value}"
     folder = RunFolder(out / name)
@@ -85,12 +85,15 @@ def _run(
     steps = kind_of(job.run.model).choices.max_steps(job.run.spec)
     records = train(job.model, job.run, job.splits, folder, start)
     with ProgressDisplay(steps, start.progress.step if start else 0) as display:
-        for record in records:
-            _show(display, record, job, name)
-            if interrupted():
-                records.close()
-                display.show("interrupted; the same command goes on")
-                raise click.exceptions.Exit(INTERRUPTED)
+        try:
+            for record in records:
+                _show(display, record, job, name)
+                if interrupted.after(record):
+                    records.close()
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            display.show("interrupted; the same command goes on")
+            raise click.exceptions.Exit(INTERRUPTED) from None
     progress = checkpoint.load(folder.best).progress
     return SweepRun(
         value=value,

@@ -14,11 +14,23 @@ from makemore_export.runs.records import Evaluation
 _STYLES = {"train": "--", "dev": "-"}
 
 
-def loss_plot(logs: Mapping[str, Sequence[Evaluation]], title: str, unit: str) -> Figure:
-    """Train and dev loss on the way, by the name of the model; the lowest are marked."""
+def loss_plot(
+    logs: Mapping[str, Sequence[Evaluation]], title: str, unit: str, *, log_scale: bool = False
+) -> Figure:
+    """Train and dev loss on the way, by the name of the model; the lowest are marked. Behind them,
+    the loss of each step.
+    """
     figure, axes = new_axes(8, 5, title, "steps", f"loss, nats per {unit}")
     names, style = drawable(logs)
     for name, log, colour in zip(names, logs.values(), COLOURS, strict=False):
+        each = [
+            (evaluation.step - len(evaluation.step_losses) + 1 + i, loss)
+            for evaluation in log
+            for i, loss in enumerate(evaluation.step_losses)
+            if loss is not None
+        ]
+        if each:
+            axes.plot(*zip(*each, strict=True), color=colour, alpha=0.25, linewidth=0.5)
         for split, line in _STYLES.items():
             losses = [(e.step, loss) for e in log if (loss := e.losses.get(split)) is not None]
             if not losses:
@@ -34,6 +46,8 @@ def loss_plot(logs: Mapping[str, Sequence[Evaluation]], title: str, unit: str) -
                 textcoords="offset points",
                 ha="center",
             )
+    if log_scale:
+        axes.set_yscale("log")
     axes.legend(prop={"family": style["fontfamily"]})
     axes.grid(alpha=0.3)
     return figure

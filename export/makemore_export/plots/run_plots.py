@@ -61,6 +61,7 @@ def draw(
     text: Path | None = None,
     encoding: str | None = None,
     string: str | None = None,
+    log_scale: bool = False,
 ) -> Drawn:
     """Writes the pictures of a run folder, or of its best checkpoint, into `folder` as PNG files.
 
@@ -68,6 +69,7 @@ def draw(
       that one. `OptionError` for another.
     string: what to show the model; without it, the first sample of the run's seed.
       `OptionError` if it has tokens that the model does not know, or too many.
+    log_scale: whether losses have a logarithmic axis.
     """
     trained = read_source(source)
     run = trained.run
@@ -78,7 +80,7 @@ def draw(
     logs = source if source.is_dir() else source.parent
     pictures = {
         "bigrams": _bigrams(run, strings),
-        "losses": _losses(run, logs),
+        "losses": _losses(run, logs, log_scale=log_scale),
         "learning-rates": _sweep(logs),
         "embedding": _embedding(run, model, strings),
         "surprise": _surprise(run, model, read),
@@ -136,14 +138,14 @@ def _bigrams(run: Run, strings: EncodedStrings | None) -> Figure | str:
     return bigram_plot(counts, shown, len(labels), run.data.name, run.level)
 
 
-def _losses(run: Run, folder: Path) -> Figure | str:
+def _losses(run: Run, folder: Path, *, log_scale: bool) -> Figure | str:
     names = {folder: run.model}
     names |= {each.path: each.path.name for each in RunFolder(folder).components()}
     logs = {name: _on_the_way(RunFolder(path).log) for path, name in names.items()}
     logs = {name: log for name, log in logs.items() if log}
     if not logs:
         return "no log of a training in steps"
-    return loss_plot(logs, f"Losses of {_subject(run)}", run.level)
+    return loss_plot(logs, f"Losses of {_subject(run)}", run.level, log_scale=log_scale)
 
 
 def _on_the_way(path: Path) -> list[Evaluation]:

@@ -37,7 +37,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     """A line of the log: mean losses in nats per token by split, None where infinite.
 
     On the way over up to 2,000 strings of train and dev, with `running_loss`, the mean loss of the
-    steps since the last evaluation, and `learning_rate`, that of the latest step. The last record
+    steps since the last evaluation, `step_losses`, those of each of them, and `learning_rate`, that
+    of the latest step. The last record
     of a run, `finished`, has the best weights' losses over all strings of all splits. `seconds`
     have gone into the run so far.
     """
@@ -46,6 +47,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     step: int
     losses: dict[str, float | None]
     running_loss: float | None = None
+    step_losses: tuple[float | None, ...] = ()
     learning_rate: float | None = None
     best: bool
     finished: bool

@@ -66,7 +66,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     `losses` are nats per token by split, None for an infinite one: the latest in a
     last checkpoint; in a best one its own, over whole splits once the run is `finished`.
     `waited` counts the evaluations since the best one; `seconds` have gone into the run; `nats`
-    over `tokens` is the mean loss of the steps since the last evaluation. `log_bytes` is the length
+    over `tokens` is the mean loss of the steps since the last evaluation, `step_losses` that of
+    each. `log_bytes` is the length
     of the log that belongs to this state. `fitted` is what the model chose for itself on the dev
     split, by name. `novelty` is that of the samples of a finished run.
     """
@@ -78,6 +79,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
     nats: float = 0.0
     tokens: Count = 0
+    step_losses: tuple[float | None, ...] = ()
     log_bytes: Count = 0
     finished: bool = False
     fitted: dict[str, float | list[float]] = {}

@@ -64,8 +64,9 @@ def _optimize(
                     loss=optimizer.running_loss,
                 )
                 continue
-            running_loss = optimizer.mean_loss()
-            record, progress = distributed.shared(partial(monitor.evaluate, progress, running_loss))
+            losses, running_loss = optimizer.step_losses(), optimizer.mean_loss()
+            evaluate = partial(monitor.evaluate, progress, running_loss, losses)
+            record, progress = distributed.shared(evaluate)
             with optimizer.averaged():
                 yield record
     except GeneratorExit:

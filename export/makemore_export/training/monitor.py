@@ -53,7 +53,9 @@ class Monitor:
         self.save(progress)
         return record, progress
 
-    def evaluate(self, progress: Progress, running_loss: float) -> tuple[Evaluation, Progress]:
+    def evaluate(
+        self, progress: Progress, running_loss: float, step_losses: tuple[float | None, ...]
+    ) -> tuple[Evaluation, Progress]:
         """The losses with the weights so far: the averaged ones, if the recipe keeps any."""
         run, step, recipe = self.run, progress.step, self.optimizer.recipe
         with self.optimizer.averaged():
@@ -65,6 +67,7 @@ class Monitor:
                 step=step,
                 losses={name: finite_or_none(loss) for name, loss in losses.items()},
                 running_loss=finite_or_none(running_loss),
+                step_losses=step_losses,
                 learning_rate=rate(step, recipe),
                 best=best,
                 finished=False,
@@ -92,6 +95,7 @@ class Monitor:
             seconds=elapsed(self.began),
             nats=optimizer.nats.item(),
             tokens=optimizer.tokens,
+            step_losses=optimizer.step_losses(),
         )
         last = Checkpoint(
             run=self.run,

@@ -95,6 +95,8 @@ class OptimizerStep:
         self._optimizer = _optimizer(decayed, free, self.recipe)
         self.nats, self.tokens = torch.zeros((), device=strings.tokens.device), 0
         self.tokens_of_step = 0
+        self._known_losses: tuple[float | None, ...] = ()
+        self._losses: list[Tensor] = []  # of later steps, which nobody has waited for yet
         if start:
             self._restore(start)
 
@@ -126,15 +128,26 @@ class OptimizerStep:
         self.nats += nats.detach()
         self.tokens_of_step = int(self._buckets.lengths[rows].sum())
         self.tokens += self.tokens_of_step
+        self._losses.append(nats.detach() / self.tokens_of_step)
 
     def running_loss(self) -> float:
         """Mean loss in nats per token of the steps since `mean_loss`, on this process."""
         return self.nats.item() / self.tokens
 
+    def step_losses(self) -> tuple[float | None, ...]:
+        """The loss of each step since `mean_loss`, on this process; None for one that is none."""
+        if self._losses:
+            found = [round(loss, 4) for loss in torch.stack(self._losses).tolist()]
+            self._known_losses += tuple(loss if math.isfinite(loss) else None for loss in found)
+            self._losses.clear()
+        return self._known_losses
+
     def mean_loss(self) -> float:
         """The `running_loss`, which begins anew."""
         mean = self.running_loss()
         self.nats, self.tokens = torch.zeros_like(self.nats), 0
+        self._known_losses = ()
+        self._losses.clear()
         return mean
 
     @contextmanager
@@ -190,6 +203,7 @@ class OptimizerStep:
             average.copy_(buffer.join(start.average))
         self.nats += start.progress.nats
         self.tokens = start.progress.tokens
+        self._known_losses = start.progress.step_losses
 
 
 def _optimizer(
