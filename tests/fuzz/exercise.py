@@ -73,8 +73,9 @@ def _sample_to_the_end(sampler: Sampler) -> None:
 
 
 def _sample_ids(sampler: Sampler) -> None:
-    vocab_size, longest = len(sampler.vocabulary), _length(sampler)
-    for sample in sampler.sample_ids(300, seed=2, max_length=longest, batch_size=50):
+    vocab_size, max_length = len(sampler.vocabulary), _length(sampler)
+    longest = max_length + bool(sampler.vocabulary.labels)  # a label does not count
+    for sample in sampler.sample_ids(300, seed=2, max_length=max_length, batch_size=50):
         ids = sample.ids
         if len(ids) > longest or not ((ids > 0) & (ids < vocab_size)).all():
             raise UnexpectedError(f"ids {ids} of {vocab_size} tokens, at most {longest} long")

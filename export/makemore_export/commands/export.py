@@ -71,7 +71,7 @@ def _may_be_trained(source: Path | None) -> bool:
     "source_format",
     metavar="FORMAT",
     help="What another program's checkpoint is: makemore, nanogpt, transformers or torch-rnn.  "
-    "[default: told by its content]",
+    "[default: recognised by its content]",
 )
 @click.option(
     "--tokens",
@@ -119,7 +119,7 @@ def main(
     """
     from makemore_export.commands.run_export import ExportOptions, run_export
 
-    said = ExportOptions(
+    asked = ExportOptions(
         given=texts[0],
         text=texts[1],
         samples=samples,
@@ -131,4 +131,4 @@ def main(
         names=names,
         as_json=as_json,
     )
-    run_export(source, out, said, options)
+    run_export(source, out, asked, options)

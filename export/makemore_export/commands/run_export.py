@@ -70,7 +70,7 @@ class ExportOptions(NamedTuple):
 
 
 def run_export(
-    source: Path | None, out: Path, said: ExportOptions, options: Mapping[str, Any]
+    source: Path | None, out: Path, asked: ExportOptions, options: Mapping[str, Any]
 ) -> None:
     """Writes the artifact of SOURCE, which is trained first if it is a text.
 
@@ -78,22 +78,22 @@ def run_export(
     """
     distributed.refuse("mm-export")
     check_target(out)
-    if source is not None and (said.source_format is not None or is_foreign(source)):
-        _import(source, out, said, options)
+    if source is not None and (asked.source_format is not None or is_foreign(source)):
+        _import(source, out, asked, options)
         return
-    for name, value in (("--tokens", said.tokens), ("--map", said.names)):
+    for name, value in (("--tokens", asked.tokens), ("--map", asked.names)):
         if value:
             raise OptionError(f"{name} is for the checkpoint of another program")
-    if said.text and not _is_trained(source):
+    if asked.text and not _is_trained(source):
         raise OptionError("--text is for a SOURCE that is trained already")
     with locked(out):
         if _is_trained(source):
-            _refuse_options(source, options, set() if said.text is None else {"encoding"})
+            _refuse_options(source, options, set() if asked.text is None else {"encoding"})
             trained = read_source(source)
-            content = None if said.text is None else said.text.content
+            content = None if asked.text is None else asked.text.content
             lines = lines_of(trained.run, content, options["encoding"])
         else:
-            text = (said.given or GivenText(source)).read(Reading().with_options(options))
+            text = (asked.given or GivenText(source)).read(Reading().with_options(options))
             trained = _trained(text, out, options)
             lines = text.lines
         click.echo("exporting and verifying ...", err=True)
@@ -101,33 +101,33 @@ def run_export(
             report = replace_artifact(
                 trained,
                 out,
-                half=said.half,
+                half=asked.half,
                 lines=lines,
-                fingerprints=said.fingerprints,
-                torchscript=said.torchscript,
+                fingerprints=asked.fingerprints,
+                torchscript=asked.torchscript,
             )
     run = trained.run
-    _tell(out, report, run.level, run.data.lines, said.samples, run.seed, as_json=said.as_json)
+    _tell(out, report, run.level, run.data.lines, asked.samples, run.seed, as_json=asked.as_json)
 
 
-def _import(source: Path, out: Path, said: ExportOptions, options: Mapping[str, Any]) -> None:
-    _refuse_options(source, options, {"n_head"} if said.text is None else _OF_IMPORTS)
+def _import(source: Path, out: Path, asked: ExportOptions, options: Mapping[str, Any]) -> None:
+    _refuse_options(source, options, {"n_head"} if asked.text is None else _OF_IMPORTS)
     n_head = None if options["n_head"] is None else _heads(options["n_head"])
-    asked = ImportOptions(
-        format=said.source_format,
-        tokens=said.tokens,
-        names=parse_names(said.names),
+    import_options = ImportOptions(
+        format=asked.source_format,
+        tokens=asked.tokens,
+        names=parse_names(asked.names),
         n_head=n_head,
-        text=None if said.text is None else said.text.content,
+        text=None if asked.text is None else asked.text.content,
         reading=Reading().with_options(options),
-        half=said.half,
-        fingerprints=said.fingerprints,
-        torchscript=said.torchscript,
+        half=asked.half,
+        fingerprints=asked.fingerprints,
+        torchscript=asked.torchscript,
     )
     with locked(out), _failures_as_exit_1():
-        made = import_checkpoint(source, out, asked)
+        made = import_checkpoint(source, out, import_options)
     level = made.artifact.level
-    _tell(out, made.report, level, made.lines, said.samples, 0, as_json=said.as_json)
+    _tell(out, made.report, level, made.lines, asked.samples, 0, as_json=asked.as_json)
 
 
 def _tell(
