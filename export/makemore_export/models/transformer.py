@@ -55,7 +55,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     epsilon: Annotated[
         float, Meta(ge=0, lt=1, description="Added to the variance by LayerNorm.")
     ] = 1e-5
-    dropout: DropoutRate = 0.1
+    dropout: DropoutRate = 0.2
 
     @property
     def hidden(self) -> int:
@@ -129,7 +129,7 @@ class Transformer(Model):
     """
 
     Config = TransformerConfig
-    recipe = Recipe(max_steps=26_000)
+    recipe = Recipe(max_steps=26_000, learning_rate=6e-3)
     future: Tensor
 
     def __init__(self, config: TransformerConfig, vocab_size: int) -> None:
