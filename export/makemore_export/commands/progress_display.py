@@ -218,5 +218,8 @@ def evaluation_line(record: Evaluation) -> str:
         f"{name} {'infinite' if loss is None else f'{loss:.4f}'}"
         for name, loss in record.losses.items()
     )
-    mark = "best weights, all lines" if record.finished else "best so far" if record.best else ""
+    mark = "best so far" if record.best else ""
+    if record.finished:
+        of = ", ".join(f"{count:,} lines of {name}" for name, count in record.lines.items())
+        mark = f"best weights, {of or 'all lines'}"
     return f"step {record.step:6,}  {losses}  {record.seconds:6.1f} s  {mark}".rstrip()

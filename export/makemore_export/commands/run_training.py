@@ -26,6 +26,7 @@ from makemore_export.commands.progress_display import (
 )
 from makemore_export.commands.run_options import planned
 from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.lines import Lines
 from makemore_export.data.reading import Reading
 from makemore_export.data.text import Text
 from makemore_export.evaluation.novelty import measure
@@ -52,7 +53,7 @@ class Job(NamedTuple):
 
     text: Text
     run: Run
-    lines: dict[str, list[str]]
+    lines: dict[str, Lines]
     splits: dict[str, EncodedStrings]
     model: Model
     device: str

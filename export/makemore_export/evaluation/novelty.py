@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from statistics import fmean
 
 import msgspec
@@ -12,6 +13,7 @@ from makemore.artifact import Artifact
 from makemore.vocabulary import LABEL_END
 
 SAMPLES = 1000
+_AT_ONCE = 1 << 17  # lines
 
 
 class Novelty(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,33 +45,42 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
         return f"{count / self.samples:.1%}"
 
 
-def measure(sampler: Sampler, splits: Mapping[str, Sequence[str]], seed: int) -> Novelty:
+def measure(sampler: Sampler, splits: Mapping[str, Iterable[str]], seed: int) -> Novelty:
     """Compares `SAMPLES` strings of `sampler`, with default options, to the lines of each split."""
     made = {name: as_made(sampler.artifact, lines) for name, lines in splits.items()}
     return compare(sampler.sample(SAMPLES, seed=seed, min_length=0), made)
 
 
-def as_made(artifact: Artifact, lines: Sequence[str]) -> Sequence[str]:
+def as_made(artifact: Artifact, lines: Iterable[str]) -> Iterable[str]:
     """Lines as a model would make them: without labels, and words with single spaces."""
     if artifact.labels:
-        lines = [line.partition(LABEL_END)[2] for line in lines]
-    return [" ".join(line.split()) for line in lines] if artifact.level == "word" else lines
+        lines = (line.partition(LABEL_END)[2] for line in lines)
+    return (" ".join(line.split()) for line in lines) if artifact.level == "word" else lines
 
 
-def compare(samples: Sequence[str], splits: Mapping[str, Sequence[str]]) -> Novelty:
-    """Compares at least one sample to the lines of train, and of dev and test where there are."""
-    train = set(splits["train"])
-    held_out = {line for name, lines in splits.items() if name != "train" for line in lines} - train
-    ordered = sorted(train)
-    prefixes = [_shared_prefix(sample, ordered) for sample in samples]
+def compare(samples: Sequence[str], splits: Mapping[str, Iterable[str]]) -> Novelty:
+    """Compares at least one sample to the lines of train, and of dev and test where there are.
+
+    It holds some of the lines at a time.
+    """
+    wanted, found = {*samples}, {name: set[str]() for name in splits}
+    shared = dict.fromkeys(wanted, 0)
+    for name, lines in splits.items():
+        left = iter(lines)
+        while known := {*islice(left, _AT_ONCE)}:
+            found[name] |= wanted & known
+            if name == "train":
+                ordered = sorted(known)
+                shared = {s: max(n, _shared_prefix(s, ordered)) for s, n in shared.items()}
+    held_out = set().union(*found.values()) - found["train"]
     return Novelty(
         samples=len(samples),
-        in_train=sum(sample in train for sample in samples),
+        in_train=sum(sample in found["train"] for sample in samples),
         held_out=sum(sample in held_out for sample in samples),
-        distinct=len(set(samples)),
+        distinct=len(wanted),
         mean_length=fmean(map(len, samples)),
-        mean_prefix=fmean(prefixes),
-        longest_prefix=max(prefixes),
+        mean_prefix=fmean(shared[sample] for sample in samples),
+        longest_prefix=max(shared.values()),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import accumulate
 from typing import Annotated, Any, Literal, cast
@@ -15,8 +15,8 @@ from makemore.errors import OptionError
 from msgspec import Meta
 from torch import Tensor, nn
 
+from makemore_export.data.counting import Ints, count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.models.contexts import Ints
 from makemore_export.models.counted import Counted
 from makemore_export.models.kneser_ney import kneser_ney
 from makemore_export.models.model import CountingModel
@@ -93,9 +93,10 @@ class Ngram(CountingModel):
         )
         self.to(device)
         if self.config.method == "additive":
-            held_out = self._ngrams(dev) if dev else None
+            held_out = np.concatenate([*self._ngrams(dev)]) if dev else None
             shape = (counted.total, self.vocab_size)
-            model = additive(self._ngrams(train), held_out, shape, self.config.smoothing)
+            seen_in_train = count_distinct(self._ngrams(train))
+            model = additive(seen_in_train, held_out, shape, self.config.smoothing)
             table, fitted = model.table(counted.dense_rows), {"smoothing": model.k}
             seen = [model.seen(ngrams, level.rows) for level, _, ngrams in counted.sparse()]
         else:
@@ -109,10 +110,9 @@ class Ngram(CountingModel):
 
     def expected_bytes(self, train: EncodedStrings) -> int:
         """At most about that for a long text: as if its rest had as much new as its beginning."""
-        lengths = (train.lengths + 1).cumsum(0)  # (N,)
-        some = train.first(max(1, int((lengths <= _TOKENS_TRIED).sum())))
+        some = train.first_tokens(_TOKENS_TRIED)
         size = Counted.of(some, self.config.order).table_bytes()
-        return size * int(lengths[-1]) // int(lengths[len(some) - 1])
+        return size * train.token_count // some.token_count
 
     def fault(self) -> str | None:
         vocab_size, sparse = self.vocab_size, self._sparse()
@@ -138,13 +138,11 @@ class Ngram(CountingModel):
                 return f"levels.{i}.{fault}"
         return None
 
-    def _ngrams(self, strings: EncodedStrings) -> Ints:
+    def _ngrams(self, strings: EncodedStrings) -> Iterator[Ints]:
         """Each token of `strings`, stops included, as its context times V plus itself."""
-        ngrams = []
         for inputs, targets in strings.batches():
             keys = self._contexts(inputs) * self.vocab_size + targets
-            ngrams.append(keys[targets >= 0].cpu().numpy())
-        return np.concatenate(ngrams)
+            yield keys[targets >= 0].cpu().numpy()
 
     def _contexts(self, tokens: Tensor) -> Tensor:
         """The longest known context after each of `tokens`: int64 (B, T)."""

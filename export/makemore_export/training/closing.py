@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from statistics import median
 
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.evaluation.likelihood import evaluated, mean_nll
 from makemore_export.models import Model
 
 _SAMPLE = 2000  # strings whose evaluation is timed
@@ -20,17 +20,17 @@ def closing_seconds(
     splits: Mapping[str, EncodedStrings],
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """About how long it takes to evaluate all strings, from the time that some take now.
+    """About how long it takes to evaluate the splits, from the time that some strings take now.
 
     A blend does that twice: for each of its components, and for all of them together, with dev once
     more to weigh them. 0 for few tokens.
     """
-    tokens = {name: _tokens(strings) for name, strings in splits.items()}
-    evaluated = sum(tokens.values())
-    if evaluated <= _FEW_TOKENS:
+    tokens = {name: evaluated(strings).token_count for name, strings in splits.items()}
+    total = sum(tokens.values())
+    if total <= _FEW_TOKENS:
         return 0.0
     if model.components():
-        evaluated = 2 * evaluated + tokens.get("dev", 0)
+        total = 2 * total + tokens.get("dev", 0)
     some = splits["train"].first(_SAMPLE)
     mean_nll(model, some.first(1))  # what is done at the first call alone
     seconds = []
@@ -38,8 +38,4 @@ def closing_seconds(
         began = clock()
         mean_nll(model, some)
         seconds.append(clock() - began)
-    return median(seconds) * evaluated / _tokens(some)
-
-
-def _tokens(strings: EncodedStrings) -> int:
-    return int(strings.lengths.sum()) + len(strings)
+    return median(seconds) * total / some.token_count
