@@ -174,6 +174,8 @@ def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str
         click.echo(f"label {label!r} given: {quality(loss)[0]} nats {per}")
     if report.novelty:
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
+        if report.novelty.memorised:
+            click.echo(str(report.novelty.memorised))
     for note in report.notes:
         click.echo(note)
     if lines:

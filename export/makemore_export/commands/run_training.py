@@ -29,7 +29,7 @@ from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.lines import Lines
 from makemore_export.data.reading import Reading
 from makemore_export.data.text import Text
-from makemore_export.evaluation.novelty import measure
+from makemore_export.evaluation.novelty import measure, memorised
 from makemore_export.models import Model
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.runs import checkpoint
@@ -186,7 +186,11 @@ def _shortened(sample: str) -> str:
 def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:
     """Adds how much of what the model makes is in the text."""
     sampler = eager_sampler(job.model, describe(job.run, best.progress, job.model), job.device)
-    progress = replace(best.progress, novelty=measure(sampler, job.lines, job.run.seed))
+    novelty = measure(sampler, job.lines, job.run.seed)
+    if not job.run.keep_duplicates and job.run.level != "word":  # rare words are one token
+        known = memorised(job.model, job.splits, best.progress.losses)
+        novelty = replace(novelty, memorised=known)
+    progress = replace(best.progress, novelty=novelty)
     best = replace(best, progress=progress)
     checkpoint.save(folder.best, best)
     return best

@@ -26,7 +26,7 @@ def mean_nll(model: Model, strings: EncodedStrings) -> float:
 
     Infinite where the model gives some token no probability at all. Leaves it in eval mode.
     """
-    total = math.fsum(batch.sum().item() for batch in _log_likelihoods(model, strings))
+    total = math.fsum(found.sum().item() for found, _ in _log_likelihoods(model, strings))
     return -total / strings.token_count
 
 
@@ -35,19 +35,25 @@ def log_likelihoods(model: Model, strings: EncodedStrings) -> Tensor:
 
     The order depends on the strings alone. Leaves the model in eval mode.
     """
-    return torch.cat([*_log_likelihoods(model, strings)])
+    return torch.cat([found[is_token] for found, is_token in _log_likelihoods(model, strings)])
+
+
+def probability_of_any(model: Model, strings: EncodedStrings) -> float:
+    """How probable it is that the model makes one of the strings, which are distinct."""
+    batches = _log_likelihoods(model, strings)
+    return math.fsum(found.sum(1).exp().sum().item() for found, _ in batches)
 
 
 @torch.inference_mode()
-def _log_likelihoods(model: Model, strings: EncodedStrings) -> Iterator[Tensor]:
-    """The same batch by batch."""
+def _log_likelihoods(model: Model, strings: EncodedStrings) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the model gave to each token of a batch, float64 (B, T), 0 for padding; what is none."""
     model.eval()
     for inputs, targets in strings.batches():
         logits = model(inputs).float()  # (B, T, V)
         losses = F.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="none"
         )
-        yield -losses[targets.flatten() != PADDING].cpu().double()
+        yield -losses.view_as(targets).cpu().double(), (targets != PADDING).cpu()
 
 
 def perplexity(nll: float) -> float:
