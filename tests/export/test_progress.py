@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -147,7 +148,7 @@ def test_a_large_list_is_told_its_memory_and_its_last_evaluations(tmp_path, monk
     result = CliRunner().invoke(
         mm_train, [str(tmp_path / "text.txt"), "-o", str(tmp_path / "run"), *words]
     )
-    assert "evaluations after the last step: about 0 s\n" in result.stderr
+    assert re.search(r"evaluations after the last step: about \d+ s\n", result.stderr)
 
 
 def test_a_training_stopped_during_its_last_evaluations_does_them_when_it_goes_on(

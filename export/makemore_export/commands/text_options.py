@@ -62,7 +62,8 @@ _OPTIONS = (
     click.option(
         "--column",
         metavar="NAME",
-        help="The text is a CSV, or one with tabs or semicolons: train on this column.",
+        help="The text is a table (CSV, also with tabs or semicolons, Parquet or Arrow): train on "
+        "this column.",
     ),
     click.option(
         "--label-column", metavar="NAME", help="The column with the label of each text: --labels."

@@ -19,6 +19,7 @@ from makemore.reading.file_bytes import STDIN, read_blocks
 from makemore.text import BYTE_ORDER_MARK, LINE_END, numbered_items, split_lines
 from makemore.vocabulary import LABEL_END
 
+from makemore_export.data.arrow_columns import arrow_columns, arrow_format
 from makemore_export.data.lines import Lines
 from makemore_export.data.mojibake import Mojibake, find_mojibake
 from makemore_export.data.reading import Reading
@@ -101,6 +102,9 @@ class _Met:
 
     def things(self) -> Iterator[str]:
         """Those that hold something."""
+        table = arrow_format(self._raw)
+        if table and self._reading.column is None:
+            raise DataError(f"{self._name}: is a {table} table: --column NAME trains on one of it")
         if self._reading.column is not None:
             found = self._cells(self._reading.column)
         elif self._reading.separator is not None:
@@ -135,21 +139,29 @@ class _Met:
     def _cells(self, column: str) -> Iterator[tuple[int, str]]:
         """The cells of the column, each after its label, if there is a column of labels."""
         columns = [each for each in (self._reading.label_column, column) if each is not None]
-        for number, cells in csv_columns(self._name, self._pieces(), columns):
+        unit = "row" if arrow_format(self._raw) else "line"
+        for number, cells in self._rows(columns):
             self.count += 1
+            *label, string = (LINE_END.sub("\n", cell or "").strip() for cell in cells)
+            if label and any(mark in label[0] for mark in (LABEL_END, "\n")):
+                raise DataError(
+                    f"{self._name}: {unit} {number} has the label {label[0]!r:.60}; "
+                    "no tab or line end may be in one"
+                )
+            if string:
+                yield number, LABEL_END.join([*label, string])
+
+    def _rows(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str | None]]]:
+        if arrow_format(self._raw):
+            yield from arrow_columns(self._name, self._raw, columns)
+            return
+        for number, cells in csv_columns(self._name, self._pieces(), columns):
             if None in cells:
                 raise DataError(
                     f"{self._name}: line {number} has no {columns[cells.index(None)]!r}: "
                     "it is too short"
                 )
-            *label, string = (LINE_END.sub("\n", cell or "").strip() for cell in cells)
-            if label and any(mark in label[0] for mark in (LABEL_END, "\n")):
-                raise DataError(
-                    f"{self._name}: line {number} has the label {label[0]!r:.60}; "
-                    "no tab or line end may be in one"
-                )
-            if string:
-                yield number, LABEL_END.join([*label, string])
+            yield number, cells
 
 
 class Content(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import accumulate
@@ -109,10 +110,17 @@ class Ngram(CountingModel):
         return fitted
 
     def expected_bytes(self, train: EncodedStrings) -> int:
-        """At most about that for a long text: as if its rest had as much new as its beginning."""
+        """At most about that for a long text: as if its rest had as much new as its beginning.
+
+        What is new gets rarer: from half of the beginning to all of it the tables grow by a factor,
+        and by no larger one as the text doubles again (Heaps, 1978, "Information retrieval").
+        """
         some = train.first_tokens(_TOKENS_TRIED)
-        size = Counted.of(some, self.config.order).table_bytes()
-        return size * train.token_count // some.token_count
+        half = some.first_tokens(some.token_count // 2)
+        size, less = (Counted.of(s, self.config.order).table_bytes() for s in (some, half))
+        factor = 2 if len(half) == len(some) else min(2, size / less)
+        doublings = math.log2(train.token_count / some.token_count)
+        return round(size * math.pow(factor, doublings))
 
     def fault(self) -> str | None:
         vocab_size, sparse = self.vocab_size, self._sparse()
