@@ -1,0 +1,61 @@
+/** What can go wrong, a class per culprit, with the names that they have in Python. */
+
+const MAX_MESSAGE = 2000;
+
+/** Base of every error that makemore raises on purpose. */
+export class MakemoreError extends Error {
+  constructor(message: string) {
+    super(message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE)} ...`);
+    this.name = new.target.name;
+  }
+}
+
+/** The caller asked for something that cannot be: an option, a prefix, a string to score. */
+export class OptionError extends MakemoreError {}
+
+/** The file is not an artifact that this version can read. */
+export class ArtifactError extends MakemoreError {}
+
+/** The call was cancelled by its `AbortSignal`. */
+export class CancelledError extends MakemoreError {}
+
+/** ONNX Runtime is missing, unusable, or failed while it ran. */
+export class OrtError extends MakemoreError {}
+
+/**
+ * No more strings pass, or none was found in as many rows as may be tried.
+ *
+ * `found` holds what the call would have returned so far; a stream has returned it already. `rows`
+ * is how many were tried.
+ */
+export class ExhaustedError extends MakemoreError {
+  found: unknown[] = [];
+  readonly rows: number;
+
+  constructor(message: string, rows: number) {
+    super(message);
+    this.rows = rows;
+  }
+}
+
+/** A value in a message: with all digits that make it wrong, but not longer than a line. */
+export function shown(value: unknown): string {
+  const text = typeof value === 'string' ? quoted(value) : String(value);
+  return text.length <= 80 ? text : `${text.slice(0, 80)}...`;
+}
+
+/** A string in quotes, with what no terminal should print escaped. */
+export function quoted(text: string): string {
+  const escaped = JSON.stringify(text)
+    .slice(1, -1)
+    .replace(/\\"/g, '"')
+    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
+  return escaped.includes("'") && !escaped.includes('"')
+    ? `"${escaped}"`
+    : `'${escaped.replace(/'/g, "\\'")}'`;
+}
+
+/** An integer as people read it: 1,234,567. */
+export function grouped(value: number): string {
+  return value.toLocaleString('en-US');
+}
