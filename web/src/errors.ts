@@ -4,23 +4,32 @@ const MAX_MESSAGE = 2000;
 
 /** Base of every error that makemore raises on purpose. */
 export class MakemoreError extends Error {
+  override readonly name: string = 'MakemoreError';
+
   constructor(message: string) {
     super(message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE)} ...`);
-    this.name = new.target.name;
   }
 }
 
 /** The caller asked for something that cannot be: an option, a prefix, a string to score. */
-export class OptionError extends MakemoreError {}
+export class OptionError extends MakemoreError {
+  override readonly name = 'OptionError';
+}
 
 /** The file is not an artifact that this version can read. */
-export class ArtifactError extends MakemoreError {}
+export class ArtifactError extends MakemoreError {
+  override readonly name = 'ArtifactError';
+}
 
 /** The call was cancelled by its `AbortSignal`. */
-export class CancelledError extends MakemoreError {}
+export class CancelledError extends MakemoreError {
+  override readonly name = 'CancelledError';
+}
 
 /** ONNX Runtime is missing, unusable, or failed while it ran. */
-export class OrtError extends MakemoreError {}
+export class OrtError extends MakemoreError {
+  override readonly name = 'OrtError';
+}
 
 /**
  * No more strings pass, or none was found in as many rows as may be tried.
@@ -29,6 +38,7 @@ export class OrtError extends MakemoreError {}
  * is how many were tried.
  */
 export class ExhaustedError extends MakemoreError {
+  override readonly name = 'ExhaustedError';
   found: unknown[] = [];
   readonly rows: number;
 

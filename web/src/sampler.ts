@@ -3,13 +3,7 @@
 import type { Artifact } from './artifact.js';
 import type { Engine } from './engine.js';
 import { ExhaustedError } from './errors.js';
-import {
-  checkCount,
-  type FilterOptions,
-  type Options,
-  parseOptions,
-  type SampleOptions,
-} from './options.js';
+import { checkCount, type Options, parseOptions, type SampleOptions } from './options.js';
 import { newPlan } from './plan.js';
 import { type Found, RowSearch } from './row_search.js';
 
@@ -102,6 +96,6 @@ function sampleOf({ text, decoded, row }: Found, seed: bigint): Sample {
 }
 
 /** What only a whole string tells. */
-function textFilter({ notIn, minLength }: FilterOptions & Options): (text: string) => boolean {
-  return (text) => !notIn?.has(text) && (minLength === 0 || text !== '');
+function textFilter({ notIn }: Options): (text: string) => boolean {
+  return (text) => !notIn?.has(text);
 }

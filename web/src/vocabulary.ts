@@ -1,6 +1,6 @@
 /** Tokens that are characters, words or other texts, and the numbers that stand for them. */
 
-import type { Artifact } from './artifact.js';
+import type { Artifact, Level } from './artifact.js';
 import { grouped, OptionError, quoted, shown } from './errors.js';
 import { newCut } from './token_cut.js';
 import { cutWords, withoutSpace } from './words.js';
@@ -8,11 +8,13 @@ import { cutWords, withoutSpace } from './words.js';
 /** What every level knows. Token 0 starts and stops a string; the ids of labels are the last. */
 export abstract class Vocabulary {
   readonly size: number;
+  readonly level: Level;
   readonly labels: readonly string[];
   protected readonly ids: ReadonlyMap<string, number>;
 
   constructor(protected readonly artifact: Artifact) {
     this.size = artifact.vocabSize;
+    this.level = artifact.level;
     this.labels = artifact.labels;
     this.ids = new Map(artifact.tokens.map((token, i) => [token, i + 1]));
   }
