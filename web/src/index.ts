@@ -10,5 +10,7 @@ export {
   OrtError,
 } from './errors.js';
 export { type LoadOptions, load } from './load.js';
+export type { MostLikely } from './most_likely.js';
 export type { DrawOptions, FilterOptions, SampleOptions } from './options.js';
-export { type Sample, Sampler } from './sampler.js';
+export { type NextToken, type Sample, Sampler } from './sampler.js';
+export type { ScoreOptions, TokenScore } from './scorer.js';

@@ -3,6 +3,7 @@
 import { parseArtifact } from './artifact.js';
 import { Engine } from './engine.js';
 import { ArtifactError, OrtError } from './errors.js';
+import { Fingerprints } from './fingerprints.js';
 import { readMetadata } from './protobuf.js';
 import { Sampler } from './sampler.js';
 import { type Ort, Step } from './step.js';
@@ -12,6 +13,7 @@ import { newVocabulary } from './vocabulary.js';
 const MAX_BYTES = 2 ** 29;
 
 const METADATA_KEY = 'makemore';
+const FINGERPRINTS_KEY = 'makemore.lines';
 
 export interface LoadOptions {
   /**
@@ -38,14 +40,21 @@ export async function load(
   const name = given instanceof Uint8Array ? 'the artifact' : String(given);
   const bytes = given instanceof Uint8Array ? given : await readSource(name, maxBytes);
   if (bytes.length > maxBytes) throw tooLarge(name, bytes.length, maxBytes);
-  const json = readMetadata(bytes, name).get(METADATA_KEY);
+  const metadata = readMetadata(bytes, name);
+  const json = metadata.get(METADATA_KEY);
   if (json === undefined) {
     throw new ArtifactError(`${name}: it has no makemore metadata; mm-export writes it`);
   }
   const artifact = parseArtifact(json, name);
   const vocabulary = newVocabulary(artifact);
   const step = await Step.open(await openOrt(options.ort), bytes, artifact, name);
-  const sampler = new Sampler(new Engine(artifact, vocabulary, step));
+  const lines = metadata.get(FINGERPRINTS_KEY)?.slice();
+  let known: Fingerprints | undefined;
+  const fingerprints = () => {
+    if (lines !== undefined) known ??= new Fingerprints(lines, name);
+    return known;
+  };
+  const sampler = new Sampler(new Engine(artifact, vocabulary, step), fingerprints);
   await step.run([0], [0], step.start(1)); // what cannot be computed is found now
   return sampler;
 }

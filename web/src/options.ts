@@ -176,8 +176,8 @@ const LIMITS: Record<keyof typeof DEFAULTS, Limit> = {
 };
 
 /** `OptionError` unless `value` is an integer that a count of strings may be. */
-export function checkCount(name: string, value: number): void {
-  const [words, holds] = integer(0);
+export function checkCount(name: string, value: number, least = 0): void {
+  const [words, holds] = integer(least);
   if (!holds(value)) throw new OptionError(`${name} is ${shown(value)}; it must be ${words}`);
 }
 

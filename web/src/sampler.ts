@@ -2,10 +2,21 @@
 
 import type { Artifact } from './artifact.js';
 import type { Engine } from './engine.js';
-import { ExhaustedError } from './errors.js';
-import { checkCount, type Options, parseOptions, type SampleOptions } from './options.js';
+import { ExhaustedError, OptionError } from './errors.js';
+import type { Fingerprints } from './fingerprints.js';
+import { BestFirstSearch, type MostLikely } from './most_likely.js';
+import { NextTokens } from './next_tokens.js';
+import {
+  checkCount,
+  type DrawOptions,
+  type FilterOptions,
+  type Options,
+  parseOptions,
+  type SampleOptions,
+} from './options.js';
 import { newPlan } from './plan.js';
 import { type Found, RowSearch } from './row_search.js';
+import { type ScoreOptions, scoreStrings, scoreTokens, type TokenScore } from './scorer.js';
 
 /** Most strings that a stream makes at a time. */
 const STREAM_CHUNK = 1024;
@@ -24,9 +35,20 @@ export interface Sample {
   readonly row: bigint;
 }
 
+/** A token that may follow: its id, its text, "" for the stop, and its probability. */
+export interface NextToken {
+  readonly id: number;
+  readonly token: string;
+  readonly prob: number;
+}
+
 /** Samples from a model and scores strings; `load` gives one. */
 export class Sampler {
-  constructor(private readonly engine: Engine) {}
+  /** fingerprints: those of the lines of the training text, where the artifact has them. */
+  constructor(
+    private readonly engine: Engine,
+    private readonly fingerprints: () => Fingerprints | undefined,
+  ) {}
 
   /** What the artifact says of its model. */
   get artifact(): Artifact {
@@ -60,6 +82,52 @@ export class Sampler {
     }
   }
 
+  /**
+   * Natural-log probability of each whole string, its stop included.
+   *
+   * Raises `OptionError` for a character that the model does not know, or a string longer than its
+   * block, unless `onUnknown` is "-inf", which then is its score.
+   */
+  async score(strings: readonly string[], options: ScoreOptions = {}): Promise<Float64Array> {
+    if (!Array.isArray(strings)) throw new OptionError('score takes an array of strings');
+    return scoreStrings(this.engine, strings, options);
+  }
+
+  /** Each token of a string, and last the stop, with its natural-log probability. */
+  async scoreTokens(text: string, options: ScoreOptions = {}): Promise<TokenScore[]> {
+    return scoreTokens(this.engine, text, options);
+  }
+
+  /** The tokens that may follow a prefix, the likeliest first; without a label, labels may. */
+  async nextTokens(prefix: string, options: DrawOptions = {}): Promise<NextToken[]> {
+    const { engine } = this;
+    const parsed = parseOptions({ ...options, prefix });
+    const prompt = engine.promptOf(parsed);
+    const draw = { ...parsed, sampling: engine.samplingOf(parsed) };
+    let probabilities = new Float64Array();
+    const distribution = (_: number, found: Float64Array) => {
+      probabilities = found as Float64Array<ArrayBuffer>;
+    };
+    await engine.decodePrompts([prompt], draw, { distribution }, parsed.signal);
+    const { firstLabel, labels } = engine.vocabulary;
+    return Array.from(probabilities, (prob, id) => ({
+      id,
+      token: labels[id - firstLabel] ?? engine.vocabulary.textOf(id),
+      prob,
+    }))
+      .filter(({ prob }) => prob > 0)
+      .sort((a, b) => b.prob - a.prob);
+  }
+
+  /** The k strings with the highest probabilities of all that pass, exactly. */
+  async mostLikely(k: number, options: FilterOptions = {}): Promise<MostLikely> {
+    checkCount('k', k);
+    const parsed = parseOptions(options);
+    this.engine.requireLabel(parsed.label, 'mostLikely');
+    const next = new NextTokens(this.engine, newPlan(this.engine, parsed), parsed.signal);
+    return new BestFirstSearch(next, this.textFilter(parsed), k).run();
+  }
+
   /** Frees the model when the calls that run have ended; later ones raise `OptionError`. */
   close(): Promise<void> {
     return this.engine.close();
@@ -85,17 +153,24 @@ export class Sampler {
   }
 
   private search(options: Options, logProbs: boolean): RowSearch {
-    const passes = textFilter(options);
+    const passes = this.textFilter(options);
     return new RowSearch(this.engine, newPlan(this.engine, options), options, passes, logProbs);
+  }
+
+  /** What only a whole string tells. */
+  private textFilter({ notIn, novel }: Options): (text: string) => boolean {
+    const known = novel ? this.fingerprints() : undefined;
+    if (novel && known === undefined) {
+      throw new OptionError(
+        'novel is true; the artifact has no fingerprints of its training lines: export it ' +
+          'without --no-fingerprints',
+      );
+    }
+    return (text) => !notIn?.has(text) && !known?.has(text);
   }
 }
 
 function sampleOf({ text, decoded, row }: Found, seed: bigint): Sample {
   const { ids, logProb, stopped } = decoded;
   return { text, ids, logProb, finishReason: stopped ? 'stop' : 'length', seed, row };
-}
-
-/** What only a whole string tells. */
-function textFilter({ notIn }: Options): (text: string) => boolean {
-  return (text) => !notIn?.has(text);
 }
