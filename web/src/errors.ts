@@ -35,16 +35,19 @@ export class OrtError extends MakemoreError {
  * No more strings pass, or none was found in as many rows as may be tried.
  *
  * `found` holds what the call would have returned so far; a stream has returned it already. `rows`
- * is how many were tried.
+ * is how many were tried; `mass` the probability of the strings that were found and of what can
+ * never pass, together, undefined where it is not known.
  */
 export class ExhaustedError extends MakemoreError {
   override readonly name = 'ExhaustedError';
   found: unknown[] = [];
-  readonly rows: number;
 
-  constructor(message: string, rows: number) {
+  constructor(
+    message: string,
+    readonly rows: number,
+    readonly mass?: number,
+  ) {
     super(message);
-    this.rows = rows;
   }
 }
 

@@ -1,9 +1,13 @@
 /** The rows of a seed that pass, in order: what every way of sampling is made of. */
 
-import type { Decoded } from './decoder.js';
+import { type Decoded, STOP } from './decoder.js';
+import { DistinctStrings } from './distinct.js';
 import type { Engine, Plan } from './engine.js';
 import { ExhaustedError, grouped, OptionError } from './errors.js';
+import { NextTokens } from './next_tokens.js';
 import type { Options } from './options.js';
+import { tokenLogProbs } from './scorer.js';
+import { type Drawn, StringTrie } from './string_trie.js';
 
 const MAX_ROWS = 2 ** 25;
 const MAX_EMPTY_ROWS = 2 ** 16;
@@ -35,14 +39,61 @@ export class RowSearch {
    * `ExhaustedError` where the rows end before.
    */
   async *chunks(n: number, most = Infinity): AsyncGenerator<Found[]> {
+    const { unique, firstRow } = this.options;
+    const distinct = unique ? new DistinctStrings(firstRow) : undefined;
     for (let wanted = most === Infinity ? n : 1; this.found < n; wanted *= 2) {
       const left = n - this.found;
       const rows = this.rowsFor(Math.min(left, wanted, most), n);
-      const chunk = (await this.decodeRows(rows)).slice(0, left);
+      let chunk = await this.decodeRows(rows);
       this.tried += rows;
+      if (distinct !== undefined) chunk = distinct.withoutRepeats(chunk, this.tried);
+      chunk = chunk.slice(0, left);
       this.found += chunk.length;
       if (chunk.length > 0) yield chunk;
+      if (distinct?.repeatsDominate && this.found < n) {
+        this.tried = distinct.windowBegin;
+        yield* this.trieChunks(distinct, n - this.found);
+        return;
+      }
     }
+  }
+
+  /** The next n strings from a trie without those found so far, until nothing is left. */
+  private async *trieChunks(distinct: DistinctStrings, n: number): AsyncGenerator<Found[]> {
+    const next = new NextTokens(this.engine, this.plan, this.options.signal);
+    const trie = await StringTrie.over(next, this.options.seed);
+    await trie.remove(distinct.kept.map(({ decoded }) => decoded));
+    for (let left = n; left > 0; ) {
+      this.rowsLeft(n);
+      const row = this.options.firstRow + BigInt(this.tried);
+      this.tried += 1;
+      if (trie.isEmpty) throw this.exhausted(1 - trie.left);
+      const drawn = await trie.draw(row);
+      if (drawn === undefined) continue;
+      const text = this.engine.vocabulary.decode(drawn.ids);
+      if (distinct.seen.has(text)) continue;
+      distinct.seen.add(text);
+      if (!this.passes(text)) continue;
+      this.found += 1;
+      left -= 1;
+      yield [{ text, decoded: { ...drawn, logProb: await this.logProb(drawn) }, row }];
+    }
+  }
+
+  private async logProb({ ids, stopped }: Drawn): Promise<number> {
+    if (!this.logProbs) return 0;
+    const whole = stopped ? [...ids, STOP] : [...ids];
+    const [logProbs] = await tokenLogProbs(this.engine, [whole], { signal: this.options.signal });
+    return logProbs.reduce((sum, each) => sum + each, 0);
+  }
+
+  private exhausted(mass: number): ExhaustedError {
+    return new ExhaustedError(
+      `there are no more strings: ${grouped(this.found)} were found in ${grouped(this.tried)} ` +
+        'rows, and what is left has a probability below 2**-40',
+      this.tried,
+      mass,
+    );
   }
 
   private async decodeRows(rows: number): Promise<Found[]> {

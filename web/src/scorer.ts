@@ -107,10 +107,11 @@ function labelsOf({ vocabulary }: Engine, label: string | undefined): number[][]
   return vocabulary.labels.map((each) => [vocabulary.labelId(each)]);
 }
 
-async function tokenLogProbs(
+/** Natural-log probability of each token of each string of ids. */
+export async function tokenLogProbs(
   engine: Engine,
   strings: readonly number[][],
-  { batchSize = 256, signal }: ScoreOptions,
+  { batchSize = 256, signal }: Pick<ScoreOptions, 'batchSize' | 'signal'>,
 ): Promise<number[][]> {
   checkCount('batchSize', batchSize, 1);
   const found = strings.map((ids) => new Array<number>(ids.length));
