@@ -1,7 +1,8 @@
 /** The page: what is typed goes to the worker, what the worker finds is shown. */
 
 import { command } from './command.js';
-import type { Facts, Mode, Place, Query, Request, Response, Scored } from './messages.js';
+import { describeForm, field, get, readQuery } from './form.js';
+import type { Facts, Place, Query, Request, Response, Scored } from './messages.js';
 import { replaceItems, roving } from './roving.js';
 import {
   commandLine,
@@ -13,31 +14,11 @@ import {
   tokenItem,
 } from './view.js';
 
-const HINTS: Readonly<Record<Mode, string>> = {
-  prefix: 'Every string begins so.',
-  wildcard: '* is any text, ? one character.',
-  matching: 'Matches the whole string, as in m[aeiou]r.*',
-};
-const LABELS: Readonly<Record<Mode, string>> = {
-  prefix: 'Prefix',
-  wildcard: 'Wildcard',
-  matching: 'Regular expression',
-};
-const PLACEHOLDERS: Readonly<Record<Mode, string>> = {
-  prefix: 'begins with …',
-  wildcard: '*a?',
-  matching: '.{4,6}',
-};
-const MAX_SEED = 2n ** 64n;
 const FAULTS: Readonly<Record<Place, string>> = {
   page: 'fault',
   query: 'query-fault',
   string: 'string-fault',
 };
-
-function get<T extends HTMLElement>(id: string): T {
-  return document.getElementById(id) as T;
-}
 
 const artifact = document.querySelector<HTMLMetaElement>('meta[name=artifact]')?.content ?? 'model';
 const form = get<HTMLFormElement>('query');
@@ -46,14 +27,12 @@ const string = get<HTMLInputElement>('string');
 const status = get('status');
 const wide = matchMedia('(min-width: 60rem)');
 
-function field(name: string): HTMLInputElement {
-  return form.elements.namedItem(name) as HTMLInputElement;
-}
-
 class Page {
   private query = 0; // the numbers of the last requests: older answers are dropped
   private score = 0;
-  private shown = 0;
+  private shown = 0; // samples of the last request so far
+  private givenPrefix = false; // whether probabilities are of strings with a prefix only
+  private words = false; // whether tokens are words, each with the space before it
 
   constructor(private readonly worker: Worker) {
     worker.addEventListener('message', ({ data }: MessageEvent<Response>) => this.take(data));
@@ -70,6 +49,7 @@ class Page {
     form.addEventListener('input', () => this.ask());
     form.addEventListener('submit', (event) => event.preventDefault());
     string.addEventListener('input', () => this.look());
+    field('label').addEventListener('input', () => this.look());
     get('new-seed').addEventListener('click', () => this.newSeed());
     get('copy').addEventListener('click', () => void this.copy());
   }
@@ -104,38 +84,27 @@ class Page {
     string.disabled = false;
     const labels = field('label') as unknown as HTMLSelectElement;
     get('label-option').hidden = facts.labels.length === 0;
+    this.words = facts.level === 'word';
+    if (facts.level !== 'character') get('samples').style.setProperty('--column', '20rem');
     for (const label of facts.labels) labels.append(new Option(label, label));
     this.ask();
   }
 
   /** Sends what the form says; what is shown stays until the answer comes. */
   private ask(): void {
-    const mode = (form.elements.namedItem('mode') as RadioNodeList).value as Mode;
-    get('hint').textContent = HINTS[mode];
-    get('text-label').textContent = LABELS[mode];
-    get('next-block').hidden = mode !== 'prefix';
-    text.placeholder = PLACEHOLDERS[mode];
-    for (const name of ['temperature', 'topP'])
-      get(`${name}-shown`).textContent = field(name).value;
+    describeForm();
     this.clearFault('query');
-    const seed = field('seed').value.trim();
-    if (!/^[0-9]{1,20}$/.test(seed) || BigInt(seed) >= MAX_SEED) {
-      this.fault('query', 'The seed is a whole number from 0 to 2^64 - 1.');
+    let query: Query;
+    try {
+      query = readQuery();
+    } catch (error) {
+      this.fault('query', (error as Error).message);
       return;
     }
-    const query: Query = {
-      mode,
-      text: text.value,
-      label: field('label').value,
-      temperature: field('temperature').valueAsNumber,
-      topK: whole(field('topK'), 0),
-      topP: field('topP').valueAsNumber,
-      seed: String(BigInt(seed)),
-      n: whole(field('n'), 1),
-    };
     get('command').replaceChildren(...commandLine(command(artifact, query)));
     this.query += 1;
     this.shown = 0;
+    this.givenPrefix = query.mode === 'prefix' && query.text !== '';
     busy(true);
     this.send({ kind: 'sample', id: this.query, query });
   }
@@ -171,7 +140,9 @@ class Page {
         answer.strings.map((each) => likelyItem(each, (value) => this.open(value))),
       );
       const mass = answer.strings.reduce((sum, each) => sum + each.prob, 0);
-      get('likely-sum').textContent = answer.strings.length ? `together ${percent(mass)}` : '';
+      get('likely-sum').textContent = answer.strings.length
+        ? `${percent(mass)}${this.givenPrefix ? ', given the prefix' : ' of all'}`
+        : '';
       busy(false);
     } else if (answer.kind === 'fault') {
       this.fault('query', answer.message);
@@ -210,7 +181,7 @@ class Page {
   }
 
   private append(more: string): void {
-    text.value += more;
+    text.value += this.words && text.value === '' ? more.trimStart() : more;
     text.focus();
     this.ask();
   }
@@ -256,13 +227,6 @@ class Page {
 /** Tells programs that read the page aloud, and tests, that lists will change. */
 function busy(now: boolean): void {
   for (const list of ['samples', 'likely']) get(list).setAttribute('aria-busy', String(now));
-}
-
-/** The whole number in a field, or what it may be least where there is none. */
-function whole(input: HTMLInputElement, least: number): number {
-  const value = Math.trunc(input.valueAsNumber);
-  const most = input.max === '' ? Number.MAX_SAFE_INTEGER : Number(input.max);
-  return Number.isNaN(value) ? least : Math.min(Math.max(value, least), most);
 }
 
 function refuse(message: string): void {

@@ -47,6 +47,11 @@ function visible(text: string): string {
   return text.replace(/ /g, '\u00a0').replace(/\n/g, '⏎').replace(/\t/g, '⇥') || END;
 }
 
+/** A token that stands alone: the space before a word is left out. */
+function alone(text: string): string {
+  return visible(text.replace(/^ (?=.)/, ''));
+}
+
 /** A bar under a token, as long as its probability. */
 function bar(probability: number): HTMLElement {
   const made = element('span', 'bar');
@@ -62,9 +67,10 @@ export function sampleItem(
   const button = element('button', 'sample');
   button.type = 'button';
   if (text === '') button.append(element('span', 'quiet', '(empty)'));
-  for (const piece of pieces) {
-    if (piece.text) button.append(element('span', 'token', visible(piece.text), bar(piece.prob)));
-  }
+  pieces.forEach((piece, place) => {
+    const shown = place === 0 ? alone(piece.text) : visible(piece.text);
+    if (piece.text) button.append(element('span', 'token', shown, bar(piece.prob)));
+  });
   button.setAttribute('aria-label', `${text || '(empty)'}, ${oneIn(logProb)}`);
   button.title = oneIn(logProb);
   button.addEventListener('click', () => open(text));
@@ -77,13 +83,7 @@ export function nextItem({ text, prob }: Piece, append: (text: string) => void):
   if (text === '') {
     return element('li', '', element('span', 'chip quiet', END, share, bar(prob)));
   }
-  const button = element(
-    'button',
-    'chip',
-    element('span', 'token', visible(text)),
-    share,
-    bar(prob),
-  );
+  const button = element('button', 'chip', element('span', 'token', alone(text)), share, bar(prob));
   button.type = 'button';
   button.addEventListener('click', () => append(text));
   return element('li', '', button);
@@ -91,7 +91,7 @@ export function nextItem({ text, prob }: Piece, append: (text: string) => void):
 
 /** A token of a string with its probability in figures. */
 export function tokenItem({ text, prob }: Piece): HTMLElement {
-  const token = element('span', text ? 'token' : 'token quiet', visible(text));
+  const token = element('span', text ? 'token' : 'token quiet', alone(text));
   return element('li', '', token, bar(prob), element('span', 'share', percent(prob)));
 }
 
