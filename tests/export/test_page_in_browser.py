@@ -22,9 +22,10 @@ from makemore_export.packing.web_page import WEB_FILES
 from tiny_artifacts import FOLDER
 
 WEB = Path(__file__).parents[2] / "web"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NEEDED = {
     "node": shutil.which("node"),
-    "Chromium": Path(os.environ.get("CHROMIUM", "/usr/bin/chromium")).exists(),
+    "Chromium": CHROMIUM,
     "npm ci in web/": (WEB / "node_modules/playwright-core").exists(),
 }
 pytestmark = pytest.mark.skipif(
@@ -53,7 +54,15 @@ def visits(folder, *names, prefix="a", wrong="\u00e9"):
     """What the visits of web/page/browse.mjs saw."""
     with served(folder) as address:
         command = ["node", "page/browse.mjs", address, prefix, wrong, ",".join(names)]
-        done = subprocess.run(command, cwd=WEB, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=WEB,
+            env={**os.environ, "CHROMIUM": str(CHROMIUM)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     for each in seen.values():

@@ -1,6 +1,7 @@
 // Draws the picture of the page that the README shows.
-// mm-inspect names --web www; python -m http.server -d www
+// mm-inspect names --web www && python -m http.server -d www
 // node page/screenshot.mjs http://localhost:8000/ ../docs/web-page.png [WIDTH] [light|dark] [PREFIX]
+// python -c "from PIL import Image as I; p = '../docs/web-page.png'; I.open(p).convert('RGB').quantize(64, dither=I.Dither.NONE).save(p, optimize=True)"
 import { writeFile } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
 
