@@ -142,6 +142,7 @@ def test_all_of_the_page_works_with_the_keyboard_alone(seen):
 
 def test_a_narrow_window_needs_no_sideways_scrolling(seen):
     assert seen["narrow"]["widths"] == [360, 360]
+    assert seen["narrow"]["scrolled"] == 0
 
 
 def test_axe_finds_no_serious_fault(seen):

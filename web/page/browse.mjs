@@ -167,10 +167,11 @@ async function asking(page, context) {
 
 async function narrow(page) {
   await strings(page);
+  const scrolled = await page.evaluate(() => scrollY);
   const closed = await page.evaluate(() => document.documentElement.scrollWidth);
   await page.click('summary');
   const opened = await page.evaluate(() => document.documentElement.scrollWidth);
-  return { widths: [closed, opened], axe: await serious(page) };
+  return { widths: [closed, opened], scrolled, axe: await serious(page) };
 }
 
 /** The one message of a page that cannot work. */

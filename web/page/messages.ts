@@ -52,7 +52,12 @@ export type Response =
       readonly milliseconds: number;
       readonly note: string;
     }
-  | { readonly kind: 'likely'; readonly id: number; readonly strings: readonly Piece[] }
+  | {
+      readonly kind: 'likely';
+      readonly id: number;
+      readonly strings: readonly Piece[];
+      readonly note: string;
+    }
   | { readonly kind: 'score'; readonly id: number; readonly scored: Scored }
   | {
       readonly kind: 'fault';

@@ -40,7 +40,7 @@ class Page {
       event.preventDefault();
       this.fault(
         'page',
-        `The worker of this page does not start: ${event.message || 'this browser may be too old'}.`,
+        `This page cannot start its worker: ${event.message || 'worker.js is missing, or this browser is too old'}.`,
       );
     });
     for (const list of ['next', 'samples', 'likely']) roving(get(list));
@@ -119,6 +119,10 @@ class Page {
   private open(value: string): void {
     string.value = value;
     this.look();
+  }
+
+  private openAndShow(value: string): void {
+    this.open(value);
     string.scrollIntoView({ block: 'nearest' });
   }
 
@@ -137,12 +141,11 @@ class Page {
     } else if (answer.kind === 'likely') {
       replaceItems(
         get('likely'),
-        answer.strings.map((each) => likelyItem(each, (value) => this.open(value))),
+        answer.strings.map((each) => likelyItem(each, (value) => this.openAndShow(value))),
       );
-      const mass = answer.strings.reduce((sum, each) => sum + each.prob, 0);
-      get('likely-sum').textContent = answer.strings.length
-        ? `${percent(mass)}${this.givenPrefix ? ', given the prefix' : ' of all'}`
-        : '';
+      const mass = percent(answer.strings.reduce((sum, each) => sum + each.prob, 0));
+      const given = `${mass}${this.givenPrefix ? ', given the prefix' : ' of all'}`;
+      get('likely-sum').textContent = answer.note || given;
       busy(false);
     } else if (answer.kind === 'fault') {
       this.fault('query', answer.message);
@@ -154,11 +157,13 @@ class Page {
   }
 
   private showSamples(samples: readonly Scored[]): void {
-    const items = samples.map((sample) => sampleItem(sample, (value) => this.open(value)));
+    const items = samples.map((sample) => sampleItem(sample, (value) => this.openAndShow(value)));
     if (this.shown === 0) {
       replaceItems(get('samples'), items);
-      if (this.score === 0) this.open(samples[0].text);
-      performance.mark('first sample');
+      if (this.score === 0) {
+        performance.mark('first sample');
+        this.open(samples[0].text);
+      }
     } else {
       for (const button of items.map((item) => item.querySelector('button')))
         if (button) button.tabIndex = -1;

@@ -1,9 +1,17 @@
 /** The model, beside the page, so that typing never waits for it. */
 
-import { ExhaustedError, load, type SampleOptions, type Sampler } from '../src/index.js';
+import {
+  ExhaustedError,
+  type FilterOptions,
+  load,
+  type SampleOptions,
+  type Sampler,
+} from '../src/index.js';
 import type { Place, Query, Request, Response, Scored } from './messages.js';
 
 const LIKELY = 20;
+/** How long the likeliest strings are searched for. */
+const LIKELY_MS = 10_000;
 const NEXT = 12;
 /** How often samples are shown while more are made, in ms. */
 const SHOWN_EVERY = 60;
@@ -74,9 +82,25 @@ class Answers {
       const tokens = (await this.sampler.nextTokens(query.text, draw)).slice(0, NEXT);
       post({ kind: 'next', id, tokens: tokens.map(({ token: text, prob }) => ({ text, prob })) });
     }
-    const found = await this.sampler.mostLikely(LIKELY, { ...filter, label: draw.label, signal });
-    const strings = found.strings.map((text, i) => ({ text, prob: found.probabilities[i] }));
-    post({ kind: 'likely', id, strings });
+    await this.likely(id, { ...filter, label: draw.label }, signal);
+  }
+
+  /** Sends the most likely strings, or why there are none: the search for them may be long. */
+  private async likely(id: number, options: FilterOptions, signal: AbortSignal): Promise<void> {
+    const search = new AbortController();
+    const timer = setTimeout(() => search.abort(), LIKELY_MS);
+    signal.addEventListener('abort', () => search.abort());
+    try {
+      const found = await this.sampler.mostLikely(LIKELY, { ...options, signal: search.signal });
+      const strings = found.strings.map((text, i) => ({ text, prob: found.probabilities[i] }));
+      post({ kind: 'likely', id, strings, note: '' });
+    } catch (error) {
+      if (signal.aborted) return;
+      const note = search.signal.aborted ? `not found in ${LIKELY_MS / 1000} s` : messageOf(error);
+      post({ kind: 'likely', id, strings: [], note });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Sends the strings as they are found, each with what its tokens' probabilities are. */
