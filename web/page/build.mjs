@@ -1,0 +1,47 @@
+// Builds the page that `mm-export --web` writes, into the Python package that ships it.
+// node page/build.mjs            writes it
+// node page/build.mjs --check    fails where what is there is not what the sources give
+import { readFile, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const FOLDER = new URL('../../export/makemore_export/packing/page/', import.meta.url);
+const SHARED = { bundle: true, minify: true, target: 'es2022', write: false, logLevel: 'warning' };
+
+function here(name) {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
+
+/** The page in one script that needs no module, so that it can say why where one cannot be loaded. */
+const page = await build({
+  ...SHARED,
+  entryPoints: [here('page.ts')],
+  format: 'iife',
+  outfile: 'page.js',
+});
+const worker = await build({
+  ...SHARED,
+  entryPoints: [here('worker.ts')],
+  format: 'esm',
+  external: ['onnxruntime-web/wasm', 'node:*'],
+  outfile: 'worker.js',
+});
+
+const built = new Map(
+  [...page.outputFiles, ...worker.outputFiles].map((file) => [basename(file.path), file.text]),
+);
+for (const name of ['index.html', 'page.css', 'icon.svg'])
+  built.set(name, await readFile(here(name), 'utf8'));
+
+let stale = false;
+for (const [name, text] of built) {
+  const target = new URL(name, FOLDER);
+  if (!process.argv.includes('--check')) {
+    await writeFile(target, text);
+  } else if (text !== (await readFile(target, 'utf8').catch(() => ''))) {
+    console.error(`${fileURLToPath(target)} is not what the sources give: npm run page`);
+    stale = true;
+  }
+}
+process.exitCode = stale ? 1 : 0;

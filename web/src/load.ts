@@ -1,0 +1,137 @@
+/** From a file to a sampler. */
+
+import { parseArtifact } from './artifact.js';
+import { Engine } from './engine.js';
+import { ArtifactError, OrtError } from './errors.js';
+import { Fingerprints } from './fingerprints.js';
+import { readMetadata } from './protobuf.js';
+import { Sampler } from './sampler.js';
+import { type Ort, Step } from './step.js';
+import { newVocabulary } from './vocabulary.js';
+
+/** Most bytes of a file, unless a caller allows more. */
+const MAX_BYTES = 2 ** 29;
+
+const METADATA_KEY = 'makemore';
+const FINGERPRINTS_KEY = 'makemore.lines';
+
+export interface LoadOptions {
+  /**
+   * The module onnxruntime-web, or the URL of a folder with its files `ort.wasm.min.mjs`,
+   * `ort-wasm-simd-threaded.mjs` and `ort-wasm-simd-threaded.wasm`. [the installed package]
+   */
+  ort?: Ort | string | URL;
+  /** Most bytes of the file. [2 ** 29] */
+  maxBytes?: number;
+}
+
+/**
+ * Opens an artifact: its folder or `model.onnx`, by URL or, in Node, by path; or its bytes.
+ *
+ * Raises `ArtifactError` for what is no artifact, too new or larger than it may be; `OrtError` where
+ * ONNX Runtime cannot be had.
+ */
+export async function load(
+  source: string | URL | ArrayBuffer | Uint8Array,
+  options: LoadOptions = {},
+): Promise<Sampler> {
+  const { maxBytes = MAX_BYTES } = options;
+  const given = source instanceof ArrayBuffer ? new Uint8Array(source) : source;
+  const name = given instanceof Uint8Array ? 'the artifact' : String(given);
+  const bytes = given instanceof Uint8Array ? given : await readSource(name, maxBytes);
+  if (bytes.length > maxBytes) throw tooLarge(name, bytes.length, maxBytes);
+  const metadata = readMetadata(bytes, name);
+  const json = metadata.get(METADATA_KEY);
+  if (json === undefined) {
+    throw new ArtifactError(`${name}: it has no makemore metadata; mm-export writes it`);
+  }
+  const artifact = parseArtifact(json, name);
+  const vocabulary = newVocabulary(artifact);
+  const step = await Step.open(await openOrt(options.ort), bytes, artifact, name);
+  const lines = metadata.get(FINGERPRINTS_KEY)?.slice();
+  let known: Fingerprints | undefined;
+  const fingerprints = () => {
+    if (lines !== undefined) known ??= new Fingerprints(lines, name);
+    return known;
+  };
+  const sampler = new Sampler(new Engine(artifact, vocabulary, step), fingerprints);
+  await step.run([0], [0], step.start(1)); // what cannot be computed is found now
+  return sampler;
+}
+
+async function openOrt(given: LoadOptions['ort']): Promise<Ort> {
+  if (typeof WebAssembly === 'undefined') throw new OrtError('there is no WebAssembly here');
+  if (typeof given === 'object' && 'InferenceSession' in given) return given;
+  try {
+    if (given === undefined) return quiet(await import('onnxruntime-web/wasm'));
+    const base = new URL(`${given}`.replace(/\/?$/, '/'), globalThis.location?.href);
+    const ort: Ort = await import(new URL('ort.wasm.min.mjs', base).href);
+    ort.env.wasm.wasmPaths = base.href;
+    return quiet(ort);
+  } catch (error) {
+    throw new OrtError(`onnxruntime-web cannot be loaded: ${(error as Error).message}`);
+  }
+}
+
+/** One thread, which needs no headers of a server. */
+function quiet(ort: Ort): Ort {
+  ort.env.wasm.numThreads = 1;
+  ort.env.logLevel = 'error';
+  return ort;
+}
+
+/** A source that ends in no file of ONNX is a folder. */
+async function readSource(source: string, maxBytes: number): Promise<Uint8Array> {
+  const isFile = /\.onnx([?#].*)?$|^(blob|data):/.test(source);
+  const file = isFile ? source : `${source.replace(/\/$/, '')}/model.onnx`;
+  return isPath(file) ? readFile(file, maxBytes) : fetchBytes(file, maxBytes);
+}
+
+function isPath(source: string): boolean {
+  return !globalThis.location && (!/^[a-z]+:/i.test(source) || source.startsWith('file:'));
+}
+
+async function readFile(path: string, maxBytes: number): Promise<Uint8Array> {
+  const { open } = await import('node:fs/promises');
+  let file: Awaited<ReturnType<typeof open>>;
+  try {
+    file = await open(path.startsWith('file:') ? new URL(path) : path);
+  } catch (error) {
+    throw new ArtifactError(`${path}: it cannot be read: ${(error as Error).message}`);
+  }
+  try {
+    const { size } = await file.stat();
+    if (size > maxBytes) throw tooLarge(path, size, maxBytes);
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+async function fetchBytes(url: string, maxBytes: number): Promise<Uint8Array> {
+  let response: Response;
+  try {
+    response = await fetch(url);
+  } catch (error) {
+    throw new ArtifactError(`${url}: it cannot be read: ${(error as Error).message}`);
+  }
+  if (!response.ok || response.body === null) {
+    throw new ArtifactError(`${url}: the server answers ${response.status}`);
+  }
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  const reader = response.body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    size += part.value.length;
+    if (size > maxBytes) {
+      await reader.cancel();
+      throw tooLarge(url, size, maxBytes);
+    }
+    parts.push(part.value);
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+function tooLarge(name: string, size: number, maxBytes: number): ArtifactError {
+  return new ArtifactError(`${name}: it has ${size} bytes or more; maxBytes is ${maxBytes}`);
+}
