@@ -28,20 +28,13 @@ from makemore.commands.tables import Format, Row, Write, format_of, open_table, 
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.options import DrawOptions, FilterOptions, SampleOptions
+from makemore.sample import SAMPLE_COLUMNS
 from makemore.sampler import Sampler
 from makemore.text import numbered_items, separator_text
 
 _PROGRESS_FROM = 65_536
 
 Line = Callable[[Row], str]
-
-_SAMPLE_COLUMNS = {
-    "text": "string",
-    "log_prob": "float64",
-    "finish_reason": "string",
-    "seed": "uint64",
-    "row": "uint64",
-}
 
 
 @click.command(cls=Command)
@@ -122,7 +115,7 @@ def _sample(
         flags["seed"] = secrets.randbits(32)
     options = SampleOptions(**flags)
     with (
-        open_table(output, chosen, _SAMPLE_COLUMNS, line) as write,
+        open_table(output, chosen, SAMPLE_COLUMNS, line) as write,
         _progress(n) as advance,
     ):
         if chosen == "text":
