@@ -24,7 +24,7 @@ from makemore.scale.manifest import Manifest, Shard
 from makemore.scale.rows import shard
 from makemore.scale.scores import score
 from makemore.scale.tasks import Result
-from makemore.scale.verify import verify
+from makemore.scale.verify import seed_of, verify
 
 __all__ = [
     "Manifest",
@@ -34,6 +34,7 @@ __all__ = [
     "distinct",
     "generate",
     "score",
+    "seed_of",
     "shard",
     "verify",
 ]

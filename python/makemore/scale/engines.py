@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import suppress
@@ -84,7 +85,9 @@ def _on_ray(
         here: dict[str, Any] = {"num_cpus": workers, "object_store_memory": _OBJECT_STORE}
         where = here if address == LOCAL else {"address": address}
         try:
-            ray.init(**where, include_dashboard=None, log_to_driver=False)
+            ray.init(
+                **where, include_dashboard=None, log_to_driver=False, logging_level=logging.ERROR
+            )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise OptionError(f"ray is {address!r}: {error}") from None
     try:

@@ -17,6 +17,12 @@ def manifest_of(folder: Folder) -> Manifest:
     return manifest
 
 
+def seed_of(output: str | os.PathLike[str]) -> int | None:
+    """The seed of the rows that a folder was begun with; None where it has no manifest."""
+    manifest = Manifest.read(Folder.of(output))
+    return None if manifest is None else manifest.request.get("seed")
+
+
 def verify(output: str | os.PathLike[str]) -> list[str]:
     """What is wrong with a folder of shards, a sentence each; empty where it is whole.
 
