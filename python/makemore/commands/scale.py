@@ -115,7 +115,7 @@ def sample_rows(
     facts = {"rows": asked.rows, "seed": given["seed"]}
     if asked.distinct is not None:
         found = scale.distinct(folder, asked.distinct, memory_limit=asked.memory_limit)
-        facts["distinct strings"] = found
+        facts["distinct_strings"] = found
     count.tell(manifest, facts, as_json)
 
 
@@ -181,6 +181,7 @@ class _Count:
         if as_json:
             click.echo(msgspec.json.encode(facts))
             return
-        lines = [f"{name} {value:,}" for name, value in facts.items() if isinstance(value, int)]
-        lines += [f"digest {manifest.digest}"] if manifest.digest else []
-        click.echo("\n".join(lines))
+        for name, value in facts.items():
+            if value is not None:
+                shown = value if name in ("digest", "seed") else f"{value:,}"
+                click.echo(f"{name.replace('_', ' ')} {shown}")

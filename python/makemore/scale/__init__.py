@@ -17,14 +17,14 @@ except ImportError:
         'makemore.scale needs the package pyarrow: pip install "makemore[table]"'
     ) from None
 
-from makemore.scale.digest import digest
-from makemore.scale.distinct import distinct
-from makemore.scale.generate import generate
+from makemore.scale.distinct_rows import distinct
 from makemore.scale.manifest import Manifest, Shard
+from makemore.scale.row_digest import digest
 from makemore.scale.rows import shard
+from makemore.scale.samples import generate
 from makemore.scale.scores import score
 from makemore.scale.tasks import Result
-from makemore.scale.verify import seed_of, verify
+from makemore.scale.verification import seed_of, verify
 
 __all__ = [
     "Manifest",

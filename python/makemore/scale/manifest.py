@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from makemore.errors import DataError, OptionError
-from makemore.scale.digest import added
+from makemore.scale.row_digest import added
 from makemore.scale.storage import Folder
 
 MANIFEST = "manifest.json"

@@ -14,11 +14,11 @@ import pyarrow as pa
 from makemore.errors import OptionError
 from makemore.limits import integer
 from makemore.options import FilterOptions, document
-from makemore.scale.digest import added, digest
 from makemore.scale.engines import Engine
 from makemore.scale.manifest import Manifest, Shard
 from makemore.scale.model import Model
 from makemore.scale.parquet import write_parquet
+from makemore.scale.row_digest import added, digest
 from makemore.scale.rows import SCHEMA, batches
 from makemore.scale.run import OnResult, run
 from makemore.scale.storage import Folder

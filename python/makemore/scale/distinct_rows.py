@@ -14,7 +14,7 @@ from makemore.errors import DataError, MissingDependencyError, OptionError
 from makemore.scale.parquet import write_parquet
 from makemore.scale.rows import CHUNK_ROWS, SCHEMA
 from makemore.scale.storage import Folder
-from makemore.scale.verify import manifest_of
+from makemore.scale.verification import manifest_of
 
 MEMORY_LIMIT = "2GB"
 
