@@ -214,9 +214,14 @@ if __name__ == "__main__":
     assert scale.verify(tmp_path / "made") == []
 
 
-def test_a_ray_that_is_not_there_is_told(tmp_path):
-    pytest.importorskip("ray", reason="ray is not installed")
-    with pytest.raises(OptionError, match=r"ray is 'nowhere:1'"):
+def test_a_ray_that_is_not_there_is_told(tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+
+    def init(**_):
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(OptionError, match="ray is 'nowhere:1': nobody answers"):
         scale.generate(BIGRAM, 10, 1, tmp_path / "made", ray="nowhere:1")
 
 
