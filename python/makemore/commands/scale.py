@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -100,7 +102,7 @@ def sample_rows(
         given["seed"] = scale.seed_of(folder)
     if given["seed"] is None:
         given["seed"] = secrets.randbits(32)
-    with progress("sampling", asked.rows) as advance:
+    with progress("sampling", asked.rows) as advance, redirect_stdout(sys.stderr):  # Ray prints
         count = _Count(advance)
         manifest = scale.generate(
             artifact,
@@ -132,7 +134,8 @@ def score_folder(
     refuse(_given() - SCORE_FLAGS, f"for a folder, {source}")
     folder = _folder(output, f"{source} is a folder; its scoring")
     count = _Count(lambda _: None)
-    manifest = scale.score(artifact, source, folder, on_result=count, **options)
+    with redirect_stdout(sys.stderr):
+        manifest = scale.score(artifact, source, folder, on_result=count, **options)
     count.tell(manifest, {}, as_json)
 
 
