@@ -124,6 +124,10 @@ def test_what_a_step_in_python_makes_is_filtered_the_same(tiny):
     assert sampler_of(tiny).sample(100, **options) == artifact
 
 
+def test_where_no_row_is_left_by_a_pattern_not_in_has_nothing_to_look_at(bigram):
+    assert bigram.sample_rows(0, 3, seed=1, wildcard="ccccc", not_in={"a"}) == []
+
+
 def test_novel_needs_fingerprints(bigram):
     message = "novel is True; the artifact has no fingerprints of its training lines"
     with pytest.raises(OptionError, match=message):

@@ -27,7 +27,7 @@ from makemore.errors import (
 )
 from makemore.loading import load
 from makemore.options import SampleOptions
-from makemore.sample import Sample
+from makemore.sample import Sample, SampleColumns
 from makemore.sampler import NextToken, Sampler
 from makemore.scorer import Ranks
 from makemore.search.most_likely import MostLikely
@@ -52,6 +52,7 @@ __all__ = [
     "OrtError",
     "Ranks",
     "Sample",
+    "SampleColumns",
     "SampleOptions",
     "SampleStream",
     "Sampler",
