@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.models.model import CountingModel
+from makemore_export.models.model import CountingModel, StepFunction
 from makemore_export.models.smoothing import Smoothing, additive
 
 
@@ -55,5 +55,8 @@ class Bigram(CountingModel):
     def states(self) -> tuple[StateSpec, ...]:
         return ()
 
+    def step_function(self) -> StepFunction:
+        return StepFunction.of("BigramStep", self, "logits")
+
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
-        return (self.logits[token],)  # (B, V)
+        return (self.logits.index_select(0, token),)  # (B, V)

@@ -19,7 +19,7 @@ from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.contexts import Ints
 from makemore_export.models.counted import Counted
 from makemore_export.models.kneser_ney import kneser_ney
-from makemore_export.models.model import CountingModel
+from makemore_export.models.model import CountingModel, StepFunction
 from makemore_export.models.smoothing import Smoothing, additive
 from makemore_export.models.sparse_level import SparseLevel
 
@@ -208,6 +208,11 @@ class Ngram(CountingModel):
 
     def states(self) -> tuple[StateSpec, ...]:
         return (StateSpec(name="context", dtype="int64", shape=()),)
+
+    def step_function(self) -> StepFunction | None:
+        if self.levels:
+            return None
+        return StepFunction.of("NgramStep", self, "logits", "next", "state")
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
         context, after = self._after(state[0], token)
