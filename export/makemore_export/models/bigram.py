@@ -13,7 +13,7 @@ from torch import Tensor
 
 from makemore_export.data.counting import Ints, count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.models.model import CountingModel
+from makemore_export.models.model import CountingModel, StepFunction
 from makemore_export.models.smoothing import Smoothing, additive
 
 
@@ -56,5 +56,8 @@ class Bigram(CountingModel):
     def states(self) -> tuple[StateSpec, ...]:
         return ()
 
+    def step_function(self) -> StepFunction:
+        return StepFunction.of("BigramStep", self, "logits")
+
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
-        return (self.logits[token],)  # (B, V)
+        return (self.logits.index_select(0, token),)  # (B, V)

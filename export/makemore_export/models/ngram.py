@@ -20,7 +20,7 @@ from makemore_export.data.counting import Ints, count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.counted import Counted
 from makemore_export.models.kneser_ney import kneser_ney
-from makemore_export.models.model import CountingModel
+from makemore_export.models.model import CountingModel, StepFunction
 from makemore_export.models.smoothing import Smoothing, additive
 from makemore_export.models.sparse_level import SparseLevel
 
@@ -214,6 +214,11 @@ class Ngram(CountingModel):
 
     def states(self) -> tuple[StateSpec, ...]:
         return (StateSpec(name="context", dtype="int64", shape=()),)
+
+    def step_function(self) -> StepFunction | None:
+        if self.levels:
+            return None
+        return StepFunction.of("NgramStep", self, "logits", "next", "state")
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
         context, after = self._after(state[0], token)

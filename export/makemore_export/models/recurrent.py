@@ -20,6 +20,7 @@ from makemore_export.models.model import (
     HiddenWidth,
     Layers,
     Model,
+    StepFunction,
     uniform_head,
 )
 from makemore_export.models.recipe import Recipe
@@ -50,6 +51,8 @@ class Recurrent(Model):
     layer_type: ClassVar[type[nn.RNN | nn.LSTM | nn.GRU]]
     memories: ClassVar[tuple[str, ...]] = ("hidden",)
     """The state tensors of a layer, its output first."""
+    function: ClassVar[str]
+    """The name of its step as a function of ONNX."""
 
     table: Tensor | None
     """What the first layer reads of each token (V, G), once folded."""
@@ -95,6 +98,14 @@ class Recurrent(Model):
             after += self.cell(read, weights, *state[layer * size : (layer + 1) * size])
         return (self.head(after[-size]), *after)
 
+    def step_function(self) -> StepFunction:
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        names = [f"layers.{kind}_l{i}" for i in range(self.config.n_layer) for kind in kinds]
+        names = (
+            ["embedding.weight", *names] if self.table is None else ["table", names[1], *names[3:]]
+        )
+        return StepFunction.of(self.function, self, *names, "head.weight", "head.bias")
+
     @torch.no_grad()
     def fold(self) -> None:
         if self.embedding.num_embeddings <= FEW_TOKENS:
@@ -124,6 +135,7 @@ class RNN(Recurrent):
     Config = RNNConfig
     recipe = Recipe(weight_decay=0.01)
     layer_type = nn.RNN
+    function = "RnnStep"
 
     @staticmethod
     def cell(read: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
@@ -136,6 +148,7 @@ class LSTM(Recurrent):
     """
 
     layer_type = nn.LSTM
+    function = "LstmStep"
     memories = ("hidden", "cell")
 
     @staticmethod
@@ -161,6 +174,7 @@ class GRU(Recurrent):
     Config = GRUConfig
     recipe = Recipe(max_steps=14_000, batch_size=32, learning_rate=2e-3, weight_decay=0.01)
     layer_type = nn.GRU
+    function = "GruStep"
 
     @staticmethod
     def cell(read: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
