@@ -10,9 +10,11 @@ from pathlib import Path
 
 import makemore
 import pytest
+import torch
 from commands import run
 from makemore_export.commands.export import main as mm_export
 from makemore_export.commands.inspect import main as mm_inspect
+from makemore_export.commands.train import main as mm_train
 from makemore_export.packing import web_page
 from makemore_export.packing.web_page import PAGE_FILES, RUNTIME_FILES, WEB_FILES
 from tiny_artifacts import FOLDER
@@ -88,6 +90,26 @@ def test_export_writes_the_page_beside_the_artifact(runtime, tmp_path):
     assert 'content="a &amp; b"' in Path("a & b/index.html").read_text()
     run(mm_export, *words[:-1])  # without --web the artifact is replaced, and the page is gone
     assert not names_in(Path("a & b")) & WEB_FILES
+
+
+def test_a_run_and_the_checkpoint_of_another_program_get_pages_too(runtime):
+    Path("text.txt").write_text("\n".join(f"{a}{b}" for a in "abcdef" for b in "uvwxyz"))
+    run(mm_train, "text.txt", "-o", "run", "--model", "bigram")
+    run(mm_export, "run", "-o", "of a run", "--web")
+    torch.save(torch.nn.RNN(3, 4).state_dict() | _ends(3, 4), "rnn.pt")
+    Path("tokens.json").write_text(json.dumps([None, "a", "b"]))
+    run(mm_export, "rnn.pt", "--tokens", "tokens.json", "-o", "of a checkpoint", "--web")
+    for folder in ("of a run", "of a checkpoint"):
+        assert names_in(Path(folder)) >= {"model.onnx", *WEB_FILES}
+
+
+def _ends(vocab_size, size):
+    """The tensors of the embedding and the head of a recurrent network."""
+    return {
+        "embedding.weight": torch.eye(vocab_size),
+        "head.weight": torch.zeros(vocab_size, size),
+        "head.bias": torch.zeros(vocab_size),
+    }
 
 
 def test_what_npm_pack_writes_serves_as_the_runtime(runtime, tmp_path):
