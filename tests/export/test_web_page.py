@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 import re
 import shutil
 import tarfile
@@ -74,10 +75,14 @@ def test_a_page_holds_the_artifact_the_runtime_and_nothing_else(runtime):
 
 def test_the_artifacts_own_folder_gets_the_page_and_keeps_its_files(runtime):
     shutil.copytree(ARTIFACT, "artifact")
+    Path("artifact/notes.txt").write_text("mine")
+    os.utime("artifact/notes.txt", (1, 1))
     before = names_in(Path("artifact"))
     Path("artifact/index.html").write_text("an older page")
     run(mm_inspect, "artifact", "--web", "artifact")
     assert names_in(Path("artifact")) == before | WEB_FILES
+    assert Path("artifact/notes.txt").read_text() == "mine"
+    assert Path("artifact/notes.txt").stat().st_mtime == 1
     assert "an older page" not in Path("artifact/index.html").read_text()
 
 
@@ -147,6 +152,7 @@ def test_a_file_that_is_no_package_is_refused(tmp_path):
         ((ARTIFACT, "--web", "."), ".: is the working directory; name another folder"),
         ((ARTIFACT, "--web", "file"), "file: is a file; a page is a folder"),
         ((ARTIFACT, "--ort-web", "x"), "--ort-web is for --web"),
+        (("named/a.onnx", "--web", "named"), "named: holds 'a.onnx', so it is no page to replace"),
         (("--web", "out"), "--web is for an artifact, not None"),
     ],
 )
@@ -155,6 +161,8 @@ def test_what_cannot_become_a_page_is_refused_and_left_as_it_is(runtime, words, 
         Path(folder).mkdir()
         Path(folder, name).write_text("mine")
     Path("other/model.onnx").write_text("mine")
+    Path("named").mkdir()
+    shutil.copy(ARTIFACT / "model.onnx", "named/a.onnx")
     Path("file").write_text("mine")
     _, error = run(mm_inspect, *words, code=2)
     assert reason in error
