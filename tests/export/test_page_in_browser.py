@@ -157,6 +157,7 @@ def test_what_the_model_cannot_spell_is_named(seen):
     assert "character '-' (number 1 of" in asking["refused"]["fault"]
     assert asking["refused"]["samples"] == []
     assert "character '-' (number 1 of" in asking["scores"]["unknown"]["fault"]
+    assert asking["blamed"] == ["seed", "string"]
     assert asking["seed"] == "The seed is a whole number from 0 to 2^64 - 1."
 
 
