@@ -1,12 +1,9 @@
-"""The package in web/ gives what Python gives: in Node, and in Chromium where it is installed."""
+"""The package in web/ gives the strings and scores that Python gives, in Chromium too."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +15,9 @@ from makemore.options import SampleOptions
 from makemore_export.packing.artifact_folder import export
 from small_runs import LINES, trained
 from tiny_artifacts import FOLDER
+from web_package import CHROMIUM, camel, needs_web, replayed
 
-WEB = Path(__file__).parents[2] / "web"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.skipif(shutil.which("node") is None, reason="needs Node"),
-    pytest.mark.skipif(
-        not (WEB / "dist/makemore.js").exists(), reason="web/ is not built: web/test.sh builds it"
-    ),
-]
+pytestmark = [*needs_web, pytest.mark.usefixtures("one_thread")]
 
 SEEDS = (1, 2**40 + 7, 2**64 - 1)
 TEMPERATURES = (0.7, 1.0)
@@ -55,31 +44,6 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         checkpoint = trained(folder / f"{name}.run", name, **options)
         export(checkpoint, folder / name, lines=LINES)
     return folder
-
-
-Call = tuple[str, str, list[Any]]
-"""An artifact, a method, its arguments."""
-
-
-def replayed(artifacts: Path, calls: Sequence[Call], browser: str | None = None) -> list[Any]:
-    """What the package in web/ returns for some calls."""
-    cases = [
-        {"artifact": f"{name}/model.onnx", "method": method, "arguments": arguments}
-        for name, method, arguments in calls
-    ]
-    (artifacts / "cases.json").write_text(json.dumps(cases))
-    command = ["node", str(WEB / "test/replay.js"), str(artifacts), *([browser] if browser else [])]
-    subprocess.run(command, check=True, timeout=300)
-    return json.loads((artifacts / "found.json").read_text())
-
-
-def camel(options: dict[str, Any]) -> dict[str, Any]:
-    """The same options by their names in JavaScript; JSON has no integers of 64 bits."""
-    names = {name: "".join([name[0], *name.title().replace("_", "")[1:]]) for name in options}
-    return {
-        names[name]: str(value) if name in ("seed", "first_row") else value
-        for name, value in options.items()
-    }
 
 
 def distance_to_edge(sampler: makemore.Sampler, options: dict[str, Any], row: int) -> float:
@@ -148,72 +112,6 @@ def test_1000_strings_in_chromium_are_those_of_python(artifacts, name, prefix, m
         counted = f"{len(distances)} of {1000 * len(options)} rows differ"
         sys.stderr.write(f" {counted}, their coins off an edge by {distances}\n")
     assert all(distance < ROUNDING for distance in distances)
-
-
-FILTERED = [
-    {"wildcard": "*a?"},
-    {"wildcard": r"\*a"},
-    {"suffix": "na", "min_length": 5},
-    {"suffix": "Na"},
-    {"min_length": 30},
-    {"min_length": 0},
-    {"min_length": 3, "max_length": 4},
-    {"max_length": 3},
-    {"prefix": "an", "suffix": "a", "exclude": "n"},
-    {"exclude": "aeiou"},
-    {"exclude": "é"},
-    {"not_in": ["anna", "a", "ella"]},
-    {"unique": True},
-    {"unique": True, "matching": "[ab]{1,2}"},
-    {"unique": True, "matching": "(ann|emm|ev)a", "max_rows": 2**21},
-    {"penalty": 1.7},
-    {"top_k": 3, "temperature": 1.5},
-    {"min_p": 0.2, "top_p": 0.95},
-    {"temperature": 0},
-    {"max_rows": 30, "suffix": "q"},
-    {"first_row": 2**64 - 10},
-    {"first_row": 2**32 - 5},
-    {"prefix": "abcdefghijklmnopqrstuvwxyz"},
-]
-PATTERNS = [
-    "m[aeiou]r[a-z]{2,4}", "(?:an){2}.*", "[a-m]+(lyn|ette)", "a|b|", "a{2}", "a{,2}", "a{2,}",
-    "a{ 1 , 2 }", "a{", "a**", "a*+", "a+?b", "(?i)ANN.*", "(?i:A)nn.*", "(?-i)a.*", "(?s).+",
-    "(?x)a b", "(?P<name>an).*", "(?<name>an).*", "^an.*$", "a^n", r"\Aan.*\z", r"an.*\Z",
-    "^a|b$", r"\ban.*", r"(a)\1", "(?=a).*", "(?!a).*", "(?>a)b", "(?#no)a", "[a-z&&[^aeiou]]+",
-    "[a-e--[b-c]]+", "[a-c~~b-d]+", "[^a-y]", "[]a]+", "[a]]", "[^]a]+", "[-a]+", "[a-]+",
-    "[a-b-c]+", "[b-a]", "[", "[]", "a]", "a}", ")", "(", r"\d+", r"[\d]+", r"\D+", r"\w+", r"\W",
-    r"[^\W\d]+", r"\s", r"\pL+", r"\p{L}+", r"\p{Lu}", r"\P{Lu}+", r"(?i)\p{Lu}+", r"\p{Latin}+",
-    r"\p{Greek}", r"\p{Alphabetic}+", r"\p{Script=Latin}+", r"\p{no}", "[[:alpha:]]+",
-    "[[:^alpha:]]+", "[[:lower:]&&[^b]]+", "[[:no:]]", r"\x61.*", r"\x{61}.*", r"\u0061.*",
-    r"\U00000061.*", r"\n", r"[\x61-\x63]+", r"\q", r"\-", "\\", "", ".", "a.c", "(a(b(c)?)?)?",
-    "((a|b)*a(a|b){5}).*", "(a|b)*a(a|b){14}", "a{5000}", "(((((a)))))", "é", "é|a.*", "[éa].*",
-    "K|ſ|a", r"(?i)k.*", "(?i)[^a].*", r"a\&b", r"[\&&&a]", r"[a&&b]", r"[\]a]+", "(?i-s:AN).*",
-    "(?is)AN.*", "(?U)a+", "a??b*?", "(|a)n.*", "()", "(?:)a.*", "x{0}a.*", "[a-z]{3}(?i)[A-Z]+",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["transformer", "words", "tokens", "labels"])
-def test_each_filter_and_pattern_gives_what_python_gives_or_is_refused(artifacts, name):
-    sampler = makemore.load(artifacts / name)
-    options = [*FILTERED, *({"matching": pattern} for pattern in PATTERNS)]
-    asked = [{"seed": 5, "max_rows": 20_000, **each} for each in options]
-    found = replayed(artifacts, [(name, "sampleIds", [12, camel(each)]) for each in asked])
-    for each, other in zip(asked, found, strict=True):
-        assert_the_same_or_refused(sampler, each, other)
-
-
-def assert_the_same_or_refused(
-    sampler: makemore.Sampler, options: dict[str, Any], found: Any
-) -> None:
-    try:
-        expected = sampler.sample_ids(12, **options)
-    except makemore.MakemoreError as error:
-        assert isinstance(found, dict), (options, error)
-        assert found["error"] == type(error).__name__, (options, error, found)
-    else:
-        assert isinstance(found, list), (options, found)
-        assert [each["text"] for each in found] == [each.text for each in expected], options
-        assert [int(each["row"]) for each in found] == [each.row for each in expected], options
 
 
 TEXTS = {

@@ -20,6 +20,7 @@ const POSIX: Record<string, string> = {
   word: '0-9A-Za-z_',
   xdigit: '0-9A-Fa-f',
 };
+const ESCAPED_BEYOND_ASCII = /\\\P{ASCII}/uy;
 const POSIX_CLASS = /\[:(\^?)([a-z]+):\]/y;
 
 type Holds = CharacterSet['holds'];
@@ -107,6 +108,9 @@ function parseItem(scanner: Scanner): Holds {
 /** One character, as it stands or by an escape, or the class of an escape. */
 function parseMember(scanner: Scanner): string | Holds {
   if (scanner.next() !== '\\') return scanner.take();
+  if (scanner.match(ESCAPED_BEYOND_ASCII) !== null) {
+    throw new OptionError(`in the class at character ${scanner.number()} is an unknown escape`);
+  }
   const found = scanner.escape();
   return 'set' in found ? found.set.holds : found.character;
 }
