@@ -12,7 +12,7 @@ from makemore.errors import OptionError
 from makemore.vocabulary import Level
 from msgspec import inspect
 
-from makemore_export.commands.text_options import PRESET, SEED, SPLIT
+from makemore_export.commands.text_options import SEED, SPLIT
 from makemore_export.data.lines import Lines
 from makemore_export.data.splits import parse_split
 from makemore_export.data.text import Text
@@ -22,7 +22,7 @@ from makemore_export.runs.run import Run
 from makemore_export.training.choices import flag, options_of
 from makemore_export.training.kinds import kind_of
 from makemore_export.training.plan import plan
-from makemore_export.training.presets import PRESETS
+from makemore_export.training.presets import PRESETS, default_preset
 
 _MANY_TOKENS = 1000
 
@@ -128,10 +128,10 @@ def planned(text: Text, given: Mapping[str, Any], old: Run | None) -> tuple[Run,
 
 
 def _default(text: Text, level: Level) -> Mapping[str, Any]:
-    """The preset, but for its n-gram where there are too many tokens for the n-gram's tables."""
+    """A preset by the size of the text; no n-gram of so many tokens that its tables are large."""
     if level == "word" or len(Lines.of(text.lines).characters) > _MANY_TOKENS:
         return {"model": "lstm"}
-    return PRESETS[PRESET]
+    return PRESETS[default_preset(len(text.lines) - text.duplicates)]
 
 
 def _options(run: Run) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Start, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
-from makemore_export.training.closing import closing_seconds
+from makemore_export.training.closing import closing_seconds, steps_seconds
 from makemore_export.training.kinds import kind_of
 from makemore_export.training.loop import train
 from makemore_export.training.plan import differences
@@ -156,7 +156,8 @@ def _display(job: Job, start: Checkpoint | None, *, as_json: bool) -> ProgressDi
     for warning in warnings(job.text, run):
         display.show(warning)
     if closing:
-        display.show(cost_line(closing))
+        stepping = steps_seconds(run, job.model, job.splits["train"])
+        display.show(cost_line(job.splits, stepping, closing))
     return display
 
 

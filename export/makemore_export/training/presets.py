@@ -22,6 +22,14 @@ PRESETS: dict[str, Mapping[str, Any]] = {
             ("ngram", {"order": 5}),  # tables half as large as of order 6, for 0.005 nats
         ),
     },
+    "large": {
+        "model": "blend",
+        "parts": (
+            # Its steps see no string twice, so that nothing can be learnt by heart.
+            ("lstm", {"n_hidden": 160, "dropout": 0.0, "max_steps": 8000}),
+            ("ngram", {"order": 5}),
+        ),
+    },
     "best": {
         "model": "blend",
         "parts": (
@@ -33,3 +41,11 @@ PRESETS: dict[str, Mapping[str, Any]] = {
     },
 }
 """The options of `mm-train` that each preset stands for."""
+
+LARGE = 500_000
+"""Different lines of a text, from which on "large" is better than "fast"."""
+
+
+def default_preset(lines: int) -> str:
+    """The preset for a text of so many different lines."""
+    return "large" if lines >= LARGE else "fast"
