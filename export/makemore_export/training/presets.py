@@ -26,7 +26,10 @@ PRESETS: dict[str, Mapping[str, Any]] = {
         "model": "blend",
         "parts": (
             # Its steps see no string twice, so that nothing can be learnt by heart.
-            ("lstm", {"n_hidden": 160, "dropout": 0.0, "max_steps": 8000}),
+            (
+                "lstm",
+                {"n_hidden": 160, "dropout": 0.0, "weight_decay": 0.01, "max_steps": 8000},
+            ),
             ("ngram", {"order": 5}),
         ),
     },
