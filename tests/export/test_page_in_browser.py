@@ -32,6 +32,9 @@ pytestmark = pytest.mark.skipif(
     not all(NEEDED.values()), reason=f"needs {', '.join(k for k, v in NEEDED.items() if not v)}"
 )
 
+WRONG = "-\u00e9 it's"
+"""Text that the model cannot spell, and that a shell must not take apart."""
+
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_):
@@ -50,7 +53,7 @@ def served(folder):
         server.server_close()
 
 
-def visits(folder, *names, prefix="a", wrong="\u00e9"):
+def visits(folder, *names, prefix="a", wrong=WRONG):
     """What the visits of web/page/browse.mjs saw."""
     with served(folder) as address:
         command = ["node", "page/browse.mjs", address, prefix, wrong, ",".join(names)]
@@ -151,10 +154,15 @@ def test_axe_finds_no_serious_fault(seen):
 
 def test_what_the_model_cannot_spell_is_named(seen):
     asking = seen["asking"]
-    assert "'\u00e9'" in asking["refused"]["fault"]
+    assert "character '-' (number 1 of" in asking["refused"]["fault"]
     assert asking["refused"]["samples"] == []
-    assert "'\u00e9'" in asking["scores"]["unknown"]["fault"]
+    assert "character '-' (number 1 of" in asking["scores"]["unknown"]["fault"]
+    assert asking["blamed"] == ["seed", "string"]
     assert asking["seed"] == "The seed is a whole number from 0 to 2^64 - 1."
+
+
+def test_any_text_is_one_word_of_the_command(seen):
+    assert shlex.split(seen["asking"]["refused"]["command"])[-1] == f"--prefix={WRONG}"
 
 
 @pytest.mark.parametrize("artifact", ["schema-3/tokens", "schema-2/words", "schema-3/labels"])

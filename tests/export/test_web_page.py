@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 import re
 import shutil
 import tarfile
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import makemore
 import pytest
+import torch
 from commands import run
 from makemore_export.commands.export import main as mm_export
 from makemore_export.commands.inspect import main as mm_inspect
+from makemore_export.commands.train import main as mm_train
 from makemore_export.packing import web_page
 from makemore_export.packing.web_page import PAGE_FILES, RUNTIME_FILES, WEB_FILES
 from tiny_artifacts import FOLDER
@@ -72,10 +75,14 @@ def test_a_page_holds_the_artifact_the_runtime_and_nothing_else(runtime):
 
 def test_the_artifacts_own_folder_gets_the_page_and_keeps_its_files(runtime):
     shutil.copytree(ARTIFACT, "artifact")
+    Path("artifact/notes.txt").write_text("mine")
+    os.utime("artifact/notes.txt", (1, 1))
     before = names_in(Path("artifact"))
     Path("artifact/index.html").write_text("an older page")
     run(mm_inspect, "artifact", "--web", "artifact")
     assert names_in(Path("artifact")) == before | WEB_FILES
+    assert Path("artifact/notes.txt").read_text() == "mine"
+    assert Path("artifact/notes.txt").stat().st_mtime == 1
     assert "an older page" not in Path("artifact/index.html").read_text()
 
 
@@ -88,6 +95,26 @@ def test_export_writes_the_page_beside_the_artifact(runtime, tmp_path):
     assert 'content="a &amp; b"' in Path("a & b/index.html").read_text()
     run(mm_export, *words[:-1])  # without --web the artifact is replaced, and the page is gone
     assert not names_in(Path("a & b")) & WEB_FILES
+
+
+def test_a_run_and_the_checkpoint_of_another_program_get_pages_too(runtime):
+    Path("text.txt").write_text("\n".join(f"{a}{b}" for a in "abcdef" for b in "uvwxyz"))
+    run(mm_train, "text.txt", "-o", "run", "--model", "bigram")
+    run(mm_export, "run", "-o", "of a run", "--web")
+    torch.save(torch.nn.RNN(3, 4).state_dict() | _ends(3, 4), "rnn.pt")
+    Path("tokens.json").write_text(json.dumps([None, "a", "b"]))
+    run(mm_export, "rnn.pt", "--tokens", "tokens.json", "-o", "of a checkpoint", "--web")
+    for folder in ("of a run", "of a checkpoint"):
+        assert names_in(Path(folder)) >= {"model.onnx", *WEB_FILES}
+
+
+def _ends(vocab_size, size):
+    """The tensors of the embedding and the head of a recurrent network."""
+    return {
+        "embedding.weight": torch.eye(vocab_size),
+        "head.weight": torch.zeros(vocab_size, size),
+        "head.bias": torch.zeros(vocab_size),
+    }
 
 
 def test_what_npm_pack_writes_serves_as_the_runtime(runtime, tmp_path):
@@ -125,6 +152,7 @@ def test_a_file_that_is_no_package_is_refused(tmp_path):
         ((ARTIFACT, "--web", "."), ".: is the working directory; name another folder"),
         ((ARTIFACT, "--web", "file"), "file: is a file; a page is a folder"),
         ((ARTIFACT, "--ort-web", "x"), "--ort-web is for --web"),
+        (("named/a.onnx", "--web", "named"), "named: holds 'a.onnx', so it is no page to replace"),
         (("--web", "out"), "--web is for an artifact, not None"),
     ],
 )
@@ -133,6 +161,8 @@ def test_what_cannot_become_a_page_is_refused_and_left_as_it_is(runtime, words, 
         Path(folder).mkdir()
         Path(folder, name).write_text("mine")
     Path("other/model.onnx").write_text("mine")
+    Path("named").mkdir()
+    shutil.copy(ARTIFACT / "model.onnx", "named/a.onnx")
     Path("file").write_text("mine")
     _, error = run(mm_inspect, *words, code=2)
     assert reason in error

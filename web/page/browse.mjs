@@ -135,7 +135,7 @@ async function keyboard(page) {
 /** The probabilities of a string's tokens, and how likely it is, as the page shows them. */
 async function score(page, string) {
   await page.fill('#string', string);
-  await page.waitForTimeout(300);
+  await page.locator('#tokens[aria-busy=false]').waitFor({ state: 'attached' });
   return {
     tokens: await page.$$eval('#tokens .share', (all) => all.map((each) => each.textContent)),
     sum: await page.textContent('#score-sum'),
@@ -162,7 +162,8 @@ async function asking(page, context) {
   await page.fill('#seed', 'x');
   const seed = await fault(page, 'query-fault');
   await context.setOffline(false);
-  return { wildcard, matching, refused, seed, scores };
+  const blamed = await page.$$eval('[aria-invalid]', (all) => all.map(({ id }) => id));
+  return { wildcard, matching, refused, seed, blamed, scores };
 }
 
 async function narrow(page) {

@@ -36,7 +36,7 @@ export interface Facts {
 }
 
 /** The part of the page that a fault belongs to. */
-export type Place = 'page' | 'query' | 'string';
+export type Place = 'page' | 'query' | 'seed' | 'string';
 
 export type Request =
   | { readonly kind: 'sample'; readonly id: number; readonly query: Query }

@@ -1,8 +1,9 @@
 /** The page: what is typed goes to the worker, what the worker finds is shown. */
 
 import { command } from './command.js';
+import { clearFault, showFault } from './faults.js';
 import { describeForm, field, get, readQuery } from './form.js';
-import type { Facts, Place, Query, Request, Response, Scored } from './messages.js';
+import type { Facts, Query, Request, Response, Scored } from './messages.js';
 import { replaceItems, roving } from './roving.js';
 import {
   commandLine,
@@ -13,12 +14,6 @@ import {
   sampleItem,
   tokenItem,
 } from './view.js';
-
-const FAULTS: Readonly<Record<Place, string>> = {
-  page: 'fault',
-  query: 'query-fault',
-  string: 'string-fault',
-};
 
 const artifact = document.querySelector<HTMLMetaElement>('meta[name=artifact]')?.content ?? 'model';
 const form = get<HTMLFormElement>('query');
@@ -38,7 +33,7 @@ class Page {
     worker.addEventListener('message', ({ data }: MessageEvent<Response>) => this.take(data));
     worker.addEventListener('error', (event) => {
       event.preventDefault();
-      this.fault(
+      showFault(
         'page',
         `This page cannot start its worker: ${event.message || 'worker.js is missing, or this browser is too old'}.`,
       );
@@ -67,7 +62,7 @@ class Page {
     if (answer.kind === 'loaded') {
       this.loaded(answer.facts);
     } else if (answer.kind === 'fault' && answer.place === 'page') {
-      this.fault('page', answer.message);
+      showFault('page', answer.message);
     } else if (answer.kind === 'score' || (answer.kind === 'fault' && answer.place === 'string')) {
       if (answer.id === this.score) this.takeScore(answer);
     } else if (answer.id === this.query) {
@@ -93,26 +88,28 @@ class Page {
   /** Sends what the form says; what is shown stays until the answer comes. */
   private ask(): void {
     describeForm();
-    this.clearFault('query');
+    clearFault('query');
+    clearFault('seed');
     let query: Query;
     try {
       query = readQuery();
     } catch (error) {
-      this.fault('query', (error as Error).message);
+      showFault('seed', (error as Error).message);
       return;
     }
     get('command').replaceChildren(...commandLine(command(artifact, query)));
     this.query += 1;
     this.shown = 0;
     this.givenPrefix = query.mode === 'prefix' && query.text !== '';
-    busy(true);
+    busy(true, 'samples', 'likely');
     this.send({ kind: 'sample', id: this.query, query });
   }
 
   /** Asks for the probability of each token of the string that is looked at. */
   private look(): void {
-    this.clearFault('string');
+    clearFault('string');
     this.score += 1;
+    busy(true, 'tokens');
     this.send({ kind: 'score', id: this.score, text: string.value, label: field('label').value });
   }
 
@@ -146,10 +143,10 @@ class Page {
       const mass = percent(answer.strings.reduce((sum, each) => sum + each.prob, 0));
       const given = `${mass}${this.givenPrefix ? ', given the prefix' : ' of all'}`;
       get('likely-sum').textContent = answer.note || given;
-      busy(false);
+      busy(false, 'samples', 'likely');
     } else if (answer.kind === 'fault') {
-      this.fault('query', answer.message);
-      busy(false);
+      showFault('query', answer.message);
+      busy(false, 'samples', 'likely');
       for (const list of ['next', 'samples', 'likely']) replaceItems(get(list), []);
       get('likely-sum').textContent = '';
       status.textContent = '';
@@ -173,6 +170,7 @@ class Page {
   }
 
   private takeScore(answer: Response): void {
+    busy(false, 'tokens');
     if (answer.kind === 'score') {
       const { pieces, logProb } = answer.scored;
       get('tokens').replaceChildren(...pieces.map(tokenItem));
@@ -181,7 +179,7 @@ class Page {
     } else if (answer.kind === 'fault') {
       get('tokens').replaceChildren();
       get('score-sum').textContent = '';
-      this.fault('string', answer.message);
+      showFault('string', answer.message);
     }
   }
 
@@ -210,44 +208,21 @@ class Page {
       button.textContent = 'Copy';
     }, 1500);
   }
-
-  private fault(place: Place, message: string): void {
-    const shown = get(FAULTS[place]);
-    shown.textContent = message;
-    shown.hidden = false;
-    if (place === 'page') {
-      document.body.classList.add('broken');
-      status.textContent = '';
-    }
-    if (place === 'query') text.setAttribute('aria-invalid', 'true');
-    if (place === 'string') string.setAttribute('aria-invalid', 'true');
-  }
-
-  private clearFault(place: Place): void {
-    get(FAULTS[place]).hidden = true;
-    (place === 'query' ? text : string).removeAttribute('aria-invalid');
-  }
 }
 
 /** Tells programs that read the page aloud, and tests, that lists will change. */
-function busy(now: boolean): void {
-  for (const list of ['samples', 'likely']) get(list).setAttribute('aria-busy', String(now));
-}
-
-function refuse(message: string): void {
-  const fault = get('fault');
-  fault.textContent = message;
-  fault.hidden = false;
-  status.textContent = '';
-  document.body.classList.add('broken');
+function busy(now: boolean, ...lists: string[]): void {
+  for (const list of lists) get(list).setAttribute('aria-busy', String(now));
 }
 
 if (location.protocol === 'file:') {
-  refuse(
+  showFault(
+    'page',
     'A browser opens this page from a web server only. In its folder, run: python -m http.server  and open http://localhost:8000',
   );
 } else if (typeof WebAssembly !== 'object') {
-  refuse(
+  showFault(
+    'page',
     'This browser has no WebAssembly, which runs the model. It may be switched off, or the browser may be too old.',
   );
 } else {

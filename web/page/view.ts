@@ -44,7 +44,7 @@ export function oneIn(logProb: number): string {
 
 /** A token as it can be seen: spaces and what is not printed have signs. */
 function visible(text: string): string {
-  return text.replace(/ /g, '\u00a0').replace(/\n/g, '⏎').replace(/\t/g, '⇥') || END;
+  return text.replace(/\n/g, '⏎').replace(/\t/g, '⇥') || END;
 }
 
 /** A token that stands alone: the space before a word is left out. */
@@ -68,8 +68,10 @@ export function sampleItem(
   button.type = 'button';
   if (text === '') button.append(element('span', 'quiet', '(empty)'));
   pieces.forEach((piece, place) => {
-    const shown = place === 0 ? alone(piece.text) : visible(piece.text);
-    if (piece.text) button.append(element('span', 'token', shown, bar(piece.prob)));
+    if (piece.text === '') return;
+    const token = element('span', 'token', place === 0 ? alone(piece.text) : visible(piece.text));
+    token.style.setProperty('--p', piece.prob.toFixed(4));
+    button.append(token);
   });
   button.setAttribute('aria-label', `${text || '(empty)'}, ${oneIn(logProb)}`);
   button.title = oneIn(logProb);

@@ -111,7 +111,7 @@ def write_page(model: Path, out: Path, page: Mapping[str, bytes]) -> None:
     anything but an earlier page. At every moment `out` is wholly the old or the new one.
     """
     target = out.resolve()
-    own = target == model.resolve().parent
+    own = model.resolve() == target / "model.onnx"
     if target == Path.cwd():
         raise OptionError(f"{out}: is the working directory; name another folder")
     if not own:
@@ -121,7 +121,7 @@ def write_page(model: Path, out: Path, page: Mapping[str, bytes]) -> None:
         for name, file in kept.items():
             if not file.is_file():
                 raise OptionError(f"{file}: is a folder; the folder of an artifact holds none")
-            shutil.copyfile(file, prepared / name)
+            shutil.copy2(file, prepared / name, follow_symlinks=not own)
         for name, content in page.items():
             (prepared / name).write_bytes(content)
         replace_folder(prepared, target)
