@@ -70,7 +70,7 @@ export class PrefixTreeDecoder {
   private readonly found: (Decoded | undefined)[];
   private readonly distribution: Distribution;
   private readonly pending: Group[] = [];
-  private firstUnsaved = 1; // of pending: those below it have saved their states
+  private firstUnsaved = 0; // of pending: those below it have saved their states
   private states: States = [];
   private readonly rowLow: number;
   private readonly rowHigh: number;
@@ -84,20 +84,29 @@ export class PrefixTreeDecoder {
     this.distribution = new Distribution(request.sampling, step.vocabSize);
     this.rowLow = Number(request.firstRow & 0xffffffffn);
     this.rowHigh = Number(request.firstRow >> 32n);
-    if (request.rows === 0) return;
-    this.pending.push({
-      rows: Array.from({ length: request.rows }, (_, row) => row),
-      prefix: undefined,
-      token: STOP,
-      position: 0,
-      logProb: 0,
-      filterState: 0,
-      parent: 0,
-      saved: step.start(1),
-    });
   }
 
+  /** Decodes tree after tree, of as many rows each as memory has room for while they wait. */
   async run(): Promise<(Decoded | undefined)[]> {
+    const { rows } = this.request;
+    const together = this.step.treeRows;
+    for (let first = 0; first < rows; first += together) {
+      this.pending.push({
+        rows: Array.from({ length: Math.min(together, rows - first) }, (_, row) => first + row),
+        prefix: undefined,
+        token: STOP,
+        position: 0,
+        logProb: 0,
+        filterState: 0,
+        parent: 0,
+        saved: this.step.start(1),
+      });
+      await this.decodePending();
+    }
+    return this.found;
+  }
+
+  private async decodePending(): Promise<void> {
     const batchSize = Math.min(this.request.batchSize, this.step.maxRows);
     while (this.pending.length > 0) {
       await this.cancellation.check();
@@ -114,7 +123,6 @@ export class PrefixTreeDecoder {
         this.split(group, row, result.logits.subarray(row * size, (row + 1) * size));
       });
     }
-    return this.found;
   }
 
   /** Saves the states of the groups that stay, before the step's are dropped. */

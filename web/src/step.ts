@@ -10,6 +10,9 @@ export type Ort = Pick<typeof import('onnxruntime-web'), 'InferenceSession' | 'T
 /** Most bytes of the states of one batch; a batch has fewer rows where they would be more. */
 const MAX_STATE_BYTES = 2 ** 25;
 
+/** Most bytes of the states of all rows of a tree, each of which may wait with its own. */
+const MAX_TREE_BYTES = 2 ** 27;
+
 const BYTES = { float32: 4, float16: 2, int64: 8 };
 
 /** The states of some rows: the bytes of each state, row after row. */
@@ -31,6 +34,8 @@ export class Step {
   readonly vocabSize: number;
   /** Most rows of a batch. */
   readonly maxRows: number;
+  /** Most rows of a prefix tree. */
+  readonly treeRows: number;
   private readonly layouts: StateLayout[];
 
   private constructor(
@@ -50,7 +55,8 @@ export class Step {
         `${source}: the states of a row have ${bytes} bytes; the limit is ${MAX_STATE_BYTES}`,
       );
     }
-    this.maxRows = Math.max(1, Math.floor(MAX_STATE_BYTES / Math.max(bytes, 1)));
+    this.maxRows = Math.floor(MAX_STATE_BYTES / Math.max(bytes, 1));
+    this.treeRows = Math.floor(MAX_TREE_BYTES / Math.max(bytes, 1));
   }
 
   /** Opens a model; `ArtifactError` where it is not the one that its metadata tell of. */
