@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -89,8 +90,7 @@ def planned(text: Any) -> Any:
 
 def phases(path: Path) -> None:
     """Each phase of a training of the preset fast, with 100 steps, and of an export."""
-    with timed("start of Python and PyTorch"):
-        pass
+    print(f"start of Python and PyTorch: {time.process_time():.1f} s")
     with timed("read the text, find repeated lines"):
         text = read_text(path)
     with timed("split, find characters and lengths"):
@@ -121,6 +121,7 @@ def phases(path: Path) -> None:
 def turns(path: Path, steps: int, count: int) -> None:
     """Tokens a second of the same steps on tokens in a mapped file and in memory, by turns."""
     run, lines = planned(read_text(path))
+    scratch.IN_MEMORY = 0
     mapped = EncodedStrings(lines["train"], run.vocabulary)
     scratch.IN_MEMORY = 1 << 62
     in_memory = EncodedStrings(lines["train"], run.vocabulary)
@@ -153,11 +154,11 @@ def whole_runs(text: Path, folder: Path, processes: int) -> None:
     began = time.monotonic()
     subprocess.run([*words, str(whole)], check=True)
     print(f"mm-train of {processes} processes: {time.monotonic() - began:.0f} s")
-    with subprocess.Popen([*words, str(stopped)]) as process:
+    with subprocess.Popen([*words, str(stopped)], start_new_session=True) as process:
         log = stopped / "log.jsonl"
         while not log.exists() or not any('step":250' in line for line in log.open()):
             time.sleep(1)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     subprocess.run([*words, str(stopped), "--resume"], check=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     one, other = (RunFolder(each).latest() for each in (whole, stopped))
