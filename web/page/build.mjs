@@ -20,6 +20,7 @@ const page = await build({
   format: 'iife',
   outfile: 'page.js',
 });
+const style = await build({ ...SHARED, entryPoints: [here('page.css')], outfile: 'page.css' });
 const worker = await build({
   ...SHARED,
   entryPoints: [here('worker.ts')],
@@ -29,10 +30,12 @@ const worker = await build({
 });
 
 const built = new Map(
-  [...page.outputFiles, ...worker.outputFiles].map((file) => [basename(file.path), file.text]),
+  [...page.outputFiles, ...style.outputFiles, ...worker.outputFiles].map((file) => [
+    basename(file.path),
+    file.text,
+  ]),
 );
-for (const name of ['index.html', 'page.css', 'icon.svg'])
-  built.set(name, await readFile(here(name), 'utf8'));
+for (const name of ['index.html', 'icon.svg']) built.set(name, await readFile(here(name), 'utf8'));
 
 let stale = false;
 for (const [name, text] of built) {
