@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import makemore
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from makemore import _core
+from makemore.commands.sample import sample as mm_sample
 from makemore.options import SampleOptions
 from makemore_export.packing.artifact_folder import export
 from small_runs import LINES, trained
 from tiny_artifacts import FOLDER
-from web_package import CHROMIUM, camel, needs_web, replayed
+from web_package import CHROMIUM, WEB, camel, needs_web, replayed
 
 pytestmark = [*needs_web, pytest.mark.usefixtures("one_thread")]
 
@@ -34,7 +37,8 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("transformer", "tokens", "labels"):
         shutil.copytree(FOLDER / "schema-3" / name, folder / name)
     shutil.copytree(FOLDER / "schema-2/words", folder / "words")
-    shutil.copytree(FOLDER / "half", folder / "half")
+    for name in ("half", "fused", "sparse"):
+        shutil.copytree(FOLDER / name, folder / name)
     sizes = {"n_hidden": 8, "n_embd": 8, "max_steps": 12}
     models = {
         "blend": {"parts": (("lstm", sizes), ("ngram", {"order": 3}))},
@@ -119,6 +123,8 @@ TEXTS = {
     "words": ["Ann, the old cat sat.", "O'Neil", "  the\tcrow ", "something else", ""],
     "tokens": ["", "ab"],
     "half": ["abc", "cab"],
+    "fused": ["dab", "bbbb"],
+    "sparse": ["😀中", "á"],
     "ngram": ["bera", "dulle"],
 }
 
@@ -141,7 +147,7 @@ def test_scores_and_likeliest_strings_are_those_of_python(artifacts, name):
     assert [float(each) for each in scores] == pytest.approx(
         sampler.score(texts, on_unknown="-inf").tolist(), **near
     )
-    assert [each["logProb"] for each in tokens] == pytest.approx(
+    assert [float(each["logProb"]) for each in tokens] == pytest.approx(
         sampler.score_tokens(texts[:1])[0].tolist(), **near
     )
     expected = sampler.next_tokens(top_p=0.9)
@@ -157,6 +163,15 @@ def test_scores_and_likeliest_strings_are_those_of_python(artifacts, name):
     ):
         assert found["strings"] == best.strings
         assert found["probabilities"] == pytest.approx(best.probabilities.tolist(), **near)
+
+
+def test_the_example_prints_what_mm_sample_prints(artifacts):
+    folder = str(artifacts / "transformer")
+    example = ["node", str(WEB / "examples/sample.mjs"), folder, "1000", "11"]
+    printed = subprocess.run(example, check=True, capture_output=True, text=True).stdout
+    expected = CliRunner().invoke(mm_sample, [folder, "-n", "1000", "--seed", "11"])
+    assert expected.exit_code == 0
+    assert printed == expected.stdout
 
 
 def test_a_label_is_given_drawn_and_scored_as_in_python(artifacts):

@@ -54,9 +54,7 @@ export async function load(
     if (lines !== undefined) known ??= new Fingerprints(lines, name);
     return known;
   };
-  const sampler = new Sampler(new Engine(artifact, vocabulary, step), fingerprints);
-  await step.run([0], [0], step.start(1)); // what cannot be computed is found now
-  return sampler;
+  return new Sampler(new Engine(artifact, vocabulary, step), fingerprints);
 }
 
 async function openOrt(given: LoadOptions['ort']): Promise<Ort> {

@@ -59,7 +59,7 @@ export class Step {
     this.treeRows = Math.floor(MAX_TREE_BYTES / Math.max(bytes, 1));
   }
 
-  /** Opens a model; `ArtifactError` where it is not the one that its metadata tell of. */
+  /** Opens a model; `ArtifactError` where its metadata tell of another one, or it cannot run. */
   static async open(ort: Ort, bytes: Uint8Array, artifact: Artifact, source: string) {
     let session: InferenceSession;
     try {
@@ -70,8 +70,15 @@ export class Step {
     } catch (error) {
       throw new ArtifactError(`${source}: ONNX Runtime cannot open it: ${messageOf(error)}`);
     }
-    checkContract(session, artifact, source);
-    return new Step(ort, session, artifact, source);
+    try {
+      checkContract(session, artifact, source);
+      const step = new Step(ort, session, artifact, source);
+      await step.run([0], [0], step.start(1)); // what cannot be computed is found now
+      return step;
+    } catch (error) {
+      await session.release();
+      throw error instanceof OrtError ? new ArtifactError(error.message) : error;
+    }
   }
 
   /** The states of rows at their start: zeros. */
