@@ -13,8 +13,7 @@ many drawn by the model's `forward`. Then they take turns; figures are medians o
 ratios those within a round. Seeds are fresh in every call. A peer that is not installed, or not the
 same model, is named with the reason.
 
-Left out: llama-cpp-python, which PyPI has as source only, and pip compiles llama.cpp for longer
-than all of this takes.
+llama-cpp-python is source only: pip compiles llama.cpp, once, before all of this.
 """
 
 from __future__ import annotations
@@ -32,10 +31,9 @@ import click
 import numpy as np
 import torch
 from figures import environment, show
-from makemore_export.plots.figure import BLUE, new_figure, save_png, set_title
-from matplotlib.axes import Axes
 from peer import COLD, OURS, PEERS, NotComparableError, Source
 from peer.check import Truth
+from peers_plot import Row, draw
 from worker import Worker
 
 BATCH_SIZES = (32, 64, 128, 256, 512, 1_024, 2_048)
@@ -44,12 +42,13 @@ MANY = 4_096
 SECONDS = 1.0
 """Of calls for one string, a round."""
 P50, P99 = "p50, us", "p99, us"
+OUR_PEERS = {OURS, COLD}
+Rates = dict[str, list[float]]
+"""Names a second of each peer, a figure a round."""
 LIBRARIES = (
-    *("ctranslate2", "jax", "onnxruntime", "onnxruntime-genai", "openvino", "torch"),
-    "transformers",
+    *("ctranslate2", "jax", "llama_cpp_python", "onnxruntime", "onnxruntime-genai", "openvino"),
+    *("torch", "transformers"),
 )
-
-Row = dict[str, float | str]
 
 
 @click.command()
@@ -63,7 +62,9 @@ def main(
 ) -> None:
     """Measures what samples from the models of ARTIFACTS, each with its run beside it."""
     torch.set_num_threads(1)
-    names = [name for name in PEERS if not only or name in only or name == OURS]
+    about = environment() | versions()
+    print(", ".join(f"{name} {value}" for name, value in about.items()))
+    names = [name for name in PEERS if not only or name in OUR_PEERS.union(only)]
     models = {}
     for artifact in artifacts:
         models[artifact.name] = found = compare(artifact, names, rounds, more)
@@ -73,10 +74,13 @@ def main(
         show(found["many"])
         for name, reason in found["not timed"].items():
             print(f"not timed: {name}: {reason}")
+        if found["fastest"]:
+            print(f"\n{artifact.name}, over the fastest of the others\n")
+            show(found["fastest"])
     if out is not None:
-        document = {"environment": environment() | versions(), "rounds": rounds, "models": models}
+        document = {"environment": about, "rounds": rounds, "models": models}
         out.write_text(json.dumps(document, indent=2) + "\n")
-        draw(models, out.with_suffix(".png"))
+        draw(models, out.with_suffix(".png"), P50, rate_of(MANY))
 
 
 def compare(artifact: Path, names: Iterable[str], rounds: int, more: int) -> dict[str, Any]:
@@ -94,8 +98,8 @@ def compare(artifact: Path, names: Iterable[str], rounds: int, more: int) -> dic
         except NotComparableError as reason:
             refused[name] = str(reason)
     seeds = count(1_000_000, 1_000_000)
-    one = one_name(workers, seeds, rounds)
-    many = many_names(workers, seeds, rounds, more)
+    one, rates = one_name(workers, seeds, rounds)
+    many, more_rates = many_names(workers, seeds, rounds, more)
     for worker in workers.values():
         worker.close()
     load.append(os.getloadavg()[0])
@@ -105,10 +109,13 @@ def compare(artifact: Path, names: Iterable[str], rounds: int, more: int) -> dic
         "not timed": refused,
         "one": one,
         "many": many,
+        "fastest": over_fastest(rates | more_rates),
     }
 
 
-def one_name(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list[Row]:
+def one_name(
+    workers: dict[str, Worker], seeds: count[int], rounds: int
+) -> tuple[list[Row], dict[int, Rates]]:
     """A row for each peer: ours, then the others by their time of one string. A p99 is the median
     of those of the rounds.
     """
@@ -131,16 +138,19 @@ def one_name(workers: dict[str, Worker], seeds: count[int], rounds: int) -> list
         }
         for name in workers
     ]
-    return sorted(rows, key=lambda row: (row["peer"] not in {OURS, COLD}, row[P50]))
+    rows.sort(key=lambda row: (row["peer"] not in OUR_PEERS, row[P50]))
+    return rows, {1: {name: [1 / seconds for seconds in of_one] for name, of_one in p50.items()}}
 
 
-def many_names(workers: dict[str, Worker], seeds: count[int], rounds: int, more: int) -> list[Row]:
+def many_names(
+    workers: dict[str, Worker], seeds: count[int], rounds: int, more: int
+) -> tuple[list[Row], dict[int, Rates]]:
     """A row for each peer: ours, then the others by their rate of `MANY` strings; with the rates of
-    `more` strings, too many to be remembered, for ours and the fastest of the others.
+    `more` strings, too many to be remembered, for ours and the two fastest of the others.
     """
     rows: dict[str, Row] = {name: {"peer": name} for name in workers}
 
-    def add(n: int, batch_sizes: dict[str, Sequence[int]]) -> None:
+    def add(n: int, batch_sizes: dict[str, Sequence[int]]) -> Rates:
         best: dict[str, int] = {}
         for name, sizes in batch_sizes.items():
             click.echo(f"{name}: warm up, find the best batch for {n:,}", err=True)
@@ -155,15 +165,35 @@ def many_names(workers: dict[str, Worker], seeds: count[int], rounds: int, more:
             row[batch_of(n)] = best[name] if there else ""
             row[rate_of(n)] = statistics.median(rates[name]) if there else ""
             row[f"makemore over it, n = {n:,}"] = ratio(rates[OURS], rates[name]) if there else ""
+        return rates
 
-    add(MANY, dict.fromkeys(workers, BATCH_SIZES))
+    rates = {MANY: add(MANY, dict.fromkeys(workers, BATCH_SIZES))}
     ours = [name for name in (OURS, COLD) if name in workers]
     others = sorted(set(workers) - {*ours}, key=lambda name: -float(rows[name][rate_of(MANY)]))
-    fastest = {name: int(rows[name][batch_of(MANY)]) for name in others[:1]}
+    fastest = {name: int(rows[name][batch_of(MANY)]) for name in others[:2]}
     # More strings fill a larger batch.
     larger = {name: [size, 2 * size, 4 * size] for name, size in fastest.items()}
-    add(more, {OURS: BATCH_SIZES} | larger)
-    return [rows[name] for name in (*ours, *others)]
+    rates[more] = add(more, {OURS: BATCH_SIZES} | larger)
+    return [rows[name] for name in (*ours, *others)], rates
+
+
+def over_fastest(rates: dict[int, Rates]) -> list[Row]:
+    """For each number of names a call the fastest of the others, and how many times as fast ours
+    are; no row where there are no others.
+    """
+    rows: list[Row] = []
+    for n, by_name in rates.items():
+        others = by_name.keys() - OUR_PEERS
+        if not others:
+            continue
+        best = max(others, key=lambda name: statistics.median(by_name[name]))
+        row: Row = {"names a call": n, "fastest": best, "names/s": statistics.median(by_name[best])}
+        for ours in (OURS, COLD):
+            there = ours in by_name
+            row[f"{ours}, names/s"] = statistics.median(by_name[ours]) if there else ""
+            row[f"{ours}, over it"] = ratio(by_name[ours], by_name[best]) if there else ""
+        rows.append(row)
+    return rows
 
 
 def best_batch(n: int, worker: Worker, batch_sizes: Sequence[int], seeds: count[int]) -> int:
@@ -213,31 +243,6 @@ def versions() -> dict[str, str]:
 def ratio(one: Sequence[float], other: Sequence[float]) -> float:
     """Median of the ratios within a round."""
     return statistics.median(a / b for a, b in zip(one, other, strict=True))
-
-
-def draw(models: dict[str, dict[str, Any]], path: Path) -> None:
-    """Time of one string and strings a second, a bar a peer, a row of pictures a model."""
-    heights = [len(found["one"]) for found in models.values()]
-    figure = new_figure(11, 0.35 * sum(heights) + len(models))
-    pictures = figure.subplots(len(models), 2, squeeze=False, sharex="col", height_ratios=heights)
-    for (model, found), (left, right) in zip(models.items(), pictures, strict=True):
-        draw_bars(left, found["one"], P50)
-        set_title(left, f"{model}: us for one name")
-        draw_bars(right, found["many"], rate_of(MANY))
-        set_title(right, f"{model}: {rate_of(MANY)}")
-    save_png(figure, path)
-
-
-def draw_bars(axes: Axes, rows: list[Row], column: str) -> None:
-    """The first row on top, figures on a logarithmic axis, makemore's in blue."""
-    names = [str(row["peer"]) for row in rows]
-    colours = [BLUE if name in {OURS, COLD} else "0.6" for name in names]
-    bars = axes.barh(names, [float(row[column]) for row in rows], color=colours)
-    axes.bar_label(bars, [f"{row[column]:,.0f}" for row in rows], padding=3)
-    axes.set_xscale("log")
-    axes.tick_params(labelbottom=True)
-    axes.invert_yaxis()
-    axes.margins(x=0.25)
 
 
 if __name__ == "__main__":

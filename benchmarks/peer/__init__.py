@@ -29,10 +29,12 @@ PEERS = {
     COLD: "makemore_cold",
     "JAX": "jax",
     "CTranslate2": "ctranslate2",
+    "onnxruntime in C++": "onnxruntime_loop",
     "onnxruntime": "onnxruntime",
     "onnxruntime-genai": "onnxruntime_genai",
     "OpenVINO": "openvino",
     "TorchScript": "torchscript",
+    "torch.compile": "compiled_step",
     "eager PyTorch, cached": "eager_cached",
     "eager PyTorch": "eager",
     "transformers": "transformers",
@@ -43,8 +45,11 @@ STOP = 0
 LONGEST = 15
 """Characters of a string at most: the longest name of names.txt."""
 
-Rows = Iterable[Sequence[int]]
+Rows = Iterable[Sequence[int]] | NDArray[np.integer]
 """Token ids of strings; what follows a stop counts for nothing."""
+
+FEW = 16
+"""Strings that Python joins sooner than NumPy."""
 
 
 class NotComparableError(Exception):
@@ -105,8 +110,11 @@ class Peer(ABC):
 
     def sample(self, n: int, batch_size: int, seed: int) -> list[str]:
         """So many strings, each up to its stop or `max_length` characters."""
-        letters = self.letters
-        rows = self.generate(n, batch_size, seed)
+        rows, letters = self.generate(n, batch_size, seed), self.letters
+        if isinstance(rows, np.ndarray):
+            if n > FEW:
+                return join(rows, letters)
+            rows = rows.tolist()
         return ["".join([letters[i] for i in row]).partition(letters[STOP])[0] for row in rows]
 
     @abstractmethod
@@ -128,6 +136,13 @@ def load(module: str, source: Source) -> Peer:
 def batches(n: int, batch_size: int) -> list[int]:
     """Sizes of the batches that n strings are made in."""
     return [min(batch_size, n - first) for first in range(0, n, batch_size)]
+
+
+def join(ids: NDArray[np.integer], letters: Sequence[str]) -> list[str]:
+    """The strings of ids (n, T); NumPy ends a string at null characters, which stops become."""
+    made = np.logical_and.accumulate(ids != STOP, axis=1)
+    characters = np.array(letters)[np.where(made, ids, STOP)]  # (n, T)
+    return np.ascontiguousarray(characters).view(f"U{ids.shape[1]}")[:, 0].tolist()
 
 
 def encode(strings: Sequence[str], letters: Sequence[str]) -> NDArray[np.int64]:

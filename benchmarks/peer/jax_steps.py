@@ -12,13 +12,30 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array, lax, nn
 from makemore_export.models import Model
+from makemore_export.models.blend import Blend
+from makemore_export.models.ngram import Ngram
+
+from peer import NotComparableError
 
 State = list[Array]
 Weights = dict[str, Array]
 Step = Callable[[Weights, Array, Array, State], tuple[Array, State]]
+Write = Callable[[Array, Array, Array], Array]
+"""Of a cache (B, T, C), positions (B,) and a vector of each row (B, C): the next cache."""
 
 
-def transformer(model: Model) -> Step:
+def by_mask(cache: Array, position: Array, x: Array) -> Array:
+    """Writes the whole cache, in one loop with what reads it."""
+    here = jnp.arange(cache.shape[1]) == position[:, None]  # (B, T)
+    return jnp.where(here[..., None], x[:, None], cache)
+
+
+def by_scatter(cache: Array, position: Array, x: Array) -> Array:
+    """Writes one slot of each row."""
+    return cache.at[jnp.arange(len(cache)), position].set(x)
+
+
+def transformer(model: Model, write: Write) -> Step:
     """GPT-2 with a KV cache."""
     n_layer, n_head, epsilon = model.config.n_layer, model.config.n_head, model.ln.eps
 
@@ -38,9 +55,8 @@ def transformer(model: Model) -> Step:
             block = f"blocks.{layer}"
             qkv = linear(w, f"{block}.attention", norm(w, f"{block}.ln_1", x))
             query, key, value = jnp.split(qkv, 3, 1)
-            at = jnp.arange(rows), position
-            keys = state[2 * layer].at[at].set(key)
-            values = state[2 * layer + 1].at[at].set(value)
+            keys = write(state[2 * layer], position, key)
+            values = write(state[2 * layer + 1], position, value)
             query = query.reshape(rows, n_head, -1) / math.sqrt(width // n_head)
             scores = jnp.einsum("bhd,bthd->bht", query, keys.reshape(heads))
             shares = nn.softmax(jnp.where(future[:, None], -jnp.inf, scores), axis=-1)
@@ -54,18 +70,16 @@ def transformer(model: Model) -> Step:
     return step
 
 
-def gru(_: Model) -> Step:
+def gru(_: Model, __: Write) -> Step:
     """Layers of gated units."""
 
     def step(w: Weights, token: Array, position: Array, state: State) -> tuple[Array, State]:
-        x = w["embedding.weight"][token]
-        after = []
+        x, after = w["embedding.weight"][token], []
         for layer, kept in enumerate(state):
-            hidden = jnp.where(position[:, None] == 0, 0, kept)
-            read = x @ w[f"layers.weight_ih_l{layer}"].T + w[f"layers.bias_ih_l{layer}"]
-            old = hidden @ w[f"layers.weight_hh_l{layer}"].T + w[f"layers.bias_hh_l{layer}"]
+            hidden = begun(position, kept)
+            read, old = gates(w, layer, x, hidden)
             (read_r, read_u, read_n), (old_r, old_u, old_n) = (
-                jnp.split(gates, 3, 1) for gates in (read, old)
+                jnp.split(of_all, 3, 1) for of_all in (read, old)
             )
             new = jnp.tanh(read_n + nn.sigmoid(read_r + old_r) * old_n)
             x = new + nn.sigmoid(read_u + old_u) * (hidden - new)
@@ -75,12 +89,29 @@ def gru(_: Model) -> Step:
     return step
 
 
-def mlp(model: Model) -> Step:
+def lstm(_: Model, __: Write) -> Step:
+    """Layers of gated units with a cell each."""
+
+    def step(w: Weights, token: Array, position: Array, state: State) -> tuple[Array, State]:
+        x, after = w["embedding.weight"][token], []
+        for layer in range(len(state) // 2):
+            hidden, cell = (begun(position, kept) for kept in state[2 * layer : 2 * layer + 2])
+            read, old = gates(w, layer, x, hidden)
+            input_gate, forget, candidate, output = jnp.split(read + old, 4, 1)
+            cell = nn.sigmoid(forget) * cell + nn.sigmoid(input_gate) * jnp.tanh(candidate)
+            x = nn.sigmoid(output) * jnp.tanh(cell)
+            after += [x, cell]
+        return linear(w, "head", x), after
+
+    return step
+
+
+def mlp(model: Model, _: Write) -> Step:
     """A window of the last tokens."""
     direct = model.config.direct
 
     def step(w: Weights, token: Array, position: Array, state: State) -> tuple[Array, State]:
-        before = jnp.where(position[:, None] == 0, 0, state[0])
+        before = begun(position, state[0])
         window = jnp.concatenate([before, token[:, None]], axis=1)  # (B, context)
         x = w["embedding.weight"][window].reshape(len(token), -1)
         logits = linear(w, "head", jnp.tanh(linear(w, "hidden", x)))
@@ -91,8 +122,65 @@ def mlp(model: Model) -> Step:
     return step
 
 
+def ngram(model: Model, _: Write) -> Step:
+    """Tables of what follows each context; raises `NotComparableError` for a sparse n-gram."""
+    if not isinstance(model, Ngram) or len(model.levels):
+        raise NotComparableError("an n-gram of sparse levels, which are not written in JAX")
+
+    def step(w: Weights, token: Array, position: Array, state: State) -> tuple[Array, State]:
+        vocab_size = w["logits"].shape[1]
+        context = w["next"][begun(position, state[0]) * vocab_size + token]
+        return w["logits"][context], [w["state"][context]]
+
+    return step
+
+
+def blend(model: Model, write: Write) -> Step:
+    """A mean of the components' probabilities."""
+    assert isinstance(model, Blend)
+    kinds = [spec.model for spec in model.config.parts]
+    sizes = [len(component.states()) for component in model.components()]
+    steps = [
+        find_step(kind)(component, write)
+        for kind, component in zip(kinds, model.components(), strict=True)
+    ]
+
+    def step(w: Weights, token: Array, position: Array, state: State) -> tuple[Array, State]:
+        mixed, following, rest = jnp.zeros(()), [], state
+        for i, (own_step, size) in enumerate(zip(steps, sizes, strict=True)):
+            head = f"parts.{i}."
+            own = {name.removeprefix(head): x for name, x in w.items() if name.startswith(head)}
+            logits, after = own_step(own, token, position, rest[:size])
+            mixed = mixed + w["weights"][i] * nn.softmax(logits, axis=-1)
+            following, rest = following + after, rest[size:]
+        return jnp.log(mixed), following
+
+    return step
+
+
+def gates(w: Weights, layer: int, x: Array, hidden: Array) -> tuple[Array, Array]:
+    """What the gates of a layer get from its input and from its hidden units, each (B, G)."""
+    read = x @ w[f"layers.weight_ih_l{layer}"].T + w[f"layers.bias_ih_l{layer}"]
+    old = hidden @ w[f"layers.weight_hh_l{layer}"].T + w[f"layers.bias_hh_l{layer}"]
+    return read, old
+
+
+def begun(position: Array, kept: Array) -> Array:
+    """The state of rows whose strings have begun; zeros for the others."""
+    return jnp.where(position.reshape(-1, *[1] * (kept.ndim - 1)) == 0, 0, kept)
+
+
 def linear(w: Weights, name: str, x: Array) -> Array:
     return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
 
 
-STEPS: dict[str, Callable[[Model], Step]] = {"transformer": transformer, "gru": gru, "mlp": mlp}
+STEPS: dict[str, Callable[[Model, Write], Step]] = {
+    step.__name__: step for step in (transformer, gru, lstm, mlp, ngram, blend)
+}
+
+
+def find_step(kind: str) -> Callable[[Model, Write], Step]:
+    """The maker of a model's step; `NotComparableError` for a model without one."""
+    if kind not in STEPS:
+        raise NotComparableError(f"written for {', '.join(STEPS)} only")
+    return STEPS[kind]

@@ -10,12 +10,17 @@ from makemore_export.models import Model
 from onnx import helper
 
 
+def standard_step(artifact: Path) -> onnx.ModelProto:
+    """The step in standard operators alone."""
+    return onnx.inliner.inline_local_functions(onnx.load(artifact / "model.onnx"))
+
+
 def onnx_step(artifact: Path, model: Model) -> onnx.ModelProto:
-    """The step in standard operators alone, at position 0 from a state of zeros.
+    """The same that begins, at position 0, from a state of zeros.
 
     A cache needs nothing there: the step at position p reads slots 0 to p, and writes p itself.
     """
-    proto = onnx.inliner.inline_local_functions(onnx.load(artifact / "model.onnx"))
+    proto = standard_step(artifact)
     specs = [spec for spec in model.states() if spec.time_axis is None]
     if not specs:
         return proto
@@ -31,7 +36,8 @@ def onnx_step(artifact: Path, model: Model) -> onnx.ModelProto:
     proto.graph.initializer.append(one)
     for spec in specs:
         kind = onnx.TensorProto.DataType.Value(spec.dtype.replace("float32", "FLOAT").upper())
-        cast = helper.make_node("Cast", ["begun_column"], [f"{spec.name}_begun"], to=kind)
+        begun = "begun_column" if spec.shape else "begun"
+        cast = helper.make_node("Cast", [begun], [f"{spec.name}_begun"], to=kind)
         product = [f"{spec.name}_begun", spec.name]
         kept += [cast, helper.make_node("Mul", product, [f"{spec.name}_kept"])]
     nodes = [*kept, *proto.graph.node]

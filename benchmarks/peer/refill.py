@@ -21,7 +21,7 @@ class RefillLoop(Peer):
     def start(self, rows: int) -> Run:
         """A step of so many rows, its state zeros."""
 
-    def generate(self, n: int, batch_size: int, seed: int) -> list[list[int]]:
+    def generate(self, n: int, batch_size: int, seed: int) -> NDArray[np.int64]:
         generator = np.random.default_rng(seed)
         rows = min(n, batch_size)
         run = self.start(rows)
@@ -41,7 +41,7 @@ class RefillLoop(Peer):
                 string[ended] = np.minimum(np.arange(begun, begun + fresh), n)
                 begun += fresh
                 token[ended] = position[ended] = 0
-        return ids[:n].tolist()
+        return ids[:n]
 
     def logits(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         run = self.start(len(tokens))

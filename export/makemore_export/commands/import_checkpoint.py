@@ -141,7 +141,7 @@ def parse_names(values: Sequence[str]) -> dict[str, str]:
 
 def _whole(content: Content, encoding: str) -> str:
     """A text as Python reads it: every line ends in one character."""
-    text = decode(content.name, content.raw, encoding).text
+    text = decode(content.name, bytes(content.raw), encoding).text
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -92,7 +92,7 @@ def run_export(
             _refuse_options(source, options, set() if asked.text is None else {"encoding"})
             trained = read_source(source)
             content = None if asked.text is None else asked.text.content
-            lines = lines_of(trained.run, content, options["encoding"])
+            lines: Sequence[str] | None = lines_of(trained.run, content, options["encoding"])
         else:
             text = (asked.given or GivenText(source)).read(Reading().with_options(options))
             trained = _trained(text, out, options)
@@ -177,6 +177,8 @@ def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str
         click.echo(f"label {label!r} given: {quality(loss)[0]} nats {per}")
     if report.novelty:
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
+        if report.novelty.memorised:
+            click.echo(str(report.novelty.memorised))
     for note in report.notes:
         click.echo(note)
     if lines:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.splits import split
 from makemore_export.evaluation.label_losses import label_losses
-from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.evaluation.likelihood import evaluated, mean_nll
 from makemore_export.evaluation.likely_strings import likely_strings
 from makemore_export.evaluation.novelty import as_made
 from makemore_export.models import Model
@@ -203,7 +203,7 @@ def _held_out(model: Model, run: Run, lines: Sequence[str]) -> dict[str, float |
     """The loss on the last split, by its name; None if infinite."""
     splits = split(lines, run.split, run.seed, keep_duplicates=run.keep_duplicates)
     name, held_out = [*splits.items()][-1]
-    loss = mean_nll(model, EncodedStrings(held_out, run.vocabulary))
+    loss = mean_nll(model, evaluated(EncodedStrings(held_out, run.vocabulary)))
     return {name: loss if math.isfinite(loss) else None}
 
 

@@ -12,8 +12,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from makemore.commands.bench.compare import compare, read_record
 from makemore.commands.bench.measure import measure
-from makemore.commands.bench.result import Bench, Latency, Spread, Startup, Throughput
+from makemore.commands.bench.result import (
+    Bench,
+    Comparison,
+    Latency,
+    Spread,
+    Startup,
+    Throughput,
+)
 from makemore.commands.command import Command
 from makemore.commands.options import artifact_argument, device_option, trust_option
 from makemore.commands.terminal import to_show
@@ -51,6 +59,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="PNG of throughput by batch size.",
 )
+@click.option(
+    "--compare",
+    "old",
+    type=click.Path(path_type=Path),
+    metavar="OLD.json",
+    help="How many times as fast as in a record that --json wrote before.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def bench(
     artifact: Path,
@@ -62,6 +77,7 @@ def bench(
     device: Device,
     trust: bool,
     plot: Path | None,
+    old: Path | None,
     as_json: bool,
 ) -> None:
     """Measures how fast ARTIFACT makes names on this machine, as Python strings.
@@ -69,6 +85,7 @@ def bench(
     Latency of one name a call, another name each time; throughput of calls for many names, at each
     batch size and thread count; start and memory of fresh processes. Nothing else should run.
     """
+    before = read_record(old) if old else None
     draw = None
     if plot:
         draw = _throughput_plot()
@@ -85,6 +102,8 @@ def bench(
         seconds=seconds,
         say=lambda line: click.echo(line, err=True),
     )
+    if old and before:
+        found = msgspec.structs.replace(found, compared=compare(found, before, old))
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
@@ -127,6 +146,8 @@ def show(found: Bench) -> None:
     _show_latency(found.latency)
     _show_throughput(found.throughput, found.repeats)
     _show_startup(found.startup, found.repeats, found.throughput[0].n)
+    if found.compared:
+        _show_comparison(found.compared)
 
 
 def _show_latency(latency: Latency) -> None:
@@ -174,6 +195,19 @@ def _show_startup(startup: Startup, repeats: int, n: int) -> None:
         f"Fresh processes, medians of {repeats}; memory is the most resident until then",
         ("", "median", "min", "max"),
         ((name, *_spread(spread)) for name, spread in rows),
+    )
+
+
+def _show_comparison(compared: Comparison) -> None:
+    for name, (before, now) in compared.differs.items():
+        click.echo(to_show(f"{name} differs: {before} before, {now} now"))
+    _print_table(
+        to_show(f"Times as fast as in {compared.old}; of memory, as small"),
+        ("", "median", "min", "max"),
+        (
+            (row.figure, *("" if x is None else f"{x:.2f}" for x in (row.median, row.min, row.max)))
+            for row in compared.ratios
+        ),
     )
 
 

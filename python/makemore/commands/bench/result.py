@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+"""A time, a rate or a size; checked where a record is read."""
+
 
 class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
     """Of single calls."""
 
-    p50: float
-    p90: float
-    p99: float
+    p50: Positive
+    p90: Positive
+    p99: Positive
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Percentiles:
@@ -27,9 +30,9 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
     """Of repeats."""
 
-    median: float
-    min: float
-    max: float
+    median: Positive
+    min: Positive
+    max: Positive
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
@@ -82,8 +85,31 @@ class Startup(msgspec.Struct, frozen=True, kw_only=True):
     peak_mib: Memory | None
 
 
-class Bench(msgspec.Struct, frozen=True, kw_only=True):
-    """All figures, and what they depend on."""
+class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure, how many times as good as before: as fast, or with a memory as small.
+
+    min, max: the least and the most that the spreads of both allow; None for single calls, of which
+    quantiles are compared.
+    """
+
+    figure: str
+    median: float
+    min: float | None
+    max: float | None
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """With a former record, the file `old`. differs: what figures depend on and is not the same,
+    before and now. ratios: of each figure that both have.
+    """
+
+    old: str
+    differs: dict[str, tuple[Any, Any]]
+    ratios: list[Ratio]
+
+
+class Bench(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All figures, and what they depend on. compared: None unless it was asked for."""
 
     artifact: str
     model: str
@@ -92,5 +118,6 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, Any]
     repeats: int
     latency: Latency
-    throughput: list[Throughput]
+    throughput: Annotated[list[Throughput], msgspec.Meta(min_length=1)]
     startup: Startup
+    compared: Comparison | None = None
