@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from makemore import OptionError, OrtError
+from makemore import DataError, OptionError, OrtError
 from makemore.errors import WorkerError
 from makemore.source import sha256_of
 from tiny_artifacts import FOLDER
@@ -49,6 +49,23 @@ def test_processes_make_the_same_rows(tmp_path, digest):
 def test_any_executor_makes_the_same_rows(tmp_path, digest):
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
         assert generate(tmp_path / "made", executor=executor).digest == digest
+
+
+class ElsewhereExecutor(Executor):
+    """Says that it has made a shard, and has not."""
+
+    def submit(self, _, job, task):
+        future = Future()
+        shard = scale.Shard(
+            file=task.file, first_row=task.first_row, rows=1, strings=1, bytes=1, sha256="0" * 64
+        )
+        future.set_result(scale.Result(shard, "made"))
+        return future
+
+
+def test_shards_that_are_written_on_another_machine_are_missed(tmp_path):
+    with pytest.raises(DataError, match="a worker wrote it where this process does not see it"):
+        generate(tmp_path / "made", executor=ElsewhereExecutor())
 
 
 def test_dask_makes_the_same_rows(tmp_path, digest):

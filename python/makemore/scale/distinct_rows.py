@@ -72,7 +72,7 @@ def distinct(
             connection.register("shards", _reader(folder, files))
             try:
                 found = connection.sql(_FIRST_OF_EACH).to_arrow_reader(CHUNK_ROWS)
-                return write_parquet(stream, SCHEMA, (batch.cast(SCHEMA) for batch in found))
+                return write_parquet(stream, SCHEMA, map(_as_shards, found))
             except duckdb.Error as error:
                 raise DataError(f"{folder.name}: DuckDB stopped: {error}") from None
 
@@ -86,3 +86,8 @@ def _reader(folder: Folder, files: list[str]) -> pa.RecordBatchReader:
                 yield from shard.iter_batches(use_threads=False)
 
     return pa.RecordBatchReader.from_batches(SCHEMA, batches())
+
+
+def _as_shards(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch with the types that shards have."""
+    return pa.record_batch([batch[each.name].cast(each.type) for each in SCHEMA], SCHEMA)

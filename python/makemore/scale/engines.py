@@ -34,8 +34,8 @@ class Engine(NamedTuple):
 
     @property
     def elsewhere(self) -> bool:
-        """Whether workers may see other files than this process."""
-        return self.ray not in (None, LOCAL)
+        """Whether workers may be on other machines, and see other files than this process."""
+        return self.executor is not None or self.ray not in (None, LOCAL)
 
     def check(self) -> None:
         """Raises `OptionError` for what cannot be together."""
@@ -43,7 +43,7 @@ class Engine(NamedTuple):
             raise OptionError("ray and executor cannot be used together")
         if self.workers is not None:
             _WORKERS.parse("workers", self.workers)
-            if self.executor is not None or self.elsewhere:
+            if self.elsewhere:
                 where = "executor" if self.executor is not None else f"ray {self.ray!r}"
                 raise OptionError(f"workers cannot be given with {where}, which has its own")
 

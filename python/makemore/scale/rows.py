@@ -24,7 +24,8 @@ CHUNK_ROWS = 1 << 18
 """Rows decoded at a time: the more, the more prefixes they share, and the more memory they take."""
 
 _CHUNK_TOKENS = 1 << 23
-"""Most tokens that they may have together; models of long strings decode fewer rows at a time."""
+"""Most tokens, and bytes, that they have together, as far as can be told: models of long strings
+decode fewer rows at a time."""
 
 _ROWS = integer(0, 2**64)
 
@@ -61,17 +62,21 @@ def batches(
     """The same some rows at a time; at least one batch, which may be empty."""
     if first_row + rows > 2**64:
         raise OptionError(f"first_row is {first_row}; with {rows} rows it passes 2**64")
-    length = sampler.max_length_of(FilterOptions(**options))
-    size = max(1, min(CHUNK_ROWS, _CHUNK_TOKENS // length))
-    for begin in range(0, max(rows, 1), size):
-        columns = sampler.sample_columns(
-            first_row + begin, min(size, rows - begin), seed=seed, **options
-        )
+    size = max(1, min(CHUNK_ROWS, _CHUNK_TOKENS // sampler.max_length_of(FilterOptions(**options))))
+    done = 0
+    while done < max(rows, 1):
+        count = min(size, rows - done)
+        columns = sampler.sample_columns(first_row + done, count, seed=seed, **options)
         yield _batch(columns, seed)
+        done += max(count, 1)
+        # Strings are mostly far shorter than they may be; those that follow are like these.
+        size = max(1, min(CHUNK_ROWS, _CHUNK_TOKENS * count // max(len(columns.utf8), 1)))
 
 
 def _batch(columns: SampleColumns, seed: int) -> pa.RecordBatch:
     count = len(columns.rows)
+    if len(columns.utf8) >= 2**31:
+        raise OptionError(f"{count:,} strings have {len(columns.utf8):,} bytes; 2**31 is the limit")
     text = pa.StringArray.from_buffers(
         count, pa.py_buffer(columns.offsets.astype(np.int32)), pa.py_buffer(columns.utf8)
     )

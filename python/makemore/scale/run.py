@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 
-from makemore.errors import OptionError
+from makemore.errors import DataError, OptionError
 from makemore.scale.engines import Engine
 from makemore.scale.manifest import Manifest, Shard
 from makemore.scale.tasks import Job, Result, Task
@@ -32,6 +32,11 @@ def run(
     todo = [_with_known(task, known.get(task.file)) for task in tasks]
     with _kept(job, manifest, shards) as save, closing(engine.results(job, todo)) as results:
         for result in results:
+            if engine.elsewhere and job.folder.size(result.shard.file) != result.shard.bytes:
+                raise DataError(
+                    f"{job.folder.name}/{result.shard.file}: a worker wrote it where this process "
+                    "does not see it: name a folder that all of them share, such as a URI"
+                )
             shards[result.shard.file] = result.shard
             save()
             if on_result is not None:

@@ -101,7 +101,7 @@ def generate(
     given = _given(FilterOptions(**options))
     engine = Engine(workers, ray, executor)
     engine.check()
-    model = Model.of(artifact, as_bytes=engine.elsewhere)
+    model = Model.of(artifact, as_bytes=ray is not None)
     model.open().sample_columns(first_row, 0, seed=seed, **given)  # what cannot be is told here
     if first_row + rows > 2**64:
         raise OptionError(f"first_row is {first_row}; with {rows} rows it passes 2**64")

@@ -104,7 +104,7 @@ def score(
     """
     engine = Engine(workers, ray, executor)
     engine.check()
-    model = Model.of(artifact, as_bytes=engine.elsewhere)
+    model = Model.of(artifact, as_bytes=ray is not None)
     options = {"label": label, "on_unknown": on_unknown}
     model.open().score([], **options)  # type: ignore[arg-type]  # what cannot be is told here
     job = ScoreJob(Folder.of(output), Folder.of(source), model, column, score_column, options)

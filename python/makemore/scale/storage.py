@@ -85,6 +85,11 @@ class Folder:
                 self.filesystem.delete_file(partial)
             raise
 
+    def size(self, name: str) -> int | None:
+        """Bytes of a file; None where it is not there."""
+        size: int | None = self.filesystem.get_file_info(f"{self.path}/{name}").size
+        return size
+
     def remove_partial(self) -> None:
         """Removes what was begun and never ended, by a process that was killed."""
         for name in self.files():
