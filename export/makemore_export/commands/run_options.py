@@ -129,7 +129,7 @@ def planned(text: Text, given: Mapping[str, Any], old: Run | None) -> tuple[Run,
 
 def _default(text: Text, level: Level) -> Mapping[str, Any]:
     """A preset by the size of the text; no n-gram of so many tokens that its tables are large."""
-    if level == "word" or len(Lines.of(text.lines).characters) > _MANY_TOKENS:
+    if level == "word" or len(text.lines.characters) > _MANY_TOKENS:
         return {"model": "lstm"}
     return PRESETS[default_preset(len(text.lines) - text.duplicates)]
 

@@ -42,7 +42,7 @@ def without_long_lines(
     kept = np.flatnonzero((over == 0) | (long_lines == "cut"))
     if not len(kept):
         raise DataError(f"{text.name}: no line has at most {max_line_length} characters")
-    pairs = zip(Lines.of(text.lines).take(kept), over[kept].tolist(), strict=True)
+    pairs = zip(text.lines.take(kept), over[kept].tolist(), strict=True)
     lines = Lines.of(line[: len(line) - end].rstrip() for line, end in pairs)
     return replace(
         text,
@@ -77,7 +77,7 @@ def long_lines_warning(text: Text, *, has_labels: bool) -> str | None:
 def _lengths(text: Text, *, has_labels: bool) -> NDArray[np.int64]:
     if has_labels:
         return np.array([len(line.partition(LABEL_END)[2]) for line in text.lines])
-    return Lines.of(text.lines).lengths
+    return text.lines.lengths
 
 
 def _longest(text: Text, lengths: NDArray[np.int64]) -> str:

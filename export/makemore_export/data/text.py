@@ -41,7 +41,7 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     byte order mark may have told; `reading` is what was asked for.
     """
 
-    lines: Sequence[str]
+    lines: Lines
     numbers: Sequence[int]
     name: str
     sha256: str

@@ -20,10 +20,9 @@ def lines_of(run: Run, given: Content | None, encoding: str | None) -> Lines | N
     content = given or read_content(None)
     if content.sha256 == run.data.sha256:
         text = text_of(content, run.reading.with_options({"encoding": encoding}))
-        kept = without_long_lines(
+        return without_long_lines(
             text, run.max_line_length, run.long_lines, has_labels=bool(run.labels)
-        )
-        return Lines.of(kept.lines)
+        ).lines
     if given:
         raise OptionError(
             f"{content.name}: is another text than that of the run: its SHA-256 is "

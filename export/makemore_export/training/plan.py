@@ -53,7 +53,7 @@ def plan(
     splits = split(text.lines, percents, seed, keep_duplicates=keep_duplicates)
     labels = labels_of(text) if has_labels else ()
     strings, train = (
-        Lines.of(line.partition(LABEL_END)[2] for line in lines) if labels else Lines.of(lines)
+        Lines.of(line.partition(LABEL_END)[2] for line in lines) if labels else lines
         for lines in (text.lines, splits["train"])
     )
     tokens = _vocabulary(strings, train, level, vocab_size, split_pattern).tokens
