@@ -104,6 +104,9 @@ def test_a_file_that_has_changed_is_scored_again_and_another_kept(tmp_path):
     np.testing.assert_array_equal(table["log_prob"], makemore.load(BIGRAM).score(["a", "bb"]))
     (folder / "a.parquet").write_bytes(b"PAR1")
     assert states(BIGRAM, source, folder, column="name")["a.parquet"] == "remade"
+    (source / "b.parquet").unlink()
+    assert states(BIGRAM, source, folder, column="name") == {"a.parquet": "kept"}
+    assert scale.verify(folder) == ["b.parquet is no shard of the manifest"]
     with pytest.raises(OptionError, match="artifact"):
         states(FOLDER / "sparse", source, folder, column="name")
 

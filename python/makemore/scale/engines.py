@@ -88,7 +88,7 @@ def _on_ray(
             ray.init(
                 **where, include_dashboard=None, log_to_driver=False, logging_level=logging.ERROR
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises all kinds, its base class too
             raise OptionError(f"ray is {address!r}: {error}") from None
     try:
         yield from _ray_results(ray, job, tasks)

@@ -27,9 +27,9 @@ def run(
     of all. However it ends, the folder has a manifest of the shards that are whole.
     """
     known = _begin(job, manifest)
-    shards = dict(known)
     job.folder.remove_partial()
     todo = [_with_known(task, known.get(task.file)) for task in tasks]
+    shards = {task.file: known[task.file] for task in todo if task.file in known}
     with _kept(job, manifest, shards) as save, closing(engine.results(job, todo)) as results:
         for result in results:
             if engine.elsewhere and job.folder.size(result.shard.file) != result.shard.bytes:
