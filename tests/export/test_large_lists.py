@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 import subprocess
@@ -25,6 +26,7 @@ from makemore_export.data import counting, lines, scratch
 from makemore_export.data.counting import count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings, encoded_lengths
 from makemore_export.data.lines import Lines
+from makemore_export.data.reading import Reading
 from makemore_export.data.splits import split
 from makemore_export.data.text import read_text
 from makemore_export.evaluation import likelihood, novelty
@@ -99,6 +101,15 @@ def test_a_text_of_many_pieces_has_the_lines_of_the_whole(tmp_path, encoding):
     assert read.duplicates == len(kept) - len({*kept})
     ends = len(text.replace("\r\n", "\n").replace("\r", "\n").split("\n")) - 1
     assert read.blank == ends - len(kept)
+
+
+def test_a_table_of_many_pieces_has_the_cells_of_the_whole(tmp_path):
+    cells = [f"zoë, {i}\n\n{i % 7}" for i in range(100_000)]
+    with (tmp_path / "table.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("n", "name"), *enumerate(cells)])
+    read = read_text(tmp_path / "table.csv", Reading(column="name"))
+    assert (*read.lines,) == (*cells,)
+    assert [*read.numbers] == [*range(4, 4 + 3 * len(cells), 3)]
 
 
 @pytest.mark.parametrize(
