@@ -22,6 +22,7 @@ BLOCK = 8
 
 LSTM = {"n_layer": 2, "n_embd": 3, "n_hidden": 17}
 NGRAM = {"order": 3}
+TRANSFORMER = {"block_size": BLOCK, "n_layer": 2, "n_embd": 8, "n_head": 2}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "rnn": ("rnn", {"n_layer": 2, "n_embd": 3, "n_hidden": 70}),
     "lstm": ("lstm", LSTM),
@@ -32,6 +33,15 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "bow": ("bow", {"n_embd": 5, "n_hidden": 19, "block_size": BLOCK}),
     "neural-bigram": ("neural-bigram", {}),
     "ngram": ("ngram", NGRAM),
+    "attention": (
+        "blend",
+        {
+            "parts": [
+                {"model": "gru", "config": {"n_embd": 3, "n_hidden": 5}},
+                {"model": "transformer", "config": TRANSFORMER},
+            ]
+        },
+    ),
     "blend": (
         "blend",
         {

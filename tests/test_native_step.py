@@ -206,6 +206,8 @@ def test_a_file_that_the_kernels_cannot_stand_for_runs_as_its_nodes(kernel, tmp_
 def test_weights_of_another_shape_are_left_to_onnxruntime(kernel, tmp_path, file):
     """Each weight of the file once, with a row more, a row less, and of another type."""
     for weight in onnx.load(file).graph.initializer:
+        if file.parent.name == "attention" and not weight.name.startswith("part1."):
+            continue  # the transformer would still run in its kernel, within the session
         values = numpy_helper.to_array(weight)
         wrong = [np.concatenate([values, values[:1]]), values[None], values.astype(np.float64)]
         if len(values) > 1:

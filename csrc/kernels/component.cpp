@@ -30,6 +30,16 @@ std::vector<const Kernel*> family_kernels() { return {&neon}; }
 std::vector<const Kernel*> family_kernels() { return {}; }
 #endif
 
+std::size_t Component::step_bytes() const {
+  std::size_t bytes = 0;
+  for (const StateLayout& state : states()) {
+    std::size_t size = state.is_integer ? sizeof(std::int64_t) : sizeof(float);
+    for (const std::size_t axis : state.shape) size *= axis;
+    bytes += size;
+  }
+  return bytes;
+}
+
 std::unique_ptr<Component> new_component(const Kernel& kernel, std::string_view function,
                                          std::span<const StateLayout> states,
                                          std::span<const Parameter> parameters) {

@@ -38,6 +38,13 @@ class Component {
   /// The states that the step takes and gives.
   virtual std::vector<StateLayout> states() const = 0;
 
+  /// Bytes of a row that a step reads and writes: by default all of its states.
+  virtual std::size_t step_bytes() const;
+
+  /// Whether a step reads what every step before wrote, rather than the last one only. A row's
+  /// steps are then at positions 0, 1, 2 and so on.
+  virtual bool reads_pages() const { return false; }
+
   /// Positions from this one on are unknown.
   virtual std::int64_t block_size() const { return std::numeric_limits<std::int64_t>::max(); }
 

@@ -17,6 +17,10 @@ struct RowBatch {
   std::byte* const* after;                 // (B,) other memory than `before`
   std::size_t offset;
   float* logits;  // (B, V)
+  // (B, T): what each step of a row wrote, this one's at its position, for models that keep pages;
+  // else null. T is `block_size`.
+  const std::byte* const* pages = nullptr;
+  std::size_t block_size = 0;
 };
 
 enum class Cell { kRnn, kLstm, kGru };

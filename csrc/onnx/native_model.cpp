@@ -11,6 +11,7 @@
 #include "onnx_model.h"
 #include "protobuf_reader.h"
 #include "tensor_check.h"
+#include "transformer_component.h"
 
 namespace makemore {
 namespace {
@@ -63,22 +64,31 @@ Parameter read_parameter(std::string_view tensor) {
   return parameter;
 }
 
+/// The attributes that a transformer has; without an activation its GELU is the tanh form.
+transformer::Attributes attributes_of(const NodeView& node) {
+  enum { kFloat = 2, kInt = 3, kText = 4 };
+  transformer::Attributes attributes;
+  for (const auto& [name, bytes] : node.attributes) {
+    Field field;
+    for (MessageReader reader(bytes); reader.next(field);) {
+      if (name == "n_head" && field.number == kInt) attributes.heads = field.as_number();
+      if (name == "activation" && field.number == kText) {
+        attributes.activation = transformer::activation_named(field.as_bytes());
+      }
+      if (name != "epsilon" || field.number != kFloat || field.wire != ort::Wire::kFixed32)
+        continue;
+      std::memcpy(&attributes.epsilon, field.bytes.data(), sizeof(float));
+    }
+  }
+  return attributes;
+}
+
 /// The name of a function without the number that tells it from others of its kind.
 std::string_view kind_of(std::string_view function) {
   const std::size_t end = function.find_last_not_of("0123456789");
   const bool is_numbered =
       end != std::string_view::npos && end + 1 < function.size() && function[end] == '_';
   return is_numbered ? function.substr(0, end) : function;
-}
-
-std::size_t bytes_of(const std::vector<StateLayout>& states) {
-  std::size_t bytes = 0;
-  for (const StateLayout& state : states) {
-    std::size_t size = state.is_integer ? sizeof(std::int64_t) : sizeof(float);
-    for (const std::size_t axis : state.shape) size *= axis;
-    bytes += size;
-  }
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
 }  // namespace
@@ -100,6 +110,8 @@ class NativeModel::Reader {
       if (!add_part(graph_.nodes[i], native)) return false;
     }
     if (states_ != model_.states().size()) return false;
+    // A transformer alone has a step of its own, which shares pages between rows.
+    if (!is_mixture && native.reads_pages()) return false;
     if (is_mixture) return read_mixture(graph_.nodes.back(), native);
     return logits_.front() == model_.output_names()[0];
   }
@@ -132,12 +144,17 @@ class NativeModel::Reader {
     for (std::size_t i = 2 + states; i < node.inputs.size(); ++i) {
       parameters.push_back(parameter(node.inputs[i]));
     }
-    auto component = kernels::new_component(native.kernel_, kind_of(node.op), layouts, parameters);
+    auto component =
+        kind_of(node.op) == transformer::kFunction
+            ? transformer::new_component(native.kernel_.name, layouts, parameters,
+                                         attributes_of(node))
+            : kernels::new_component(native.kernel_, kind_of(node.op), layouts, parameters);
     if (!component || static_cast<std::int64_t>(component->vocab_size()) != model_.vocab_size()) {
       return false;
     }
     native.parts_.push_back({std::move(component), native.state_bytes_});
-    native.state_bytes_ += bytes_of(layouts);
+    const std::size_t bytes = native.parts_.back().component->step_bytes();
+    native.state_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
     logits_.push_back(node.outputs[0]);
     return true;
   }
@@ -170,6 +187,11 @@ std::unique_ptr<const NativeModel> NativeModel::read(const kernels::Kernel& kern
   } catch (const ArtifactError&) {  // the nodes of the file may still run
   }
   return nullptr;
+}
+
+bool NativeModel::reads_pages() const {
+  return std::ranges::any_of(parts_,
+                             [](const Part& part) { return part.component->reads_pages(); });
 }
 
 std::int64_t NativeModel::block_size() const {

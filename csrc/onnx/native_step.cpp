@@ -1,6 +1,7 @@
 #include "native_step.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "bounds.h"
@@ -11,6 +12,7 @@ NativeStep::NativeStep(std::shared_ptr<const OnnxModel> model, const NativeModel
                        std::optional<std::int64_t> block_size)
     : OnnxStep(std::move(model)),
       native_(native),
+      reads_pages_(native.reads_pages()),
       block_size_(std::min(native.block_size(), block_size.value_or(native.block_size()))),
       pool_(SnapshotPool::make(native.state_bytes())),
       zeros_(aligned_buffer(native.state_bytes())) {}
@@ -47,10 +49,34 @@ void NativeStep::advance_states(std::span<const std::int64_t> positions) {
   if (native_.state_bytes() == 0) return;
   previous_.resize(rows);
   for (std::size_t row = 0; row < rows; ++row) {
-    auto [next, data] = pool_->add(StateSnapshot(), positions[row] + 1);
+    if (reads_pages_) go_back(row, positions[row]);
+    auto [next, data] =
+        pool_->add(reads_pages_ ? states_[row] : StateSnapshot(), positions[row] + 1);
     if (states_[row]) before_[row] = states_[row]->data;
     after_[row] = data;
     previous_[row] = std::exchange(states_[row], std::move(next));
+  }
+}
+
+/// Drops the steps of a row from a position on; throws OptionError where it has not come so far.
+void NativeStep::go_back(std::size_t row, std::int64_t position) {
+  StateSnapshot& state = states_[row];
+  while (state && state->steps > position) state = StateSnapshot(state)->before;
+  const std::int64_t steps = state ? state->steps : 0;
+  if (position == steps) return;
+  throw OptionError("a row of " + std::to_string(steps) + " steps was given position " +
+                    std::to_string(position));
+}
+
+void NativeStep::list_pages(std::span<const std::int64_t> positions) {
+  const auto block_size = static_cast<std::size_t>(native_.block_size());
+  pages_.resize(states_.size() * block_size);
+  for (std::size_t row = 0; row < states_.size(); ++row) {
+    const SnapshotNode* step = states_[row].get();
+    for (auto slot = static_cast<std::size_t>(positions[row]) + 1; slot > 0; --slot) {
+      pages_[row * block_size + slot - 1] = step->data;
+      step = step->before.get();
+    }
   }
 }
 
@@ -67,11 +93,13 @@ std::span<const float> NativeStep::run(std::span<const std::int64_t> tokens,
   part_logits_.resize(weights.size() * size);
   float* const scratch = scratch_.data()->values;
   advance_states(positions);
+  if (reads_pages_) list_pages(positions);
+  const std::size_t block_size = reads_pages_ ? static_cast<std::size_t>(native_.block_size()) : 0;
   float* logits = weights.empty() ? logits_.data() : part_logits_.data();
   for (const auto& part : native_.parts()) {
-    part.component->run(
-        {rows, tokens.data(), positions.data(), before_.data(), after_.data(), part.offset, logits},
-        scratch);
+    part.component->run({rows, tokens.data(), positions.data(), before_.data(), after_.data(),
+                         part.offset, logits, pages_.data(), block_size},
+                        scratch);
     logits += size;
   }
   previous_.clear();

@@ -31,15 +31,19 @@ class NativeStep : public OnnxStep {
 
  private:
   void advance_states(std::span<const std::int64_t> positions);
+  void go_back(std::size_t row, std::int64_t position);
+  void list_pages(std::span<const std::int64_t> positions);
   std::size_t scratch_floats(std::size_t rows) const;
 
   const NativeModel& native_;
+  const bool reads_pages_;  // then a snapshot keeps those of the steps before
   std::int64_t block_size_;
   std::shared_ptr<SnapshotPool> pool_;
   AlignedBuffer zeros_;                           // the state before the first step
   std::vector<StateSnapshot> states_, previous_;  // (rows,)
   std::vector<const std::byte*> before_;          // (rows,)
   std::vector<std::byte*> after_;                 // (rows,)
+  std::vector<const std::byte*> pages_;           // (rows, T) where they are read
   AlignedBuffer scratch_;
   std::vector<float> part_logits_, logits_;  // (K, rows, V), (rows, V)
 };
