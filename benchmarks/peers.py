@@ -1,7 +1,8 @@
 """What people would take instead: the same weights in other runtimes, on one core.
 
     pip install '.[bench]'
-    for model in transformer lstm gru mlp ngram; do mm-export names.txt --model $model -o $model; done
+    for model in transformer lstm gru mlp ngram; do
+      mm-export names.txt --model $model -o $model; done
     python benchmarks/peers.py transformer lstm gru mlp ngram -o benchmarks/results/peers.json
 
 With `--rounds 3 --more 50000` and one model it ends within ten minutes. A table for each model,
