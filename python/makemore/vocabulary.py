@@ -109,6 +109,12 @@ class Vocabulary:
         """
         return _core.texts(*self.without_labels(ids, offsets), self._code_points)
 
+    def texts_of(self, strings: _core.Strings) -> list[str]:
+        """The same of strings that were just made."""
+        if self.labels:
+            return self.decode(strings.ids, strings.offsets)
+        return strings.texts(self._code_points)
+
     def without_labels(
         self, ids: NDArray[np.integer], offsets: NDArray[np.int64]
     ) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
@@ -199,6 +205,9 @@ class WordVocabulary(Vocabulary):
         texts_of_ids = [texts[i] for i in ids.tolist()]
         rows = pairwise(offsets.tolist())
         return ["".join(texts_of_ids[begin:end]).removeprefix(" ") for begin, end in rows]
+
+    def texts_of(self, strings: _core.Strings) -> list[str]:
+        return self.decode(strings.ids, strings.offsets)
 
     def _words(self, string: str) -> list[str]:
         return words(string, line_ends=LINE_FEED in self._ids)

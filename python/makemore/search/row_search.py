@@ -58,7 +58,7 @@ class RowSearch:
         decoded = engine.decode(
             self.plan.request, rows, first_row, self.seed, self.log_probs, self.cancellation
         )
-        texts = engine.vocabulary.decode(decoded.ids, decoded.offsets)
+        texts = engine.vocabulary.texts_of(decoded)
         chunk = Chunk(texts, decoded, first_row)
         if self.text_filter is None:
             return chunk
