@@ -9,7 +9,6 @@ from itertools import chain, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from makemore import _core
 from makemore.errors import OptionError
 from makemore.limits import shown
 from makemore.patterns import compile_characters
@@ -71,9 +70,6 @@ class TokenVocabulary(Vocabulary):
         texts = ["", *self.tokens]
         texts_of_ids = [texts[i] for i in ids.tolist()]
         return ["".join(texts_of_ids[begin:end]) for begin, end in pairwise(offsets.tolist())]
-
-    def texts_of(self, strings: _core.Strings) -> list[str]:
-        return self.decode(strings.ids, strings.offsets)
 
     @cached_property
     def _cut(self) -> Cut:

@@ -111,7 +111,7 @@ class Vocabulary:
 
     def texts_of(self, strings: _core.Strings) -> list[str]:
         """The same of strings that were just made."""
-        if self.labels:
+        if self.labels or self.level != "character":
             return self.decode(strings.ids, strings.offsets)
         return strings.texts(self._code_points)
 
@@ -205,9 +205,6 @@ class WordVocabulary(Vocabulary):
         texts_of_ids = [texts[i] for i in ids.tolist()]
         rows = pairwise(offsets.tolist())
         return ["".join(texts_of_ids[begin:end]).removeprefix(" ") for begin, end in rows]
-
-    def texts_of(self, strings: _core.Strings) -> list[str]:
-        return self.decode(strings.ids, strings.offsets)
 
     def _words(self, string: str) -> list[str]:
         return words(string, line_ends=LINE_FEED in self._ids)
