@@ -127,7 +127,7 @@ def test_a_step_or_a_worker_that_is_in_use_is_refused():
         lambda: worker.cache_bytes,
         lambda: _core.decode([worker], request, 3),
     ]
-    assert len(_core.decode([worker], request, 3)[1]) == 4
+    assert len(_core.decode([worker], request, 3).offsets) == 4
     with pytest.raises(OptionError, match="in use"):
         _core.decode([worker, worker], request, 3)
     step.reset(1)

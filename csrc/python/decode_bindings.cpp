@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <numeric>
+
 #include "bindings.h"
 #include "coin.h"
 #include "decode.h"
@@ -45,6 +47,38 @@ Request make_request(const Ids& prompts, const Ids& offsets, std::int64_t max_le
            .strategy = find_strategy(strategy)}};
 }
 
+/// The strings that a call made, and where each begins among their tokens.
+struct Strings : Decoded {
+  explicit Strings(Decoded decoded) : Decoded(std::move(decoded)), offsets(lengths.size() + 1) {
+    std::partial_sum(lengths.begin(), lengths.end(), offsets.begin() + 1);
+  }
+
+  std::vector<std::int64_t> offsets;
+};
+
+/// A property that is an array over a member of `Strings`, made when it is asked for.
+template <class T, class Of>
+void def_array(py::class_<Strings>& strings, const char* name, std::vector<T> Of::* member) {
+  strings.def_property_readonly(name, [member](const py::object& self) {
+    return to_numpy(self.cast<const Strings&>().*member, self);
+  });
+}
+
+void define_strings(py::module_& m) {
+  py::class_<Strings> strings(m, "Strings");
+  def_array(strings, "ids", &Strings::tokens);
+  def_array(strings, "offsets", &Strings::offsets);
+  def_array(strings, "log_probs", &Strings::log_probs);
+  def_array(strings, "stopped", &Strings::finished);
+  def_array(strings, "rows", &Strings::rows);
+  strings.def(
+      "texts",
+      [](const Strings& self, const CodePoints& code_points) {
+        return texts(std::span<const std::int32_t>(self.tokens), self.offsets, code_points);
+      },
+      py::arg("code_points"));
+}
+
 /// A function of `target`, a request, and the rows that it is for.
 template <class Target, class Run>
 void def_decode(py::module_& m, const char* name, const char* target, Run run) {
@@ -61,13 +95,7 @@ void def_decode(py::module_& m, const char* name, const char* target, Run run) {
         request.log_probs = log_probs;
         const Interrupts interrupts{.poll = RunningCalls::poll,
                                     .token = cancellation ? cancellation->get() : nullptr};
-        Decoded decoded = RunningCalls::without_gil([&] { return run(on, request, interrupts); });
-        std::vector<std::int64_t> ends{0};
-        for (const std::int64_t length : decoded.lengths) ends.push_back(ends.back() + length);
-        return py::make_tuple(to_numpy(std::move(decoded.tokens)), to_numpy(std::move(ends)),
-                              to_numpy(std::move(decoded.log_probs)),
-                              to_numpy(std::move(decoded.finished)),
-                              to_numpy(std::move(decoded.rows)));
+        return Strings(RunningCalls::without_gil([&] { return run(on, request, interrupts); }));
       },
       py::arg(target), py::arg("request"), py::arg("rows"), py::arg("first_row") = 0,
       py::arg("seed") = 0, py::arg("log_probs") = true, py::arg("cancellation") = py::none());
@@ -115,6 +143,7 @@ std::int64_t choose(const py::array_t<float, py::array::c_style | py::array::for
 }  // namespace
 
 void define_decoding(py::module_& m) {
+  define_strings(m);
   py::class_<CacheBudget, std::shared_ptr<CacheBudget>>(m, "CacheBudget")
       .def(py::init<std::size_t>(), py::arg("limit"));
   py::class_<Worker>(m, "Worker")

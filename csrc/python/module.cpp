@@ -49,6 +49,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   define_models(m);
   define_steps(m);
   define_decoding(m);
-  m.def("texts", &texts<std::int32_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
-  m.def("texts", &texts<std::int64_t>, py::arg("ids"), py::arg("offsets"), py::arg("code_points"));
+  m.def("texts", &texts_of<std::int32_t>, py::arg("ids"), py::arg("offsets"),
+        py::arg("code_points"));
+  m.def("texts", &texts_of<std::int64_t>, py::arg("ids"), py::arg("offsets"),
+        py::arg("code_points"));
 }

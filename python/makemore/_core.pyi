@@ -140,6 +140,19 @@ class Request:
     @property
     def needs_host(self) -> bool: ...
 
+class Strings:
+    @property
+    def ids(self) -> NDArray[np.int32]: ...
+    @property
+    def offsets(self) -> NDArray[np.int64]: ...
+    @property
+    def log_probs(self) -> NDArray[np.float64]: ...
+    @property
+    def stopped(self) -> NDArray[np.uint8]: ...
+    @property
+    def rows(self) -> NDArray[np.int64]: ...
+    def texts(self, code_points: NDArray[np.uint32]) -> list[str]: ...
+
 def distributions(
     workers: Sequence[Worker], request: Request, cancellation: CancellationToken | None = None
 ) -> NDArray[np.float64]: ...
@@ -154,13 +167,7 @@ def decode(
     seed: int = 0,
     log_probs: bool = True,
     cancellation: CancellationToken | None = None,
-) -> tuple[
-    NDArray[np.int32],
-    NDArray[np.int64],
-    NDArray[np.float64],
-    NDArray[np.uint8],
-    NDArray[np.int64],
-]: ...
+) -> Strings: ...
 def decode_on_device(
     model: DeviceModel,
     request: Request,
@@ -169,11 +176,5 @@ def decode_on_device(
     seed: int = 0,
     log_probs: bool = True,
     cancellation: CancellationToken | None = None,
-) -> tuple[
-    NDArray[np.int32],
-    NDArray[np.int64],
-    NDArray[np.float64],
-    NDArray[np.uint8],
-    NDArray[np.int64],
-]: ...
+) -> Strings: ...
 def texts(ids: ArrayLike, offsets: ArrayLike, code_points: NDArray[np.uint32]) -> list[str]: ...

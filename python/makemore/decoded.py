@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 
 class Decoded(NamedTuple):
-    """n strings: `ids[offsets[i]:offsets[i + 1]]` is one, without start and stop.
+    """n strings, as `_core.Strings` has them: `ids[offsets[i]:offsets[i + 1]]` is one, without
+    start and stop.
 
     ids: (total,). offsets: (n + 1,). log_probs: (n,), in nats, under the model itself.
     stopped: (n,) 1: the stop token came, 0: cut at max_length. rows: (n,), from 0.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from makemore import _core
 from makemore._core import CancellationToken
 from makemore.artifact import Artifact
-from makemore.decoded import Decoded, end_to_end
+from makemore.decoded import end_to_end
 from makemore.errors import OptionError, OptionTypeError
 from makemore.limits import integer, shown
 from makemore.options import BATCH_SIZE, DrawOptions
@@ -244,12 +244,12 @@ class Engine:
         seed: int = 0,
         log_probs: bool = True,
         cancellation: CancellationToken | None = None,
-    ) -> Decoded:
+    ) -> _core.Strings:
         """Decodes rows on as many threads as are worth having for so many."""
         workers, pool = self._borrow(rows)
         decoded = _core.decode(workers, request, rows, first_row, seed, log_probs, cancellation)
         pool.give_back(workers)
-        return Decoded._make(decoded)
+        return decoded
 
     def distributions(
         self,

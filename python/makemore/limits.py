@@ -113,13 +113,16 @@ def checked(options: type[T]) -> type[T]:
             given.update(zip(positional, args, strict=False))
         elif args:
             given = dict(signature.bind(*args, **given).arguments)  # raises TypeError
-        if not required <= given.keys() <= limits.keys():
-            signature.bind(**given)  # raises TypeError
+        for name in required:
+            if name not in given:
+                signature.bind(**given)  # raises TypeError
         values = vars(self)
         values.update(defaults)
         for name, value in given.items():
-            limit = limits[name]
+            if name not in limits:
+                signature.bind(**given)  # raises TypeError
             if value is not defaults.get(name, MISSING):
+                limit = limits[name]
                 fits = type(value) is limit.type and limit.holds(value)
                 values[name] = value if fits else limit.parse(name, value)
 

@@ -182,7 +182,7 @@ class Sampler(Scorer):
             log_probs=False,
             cancellation=call.cancellation,
         )
-        texts = self.vocabulary.decode(decoded.ids, decoded.offsets)
+        texts = self.vocabulary.texts_of(decoded)
         ends = range(0, len(texts) + 1, call.n) if call.n else [0] * (len(prompts) + 1)
         return [texts[begin:end] for begin, end in pairwise(ends)]
 

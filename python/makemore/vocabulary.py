@@ -110,6 +110,12 @@ class Vocabulary:
         """
         return _core.texts(*self.without_labels(ids, offsets), self._code_points)
 
+    def texts_of(self, strings: _core.Strings) -> list[str]:
+        """The same of strings that were just made."""
+        if self.labels or self.level != "character":
+            return self.decode(strings.ids, strings.offsets)
+        return strings.texts(self._code_points)
+
     def utf8(
         self, ids: NDArray[np.integer], offsets: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from makemore import _core
 from makemore._core import CancellationToken
 from makemore.artifact import Artifact
-from makemore.decoded import Decoded
 from makemore.errors import OptionError
 from makemore.options import CUDA_BATCH_SIZE, DrawOptions
 from makemore.sampler import Sampler
@@ -36,14 +35,12 @@ class DeviceSampler(Sampler):
         seed: int = 0,
         log_probs: bool = True,
         cancellation: CancellationToken | None = None,
-    ) -> Decoded:
+    ) -> _core.Strings:
         """Decodes on the device what can be; the rest on the host, over the device's step."""
         if request.needs_host or self._model is None:
             return super().decode(request, rows, first_row, seed, log_probs, cancellation)
-        return Decoded._make(
-            _core.decode_on_device(
-                self._model, request, rows, first_row, seed, log_probs, cancellation
-            )
+        return _core.decode_on_device(
+            self._model, request, rows, first_row, seed, log_probs, cancellation
         )
 
     def _processors(self, options: DrawOptions) -> list[_core.LogitsProcessor]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from makemore import _core
 from makemore.decoded import Decoded
 from makemore.sample import Sample
 
@@ -17,7 +18,7 @@ class Chunk(NamedTuple):
     """Strings that pass; `decoded.rows` are counted from `first_row` on."""
 
     texts: list[str]
-    decoded: Decoded
+    decoded: Decoded | _core.Strings
     first_row: int
 
     def rows(self) -> list[int]:
@@ -26,24 +27,27 @@ class Chunk(NamedTuple):
 
     def take(self, indices: NDArray[np.intp] | list[int]) -> Chunk:
         """Some of the strings, in that order."""
-        ids, offsets, log_probs, stopped, rows = self.decoded
+        made = self.decoded
+        ids, offsets = made.ids, made.offsets
         chosen = np.asarray(indices, dtype=np.intp)
         lengths = (offsets[1:] - offsets[:-1])[chosen]
         ends = np.concatenate([[0], np.cumsum(lengths)])
         at = np.repeat(offsets[:-1][chosen] - ends[:-1], lengths) + np.arange(ends[-1])
-        decoded = Decoded(ids[at], ends, log_probs[chosen], stopped[chosen], rows[chosen])
+        log_probs, stopped, rows = made.log_probs[chosen], made.stopped[chosen], made.rows[chosen]
+        decoded = Decoded(ids[at], ends, log_probs, stopped, rows)
         return Chunk([self.texts[i] for i in chosen], decoded, self.first_row)
 
     def each(self) -> Iterator[tuple[list[int], bool]]:
         """The ids of each string, and whether it came to its stop."""
-        ids, offsets, _, stopped, _ = self.decoded
+        ids, offsets, stopped = self.decoded.ids, self.decoded.offsets, self.decoded.stopped
         for i, (begin, end) in enumerate(pairwise(offsets.tolist())):
             yield ids[begin:end].tolist(), bool(stopped[i])
 
     def samples(self, seed: int) -> list[Sample]:
         """The strings with all that is known of them."""
-        ids, offsets, log_probs, stopped, _ = self.decoded
-        wide, rows = ids.astype(np.int64), self.rows()
+        made = self.decoded
+        offsets, log_probs, stopped = made.offsets, made.log_probs, made.stopped
+        wide, rows = made.ids.astype(np.int64), self.rows()
         return [
             Sample(
                 text=text,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from makemore._core import CancellationToken
+from makemore._core import CancellationToken, Strings
 from makemore.decoded import Decoded
 from makemore.engine import Engine
 from makemore.errors import ExhaustedError, OptionError
@@ -50,18 +50,18 @@ class RowSearch:
     def decode_rows(self, rows: int) -> Chunk:
         """Those of the next rows that pass, whether they came before or not."""
         decoded = self._decode(rows)
-        texts = self.engine.vocabulary.decode(decoded.ids, decoded.offsets)
+        texts = self.engine.vocabulary.texts_of(decoded)
         chunk = Chunk(texts, decoded, self.options.first_row + self.tried)
         if self.text_filter is None:
             return chunk
         passing = self.text_filter.passing(texts)
         return chunk if len(passing) == len(texts) else chunk.take(passing)
 
-    def decode_ids(self, rows: int) -> Decoded:
+    def decode_ids(self, rows: int) -> Decoded | Strings:
         """The same without their texts, which are made only where a filter reads them."""
         return self._decode(rows) if self.text_filter is None else self.decode_rows(rows).decoded
 
-    def _decode(self, rows: int) -> Decoded:
+    def _decode(self, rows: int) -> Strings:
         first_row = self.options.first_row + self.tried
         if first_row + rows > 2**64:
             raise OptionError(
