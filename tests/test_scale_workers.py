@@ -147,6 +147,25 @@ def test_the_error_of_a_worker_is_raised_here(tmp_path, job, error, message):
     assert multiprocessing.active_children() == []
 
 
+@posix
+def test_ctrl_c_is_not_for_workers_the_first_one_too(tmp_path):
+    code = """
+import signal
+from makemore.scale.processes import run_in_processes
+from makemore.scale.tasks import Task
+class Job:
+    folder = None
+    def make(self, task):
+        raise RuntimeError(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+if __name__ == "__main__":
+    try:
+        [*run_in_processes(Job(), [Task("shard", 0, 1)], 1)]
+    except RuntimeError as error:
+        print(error)
+"""
+    assert run_file(tmp_path, code).split() == ["True"]
+
+
 def begin(tmp_path, rows):
     """`mm-sample --rows` in a session of its own, once it has made some shards."""
     script = "from makemore.commands.sample import sample; sample()"
