@@ -65,7 +65,9 @@ void tile(const float* x, std::size_t inputs, const float* panel, const float* b
   }
   for (std::size_t row = 0; row < Rows; ++row, out += stride) {
     for (std::size_t v = 0; v < Vectors; ++v) {
-      if (epilogue == Epilogue::kAdd) sums[row][v] += load(out + v * kLanes);
+      if (epilogue == Epilogue::kAdd) {
+        sums[row][v] += load_some(out + v * kLanes, columns - v * kLanes);
+      }
       if (epilogue == Epilogue::kActivate) sums[row][v] = activated(sums[row][v], activation);
     }
     if (columns == Vectors * kLanes) {
