@@ -17,6 +17,9 @@ export interface Records {
   tokenLogProb?(row: number, position: number, logProb: number): void;
 }
 
+/** Other logits (V,) for a string with these ids so far; those that are given stay as they are. */
+export type Adjust = (logits: Float32Array, ids: readonly number[]) => Float32Array;
+
 export interface Request {
   readonly rows: number;
   readonly firstRow: bigint;
@@ -26,8 +29,7 @@ export interface Request {
   /** Most tokens of a string. */
   readonly maxLength: number;
   readonly sampling: SamplingOptions;
-  /** Makes the logits of tokens that the string holds smaller; 1 does nothing. */
-  readonly penalty: number;
+  readonly adjust: Adjust | undefined;
   readonly filter: RowFilter | undefined;
   readonly batchSize: number;
   readonly logProbs: boolean;
@@ -199,16 +201,8 @@ export class PrefixTreeDecoder {
   }
 
   private prepare(group: Group, logits: Float32Array): void {
-    if (this.request.penalty === 1) {
-      this.distribution.prepare(logits);
-      return;
-    }
-    const penalized = logits.slice();
-    const penalty = Math.fround(this.request.penalty);
-    for (const id of new Set(idsOf(group.prefix))) {
-      penalized[id] = penalized[id] > 0 ? penalized[id] / penalty : penalized[id] * penalty;
-    }
-    this.distribution.prepare(penalized);
+    const { adjust } = this.request;
+    this.distribution.prepare(adjust ? adjust(logits, idsOf(group.prefix)) : logits);
   }
 
   private record(group: Group, logProb: number): void {

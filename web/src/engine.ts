@@ -3,23 +3,33 @@
 import type { Artifact } from './artifact.js';
 import { Cancellation } from './cancellation.js';
 import { Coins } from './coin.js';
-import { type Decoded, PrefixTreeDecoder, type Records, type Request } from './decoder.js';
+import {
+  type Adjust,
+  type Decoded,
+  PrefixTreeDecoder,
+  type Records,
+  type Request,
+} from './decoder.js';
 import type { SamplingOptions } from './distribution.js';
 import { OptionError, quoted, shown } from './errors.js';
-import type { Options } from './options.js';
+import type { PromptOptions, RowOptions, TokenOptions } from './options.js';
 import type { RowFilter } from './row_filter.js';
 import type { Step } from './step.js';
 import type { Vocabulary } from './vocabulary.js';
 
+/** How tokens are drawn, and how many rows at a time. */
+export interface Draw {
+  readonly sampling: SamplingOptions;
+  readonly adjust: Adjust | undefined;
+  readonly batchSize: number;
+}
+
 /** What the options of a call mean for a model. */
-export interface Plan {
+export interface Plan extends Draw {
   /** Ids that every string begins with, its label's first. */
   readonly prompt: readonly number[];
   /** Most tokens of a string, its label counted. */
   readonly maxLength: number;
-  readonly sampling: SamplingOptions;
-  readonly penalty: number;
-  readonly batchSize: number;
   readonly filter: RowFilter | undefined;
 }
 
@@ -63,13 +73,13 @@ export class Engine {
     return ids;
   }
 
-  maxLengthOf({ maxLength }: Options): number {
+  maxLengthOf({ maxLength }: PromptOptions): number {
     if (maxLength === undefined) return this.artifact.maxLength + this.labelTokens;
     this.checkLength(maxLength, 'maxLength is');
     return maxLength + this.labelTokens;
   }
 
-  promptOf(options: Options): number[] {
+  promptOf(options: PromptOptions): number[] {
     const { prefix, label } = options;
     const ids = this.vocabulary.prompt(prefix);
     const most = this.maxLengthOf(options) - this.labelTokens;
@@ -83,7 +93,7 @@ export class Engine {
     return ids;
   }
 
-  samplingOf({ temperature, topK, topP, minP, exclude }: Options): SamplingOptions {
+  samplingOf({ temperature, topK, topP, minP, exclude }: TokenOptions): SamplingOptions {
     const excluded = this.vocabulary.mask(exclude);
     let allowed: Uint8Array | undefined;
     if (excluded.length > 0) {
@@ -94,7 +104,7 @@ export class Engine {
   }
 
   /** The strings of some rows, undefined for those that do not pass. */
-  decodeRows(plan: Plan, rows: number, options: Options, firstRow: bigint, logProbs: boolean) {
+  decodeRows(plan: Plan, rows: number, options: RowOptions, firstRow: bigint, logProbs: boolean) {
     return this.decode(
       {
         rows,
@@ -103,7 +113,7 @@ export class Engine {
         prompt: () => plan.prompt,
         maxLength: plan.maxLength,
         sampling: plan.sampling,
-        penalty: plan.penalty,
+        adjust: plan.adjust,
         filter: plan.filter,
         batchSize: plan.batchSize,
         logProbs,
@@ -115,7 +125,7 @@ export class Engine {
   /** Decodes prompts to their ends, and notes what `records` wants. */
   decodePrompts(
     prompts: readonly (readonly number[])[],
-    draw: Pick<Plan, 'sampling' | 'penalty' | 'batchSize'>,
+    draw: Draw,
     records: Records,
     signal?: AbortSignal,
   ): Promise<unknown> {

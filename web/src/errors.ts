@@ -4,31 +4,38 @@ const MAX_MESSAGE = 2000;
 
 /** Base of every error that makemore raises on purpose. */
 export class MakemoreError extends Error {
-  override readonly name: string = 'MakemoreError';
-
-  constructor(message: string) {
+  constructor(message: string, name = 'MakemoreError') {
     super(message.length <= MAX_MESSAGE ? message : `${message.slice(0, MAX_MESSAGE)} ...`);
+    this.name = name;
   }
 }
 
 /** The caller asked for something that cannot be: an option, a prefix, a string to score. */
 export class OptionError extends MakemoreError {
-  override readonly name = 'OptionError';
+  constructor(message: string) {
+    super(message, 'OptionError');
+  }
 }
 
 /** The file is not an artifact that this version can read. */
 export class ArtifactError extends MakemoreError {
-  override readonly name = 'ArtifactError';
+  constructor(message: string) {
+    super(message, 'ArtifactError');
+  }
 }
 
 /** The call was cancelled by its `AbortSignal`. */
 export class CancelledError extends MakemoreError {
-  override readonly name = 'CancelledError';
+  constructor(message: string) {
+    super(message, 'CancelledError');
+  }
 }
 
 /** ONNX Runtime is missing, unusable, or failed while it ran. */
 export class OrtError extends MakemoreError {
-  override readonly name = 'OrtError';
+  constructor(message: string) {
+    super(message, 'OrtError');
+  }
 }
 
 /**
@@ -39,7 +46,6 @@ export class OrtError extends MakemoreError {
  * never pass, together, undefined where it is not known.
  */
 export class ExhaustedError extends MakemoreError {
-  override readonly name = 'ExhaustedError';
   found: unknown[] = [];
 
   constructor(
@@ -47,7 +53,7 @@ export class ExhaustedError extends MakemoreError {
     readonly rows: number,
     readonly mass?: number,
   ) {
-    super(message);
+    super(message, 'ExhaustedError');
   }
 }
 

@@ -11,6 +11,8 @@ export {
 } from './errors.js';
 export { type LoadOptions, load } from './load.js';
 export type { MostLikely } from './most_likely.js';
+export type { NextToken } from './next_tokens.js';
 export type { DrawOptions, FilterOptions, SampleOptions } from './options.js';
-export { type NextToken, type Sample, Sampler } from './sampler.js';
-export type { ScoreOptions, TokenScore } from './scorer.js';
+export { type Sample, Sampler } from './sampler.js';
+export type { ScoreOptions } from './scorer.js';
+export type { TokenScore } from './token_scores.js';

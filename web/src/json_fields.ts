@@ -37,16 +37,11 @@ export class Fields {
   }
 
   strings(name: string, most = MAX_TEXT): string[] {
-    return this.array(name).map((each, i) => {
-      if (typeof each === 'string' && each.length <= 2 * most) return each;
-      throw this.wrong(`${name}[${i}]`, each, `a string of at most ${most} characters`);
-    });
+    return this.array(name).map((each, i) => this.checkString(`${name}[${i}]`, each, most));
   }
 
   string(name: string): string {
-    const value = this.get(name);
-    if (typeof value === 'string' && value.length <= 2 * MAX_TEXT) return value;
-    throw this.wrong(name, value, `a string of at most ${MAX_TEXT} characters`);
+    return this.checkString(name, this.get(name), MAX_TEXT);
   }
 
   oneOf<T extends string>(name: string, values: readonly T[]): T {
@@ -72,6 +67,11 @@ export class Fields {
       throw this.wrong(`${name}.${key}`, value, 'a number or null');
     }
     return values as Record<string, number | null>;
+  }
+
+  private checkString(name: string, value: unknown, most: number): string {
+    if (typeof value === 'string' && value.length <= 2 * most) return value;
+    throw this.wrong(name, value, `a string of at most ${most} characters`);
   }
 
   private checkInteger(name: string, value: unknown, least: number, most: number): number {

@@ -1,18 +1,16 @@
 /** From a file to a sampler. */
 
-import { parseArtifact } from './artifact.js';
-import { Engine } from './engine.js';
-import { ArtifactError, OrtError } from './errors.js';
+import { ArtifactError } from './errors.js';
+import { fetchFile } from './fetch_file.js';
 import { Fingerprints } from './fingerprints.js';
-import { readMetadata } from './protobuf.js';
+import { openEngine } from './open_engine.js';
+import { ortAt, singleThreaded } from './ort.js';
 import { Sampler } from './sampler.js';
-import { type Ort, Step } from './step.js';
-import { newVocabulary } from './vocabulary.js';
+import type { Ort } from './step.js';
 
 /** Most bytes of a file, unless a caller allows more. */
 const MAX_BYTES = 2 ** 29;
 
-const METADATA_KEY = 'makemore';
 const FINGERPRINTS_KEY = 'makemore.lines';
 
 export interface LoadOptions {
@@ -40,42 +38,22 @@ export async function load(
   const name = given instanceof Uint8Array ? 'the artifact' : String(given);
   const bytes = given instanceof Uint8Array ? given : await readSource(name, maxBytes);
   if (bytes.length > maxBytes) throw tooLarge(name, bytes.length, maxBytes);
-  const metadata = readMetadata(bytes, name);
-  const json = metadata.get(METADATA_KEY);
-  if (json === undefined) {
-    throw new ArtifactError(`${name}: it has no makemore metadata; mm-export writes it`);
-  }
-  const artifact = parseArtifact(json, name);
-  const vocabulary = newVocabulary(artifact);
-  const step = await Step.open(await openOrt(options.ort), bytes, artifact, name);
+  const { engine, metadata } = await openEngine(bytes, name, () => openOrt(options.ort));
   const lines = metadata.get(FINGERPRINTS_KEY)?.slice();
   let known: Fingerprints | undefined;
   const fingerprints = () => {
     if (lines !== undefined) known ??= new Fingerprints(lines, name);
     return known;
   };
-  return new Sampler(new Engine(artifact, vocabulary, step), fingerprints);
+  return new Sampler(engine, fingerprints);
 }
 
 async function openOrt(given: LoadOptions['ort']): Promise<Ort> {
-  if (typeof WebAssembly === 'undefined') throw new OrtError('there is no WebAssembly here');
   if (typeof given === 'object' && 'InferenceSession' in given) return given;
-  try {
-    if (given === undefined) return quiet(await import('onnxruntime-web/wasm'));
-    const base = new URL(`${given}`.replace(/\/?$/, '/'), globalThis.location?.href);
-    const ort: Ort = await import(new URL('ort.wasm.min.mjs', base).href);
-    ort.env.wasm.wasmPaths = base.href;
-    return quiet(ort);
-  } catch (error) {
-    throw new OrtError(`onnxruntime-web cannot be loaded: ${(error as Error).message}`);
-  }
-}
-
-/** One thread, which needs no headers of a server. */
-function quiet(ort: Ort): Ort {
-  ort.env.wasm.numThreads = 1;
-  ort.env.logLevel = 'error';
-  return ort;
+  if (given === undefined) return singleThreaded(() => import('onnxruntime-web/wasm'));
+  return singleThreaded(() =>
+    ortAt(new URL(`${given}`.replace(/\/?$/, '/'), globalThis.location?.href)),
+  );
 }
 
 /** A source that ends in no file of ONNX is a folder. */
@@ -107,18 +85,10 @@ async function readFile(path: string, maxBytes: number): Promise<Uint8Array> {
 }
 
 async function fetchBytes(url: string, maxBytes: number): Promise<Uint8Array> {
-  let response: Response;
-  try {
-    response = await fetch(url);
-  } catch (error) {
-    throw new ArtifactError(`${url}: it cannot be read: ${(error as Error).message}`);
-  }
-  if (!response.ok || response.body === null) {
-    throw new ArtifactError(`${url}: the server answers ${response.status}`);
-  }
+  const { body } = await fetchFile(url);
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
-  const reader = response.body.getReader();
+  const reader = (body ?? new Blob().stream()).getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     size += part.value.length;
     if (size > maxBytes) {

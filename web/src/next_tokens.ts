@@ -1,7 +1,7 @@
 /** The distribution of the next token after prefixes, of what can still pass a filter. */
 
 import { STOP } from './decoder.js';
-import type { Engine, Plan } from './engine.js';
+import type { Draw, Engine, Plan } from './engine.js';
 
 /** What may follow prefixes, which are ids after a prompt that all have. */
 export class NextTokens {
@@ -46,4 +46,33 @@ export class NextTokens {
       });
     });
   }
+}
+
+/** A token that may follow: its id, its text, "" for the stop, and its probability. */
+export interface NextToken {
+  readonly id: number;
+  readonly token: string;
+  readonly prob: number;
+}
+
+/** The tokens that may follow a prompt, the likeliest first; see `Sampler.nextTokens`. */
+export async function nextTokens(
+  engine: Engine,
+  prompt: readonly number[],
+  draw: Draw,
+  signal?: AbortSignal,
+): Promise<NextToken[]> {
+  let probabilities = new Float64Array();
+  const distribution = (_: number, found: Float64Array) => {
+    probabilities = found as Float64Array<ArrayBuffer>;
+  };
+  await engine.decodePrompts([prompt], draw, { distribution }, signal);
+  const { firstLabel, labels } = engine.vocabulary;
+  return Array.from(probabilities, (prob, id) => ({
+    id,
+    token: labels[id - firstLabel] ?? engine.vocabulary.textOf(id),
+    prob,
+  }))
+    .filter(({ prob }) => prob > 0)
+    .sort((a, b) => b.prob - a.prob);
 }

@@ -1,7 +1,5 @@
 /** The options of sampling: those of Python by the same names, with their defaults and limits. */
 
-import { OptionError, shown } from './errors.js';
-
 /** How a token is drawn. What changes the distribution works in the order in which it is here. */
 export interface DrawOptions {
   /** Makes tokens less likely that the string holds already; meant for words. [1] */
@@ -56,141 +54,55 @@ export interface SampleOptions extends FilterOptions {
   firstRow?: number | bigint;
 }
 
-/** All options of a call, each with its value. */
-export interface Options {
-  readonly penalty: number;
-  readonly exclude: string;
+/** How tokens are drawn. */
+export interface TokenOptions {
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
   readonly minP: number;
-  readonly label: string | undefined;
-  readonly maxLength: number | undefined;
-  readonly batchSize: number;
-  readonly signal: AbortSignal | undefined;
+  readonly exclude?: string;
+}
+
+/** How strings begin, and how long they may be. */
+export interface PromptOptions {
+  readonly label?: string;
   readonly prefix: string;
-  readonly matching: string | undefined;
-  readonly wildcard: string | undefined;
-  readonly suffix: string;
-  readonly minLength: number;
-  readonly notIn: ReadonlySet<string> | undefined;
-  readonly novel: boolean;
-  readonly unique: boolean;
-  readonly maxRows: number | undefined;
+  readonly maxLength?: number;
+}
+
+/** The rows of a seed. */
+export interface RowOptions {
   readonly seed: bigint;
   readonly firstRow: bigint;
+  readonly signal?: AbortSignal;
 }
 
-/** Checks options and gives those that are missing their defaults; `OptionError` names what is wrong. */
-export function parseOptions(given: SampleOptions): Options {
-  const known = new Set(Object.keys(DEFAULTS));
-  for (const name of Object.keys(given)) {
-    if (!known.has(name)) {
-      throw new OptionError(
-        `option ${shown(name)} is not known; these are: ${[...known].join(', ')}`,
-      );
-    }
-  }
-  const values = { ...DEFAULTS, ...definedOf(given) };
-  for (const [name, [words, holds]] of Object.entries(LIMITS)) {
-    const value = values[name as keyof SampleOptions];
-    if (value !== undefined && !holds(value)) {
-      throw new OptionError(`${name} is ${shown(value)}; it must be ${words}`);
-    }
-  }
-  return {
-    ...values,
-    notIn: values.notIn === undefined ? undefined : new Set(values.notIn),
-    seed: values.seed === undefined ? freshSeed() : BigInt(values.seed),
-    firstRow: BigInt(values.firstRow),
-  };
+/** All options of a call; those that are not there ask for nothing. */
+export interface Options extends TokenOptions, PromptOptions, RowOptions {
+  readonly penalty: number;
+  readonly batchSize: number;
+  readonly matching?: string;
+  readonly wildcard?: string;
+  readonly suffix: string;
+  readonly minLength: number;
+  readonly notIn?: ReadonlySet<string>;
+  readonly novel: boolean;
+  readonly unique: boolean;
+  readonly maxRows?: number;
 }
 
-const DEFAULTS = {
+/** What an option is where a call does not say; a seed has no default. */
+export const DEFAULTS: Omit<Options, 'seed'> = {
   penalty: 1,
-  exclude: '',
   temperature: 1,
   topK: 0,
   topP: 1,
   minP: 0,
-  label: undefined as string | undefined,
-  maxLength: undefined as number | undefined,
   batchSize: 256,
-  signal: undefined as AbortSignal | undefined,
   prefix: '',
-  matching: undefined as string | undefined,
-  wildcard: undefined as string | undefined,
   suffix: '',
   minLength: 1,
-  notIn: undefined as Iterable<string> | undefined,
   novel: false,
   unique: false,
-  maxRows: undefined as number | undefined,
-  seed: undefined as number | bigint | undefined,
-  firstRow: 0 as number | bigint,
+  firstRow: 0n,
 };
-
-type Limit = readonly [words: string, holds: (value: unknown) => boolean];
-
-function number(words: string, holds: (value: number) => boolean): Limit {
-  return [words, (value) => typeof value === 'number' && holds(value)];
-}
-
-function integer(least: number): Limit {
-  const words = `an integer >= ${least} and < 2**53`;
-  return number(words, (value) => Number.isSafeInteger(value) && value >= least);
-}
-
-const STRING: Limit = ['a string', (value) => typeof value === 'string'];
-const BOOLEAN: Limit = ['true or false', (value) => typeof value === 'boolean'];
-const WIDE: Limit = [
-  'an integer >= 0, above 2**53 a BigInt, and < 2**64',
-  (value) =>
-    typeof value === 'bigint'
-      ? value >= 0n && value < 2n ** 64n
-      : Number.isSafeInteger(value) && Number(value) >= 0,
-];
-
-const LIMITS: Record<keyof typeof DEFAULTS, Limit> = {
-  penalty: number('a finite number >= 1', (p) => p >= 1 && Number.isFinite(Math.fround(p))),
-  exclude: STRING,
-  temperature: number('a finite number >= 0', (t) => t >= 0 && t < Infinity),
-  topK: integer(0),
-  topP: number('a number > 0 and <= 1', (p) => p > 0 && p <= 1),
-  minP: number('a number >= 0 and <= 1', (p) => p >= 0 && p <= 1),
-  label: STRING,
-  maxLength: integer(1),
-  batchSize: integer(1),
-  signal: ['an AbortSignal', (value) => value instanceof AbortSignal],
-  prefix: STRING,
-  matching: STRING,
-  wildcard: STRING,
-  suffix: STRING,
-  minLength: integer(0),
-  notIn: ['an array or set of strings', isStrings],
-  novel: BOOLEAN,
-  unique: BOOLEAN,
-  maxRows: integer(1),
-  seed: WIDE,
-  firstRow: WIDE,
-};
-
-/** `OptionError` unless `value` is an integer that a count of strings may be. */
-export function checkCount(name: string, value: number, least = 0): void {
-  const [words, holds] = integer(least);
-  if (!holds(value)) throw new OptionError(`${name} is ${shown(value)}; it must be ${words}`);
-}
-
-function isStrings(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && Symbol.iterator in value;
-}
-
-function definedOf(given: SampleOptions): SampleOptions {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-}
-
-/** 63 bits of entropy. */
-function freshSeed(): bigint {
-  const [bits] = crypto.getRandomValues(new BigUint64Array(1));
-  return bits >> 1n;
-}

@@ -1,22 +1,20 @@
 /** The sampler: strings from a model, as many as are asked for and as they are asked for. */
 
 import type { Artifact } from './artifact.js';
+import { DistinctSearch } from './distinct_search.js';
 import type { Engine } from './engine.js';
 import { ExhaustedError, OptionError } from './errors.js';
 import type { Fingerprints } from './fingerprints.js';
 import { BestFirstSearch, type MostLikely } from './most_likely.js';
-import { NextTokens } from './next_tokens.js';
-import {
-  checkCount,
-  type DrawOptions,
-  type FilterOptions,
-  type Options,
-  parseOptions,
-  type SampleOptions,
-} from './options.js';
+import { type NextToken, NextTokens, nextTokens } from './next_tokens.js';
+import type { DrawOptions, FilterOptions, Options, SampleOptions } from './options.js';
+import { checkCount, parseOptions } from './parse_options.js';
+import { penaltyOf } from './penalty.js';
 import { newPlan } from './plan.js';
+import { mostRows, reason } from './row_limit.js';
 import { type Found, RowSearch } from './row_search.js';
-import { type ScoreOptions, scoreStrings, scoreTokens, type TokenScore } from './scorer.js';
+import { type ScoreOptions, scoreStrings, scoreTokens } from './scorer.js';
+import type { TokenScore } from './token_scores.js';
 
 /** Most strings that a stream makes at a time. */
 const STREAM_CHUNK = 1024;
@@ -33,13 +31,6 @@ export interface Sample {
   readonly seed: bigint;
   /** Its number in the sequence that the seed names: to go on after it, `firstRow: row + 1n`. */
   readonly row: bigint;
-}
-
-/** A token that may follow: its id, its text, "" for the stop, and its probability. */
-export interface NextToken {
-  readonly id: number;
-  readonly token: string;
-  readonly prob: number;
 }
 
 /** Samples from a model and scores strings; `load` gives one. */
@@ -74,7 +65,7 @@ export class Sampler {
 
   /** The strings that `sample` would make, one after the other, without end. */
   async *stream(options: SampleOptions = {}): AsyncGenerator<string, void, undefined> {
-    for await (const chunk of this.search(parseOptions(options), false).chunks(
+    for await (const chunk of this.search(parseOptions(options), Infinity, false).chunks(
       Infinity,
       STREAM_CHUNK,
     )) {
@@ -102,21 +93,10 @@ export class Sampler {
   async nextTokens(prefix: string, options: DrawOptions = {}): Promise<NextToken[]> {
     const { engine } = this;
     const parsed = parseOptions({ ...options, prefix });
+    const { penalty, batchSize, signal } = parsed;
     const prompt = engine.promptOf(parsed);
-    const draw = { ...parsed, sampling: engine.samplingOf(parsed) };
-    let probabilities = new Float64Array();
-    const distribution = (_: number, found: Float64Array) => {
-      probabilities = found as Float64Array<ArrayBuffer>;
-    };
-    await engine.decodePrompts([prompt], draw, { distribution }, parsed.signal);
-    const { firstLabel, labels } = engine.vocabulary;
-    return Array.from(probabilities, (prob, id) => ({
-      id,
-      token: labels[id - firstLabel] ?? engine.vocabulary.textOf(id),
-      prob,
-    }))
-      .filter(({ prob }) => prob > 0)
-      .sort((a, b) => b.prob - a.prob);
+    const draw = { adjust: penaltyOf(penalty), batchSize, sampling: engine.samplingOf(parsed) };
+    return nextTokens(engine, prompt, draw, signal);
   }
 
   /** The k strings with the highest probabilities of all that pass, exactly. */
@@ -142,7 +122,7 @@ export class Sampler {
     checkCount('n', n);
     const all: T[] = [];
     try {
-      for await (const chunk of this.search(options, logProbs).chunks(n)) {
+      for await (const chunk of this.search(options, n, logProbs).chunks(n)) {
         for (const found of chunk) all.push(read(found));
       }
     } catch (error) {
@@ -152,9 +132,15 @@ export class Sampler {
     return all;
   }
 
-  private search(options: Options, logProbs: boolean): RowSearch {
-    const passes = this.textFilter(options);
-    return new RowSearch(this.engine, newPlan(this.engine, options), options, passes, logProbs);
+  /** The search for n strings; infinite in a stream. */
+  private search(options: Options, n: number, logProbs: boolean): RowSearch {
+    const Search = options.unique ? DistinctSearch : RowSearch;
+    return new Search(this.engine, newPlan(this.engine, options), options, {
+      passes: this.textFilter(options),
+      logProbs,
+      mostRows: (found) => mostRows(options, n, found),
+      reason: (found, tried) => reason(options, n, found, tried),
+    });
   }
 
   /** What only a whole string tells. */

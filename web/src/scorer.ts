@@ -3,7 +3,8 @@
 import { STOP } from './decoder.js';
 import type { Engine } from './engine.js';
 import { OptionError, shown } from './errors.js';
-import { checkCount } from './options.js';
+import { checkCount } from './parse_options.js';
+import { labelsOf, scoreIds, type TokenScore, tokenLogProbs } from './token_scores.js';
 
 export interface ScoreOptions {
   /** Of a model that was trained with labels, that of the strings; without one, any. */
@@ -16,23 +17,13 @@ export interface ScoreOptions {
   signal?: AbortSignal;
 }
 
-/** A token of a string, "" for the stop, and its natural-log probability given those before it. */
-export interface TokenScore {
-  readonly token: string;
-  readonly logProb: number;
-}
-
-const DRAW = {
-  sampling: { temperature: 1, topK: 0, topP: 1, minP: 0, allowed: undefined },
-  penalty: 1,
-};
-
 /** Natural-log probability of each whole string, its stop included; see `Sampler.score`. */
 export async function scoreStrings(
   engine: Engine,
   strings: readonly string[],
   options: ScoreOptions,
 ): Promise<Float64Array> {
+  if (options.batchSize !== undefined) checkCount('batchSize', options.batchSize, 1);
   const encoded = strings.map((text, i) => encodeOrSkip(engine, text, i, options));
   const known = encoded.flatMap((ids) => (ids === undefined ? [] : [ids]));
   let sums = new Float64Array(known.length).fill(-Infinity);
@@ -67,15 +58,11 @@ export async function scoreTokens(
   text: string,
   options: ScoreOptions,
 ): Promise<TokenScore[]> {
+  if (options.batchSize !== undefined) checkCount('batchSize', options.batchSize, 1);
   engine.requireLabel(options.label, 'scoreTokens');
   const ids = encodeOrSkip(engine, text, 0, options);
   if (ids === undefined) return [{ token: '', logProb: -Infinity }];
-  const [begin] = labelsOf(engine, options.label);
-  const [logProbs] = await tokenLogProbs(engine, [[...begin, ...ids]], options);
-  return ids.map((id, i) => ({
-    token: engine.vocabulary.textOf(id),
-    logProb: logProbs[begin.length + i],
-  }));
+  return scoreIds(engine, ids, options);
 }
 
 /** The ids of a string and its stop; undefined where it is to be skipped. */
@@ -98,28 +85,6 @@ function encodeOrSkip(
     if (onUnknown === '-inf') return undefined;
     throw new OptionError(`string number ${i + 1}: ${error.message}`);
   }
-}
-
-/** What strings to be scored may begin with. */
-function labelsOf({ vocabulary }: Engine, label: string | undefined): number[][] {
-  if (label !== undefined) return [[vocabulary.labelId(label)]];
-  if (vocabulary.labels.length === 0) return [[]];
-  return vocabulary.labels.map((each) => [vocabulary.labelId(each)]);
-}
-
-/** Natural-log probability of each token of each string of ids. */
-export async function tokenLogProbs(
-  engine: Engine,
-  strings: readonly number[][],
-  { batchSize = 256, signal }: Pick<ScoreOptions, 'batchSize' | 'signal'>,
-): Promise<number[][]> {
-  checkCount('batchSize', batchSize, 1);
-  const found = strings.map((ids) => new Array<number>(ids.length));
-  const tokenLogProb = (row: number, position: number, logProb: number) => {
-    found[row][position] = logProb;
-  };
-  await engine.decodePrompts(strings, { ...DRAW, batchSize }, { tokenLogProb }, signal);
-  return found;
 }
 
 /** log(e^a + e^b). */

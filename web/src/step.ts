@@ -13,10 +13,11 @@ const MAX_STATE_BYTES = 2 ** 25;
 /** Most bytes of the states of all rows of a tree, each of which may wait with its own. */
 const MAX_TREE_BYTES = 2 ** 27;
 
-const BYTES = { float32: 4, float16: 2, int64: 8 };
+/** What holds the numbers of a state. */
+const ARRAYS = { float32: Float32Array, float16: Uint16Array, int64: BigInt64Array };
 
 /** The states of some rows: the bytes of each state, row after row. */
-export type States = Uint8Array[];
+export type States = Uint8Array<ArrayBuffer>[];
 
 /** What a step gives: logits (B, V) and the states after it. */
 export interface StepResult {
@@ -47,7 +48,10 @@ export class Step {
     this.vocabSize = artifact.vocabSize;
     this.layouts = artifact.states.map((spec) => ({
       spec,
-      rowBytes: spec.shape.reduce((product, size) => product * size, BYTES[spec.dtype]),
+      rowBytes: spec.shape.reduce(
+        (product, size) => product * size,
+        ARRAYS[spec.dtype].BYTES_PER_ELEMENT,
+      ),
     }));
     const bytes = this.layouts.reduce((sum, { rowBytes }) => sum + rowBytes, 0);
     if (!(bytes <= MAX_STATE_BYTES)) {
@@ -145,21 +149,19 @@ export class Step {
     return new this.ort.Tensor('int64', BigInt64Array.from(values, BigInt), [values.length]);
   }
 
-  private tensor(spec: StateSpec, { buffer, byteOffset, byteLength }: Uint8Array, rows: number) {
-    const dims = [rows, ...spec.shape];
-    const [at, count] = [byteOffset, byteLength / BYTES[spec.dtype]];
-    if (spec.dtype === 'float32') {
-      return new this.ort.Tensor('float32', new Float32Array(buffer, at, count), dims);
-    }
-    if (spec.dtype === 'int64') {
-      return new this.ort.Tensor('int64', new BigInt64Array(buffer, at, count), dims);
-    }
-    return new this.ort.Tensor('float16', new Uint16Array(buffer, at, count), dims);
+  private tensor(
+    spec: StateSpec,
+    { buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>,
+    rows: number,
+  ) {
+    const Numbers = ARRAYS[spec.dtype];
+    const numbers = new Numbers(buffer, byteOffset, byteLength / Numbers.BYTES_PER_ELEMENT);
+    return new this.ort.Tensor(spec.dtype, numbers, [rows, ...spec.shape]);
   }
 }
 
-function bytesOf(data: Tensor.DataType): Uint8Array {
-  const { buffer, byteOffset, byteLength } = data as Float32Array;
+function bytesOf(data: Tensor.DataType): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, byteLength } = data as Float32Array<ArrayBuffer>;
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
@@ -169,26 +171,20 @@ function messageOf(error: unknown): string {
 
 function checkContract(session: InferenceSession, artifact: Artifact, source: string): void {
   const inputs = session.inputMetadata.slice(2).map(described);
-  const outputs = session.outputMetadata.slice(1);
+  const outputs = session.outputMetadata.length - 1;
   const states = artifact.states.map(
     ({ name, dtype, shape }) => `${name} ${dtype} [${shape.join(', ')}]`,
   );
-  if (session.inputMetadata.length < 2 || inputs.length !== states.length) {
+  for (let i = 0; i < Math.max(states.length, inputs.length); ++i) {
+    if (states[i] === inputs[i]) continue;
+    const [named, taken] = [states[i] ?? 'no more', inputs[i] ?? 'no more'];
+    throw new ArtifactError(`${source}: the metadata names state ${named}, the model has ${taken}`);
+  }
+  if (outputs !== states.length) {
     throw new ArtifactError(
-      `${source}: the metadata names ${states.length} states, the model has ${inputs.length}`,
+      `${source}: the model has ${inputs.length} states and gives ${outputs}`,
     );
   }
-  if (outputs.length !== states.length) {
-    throw new ArtifactError(
-      `${source}: the model has ${inputs.length} states and gives ${outputs.length}`,
-    );
-  }
-  states.forEach((state, i) => {
-    if (state === inputs[i]) return;
-    throw new ArtifactError(
-      `${source}: the metadata names state ${state}, the model has ${inputs[i]}`,
-    );
-  });
   const logits = session.outputMetadata[0];
   const columns = logits.isTensor ? logits.shape[1] : undefined;
   if (!logits.isTensor || logits.type !== 'float32' || columns !== artifact.vocabSize) {

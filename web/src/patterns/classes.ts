@@ -23,7 +23,7 @@ const POSIX: Record<string, string> = {
 const ESCAPED_BEYOND_ASCII = /\\\P{ASCII}/uy;
 const POSIX_CLASS = /\[:(\^?)([a-z]+):\]/y;
 
-type Holds = CharacterSet['holds'];
+type Holds = (character: string) => boolean;
 
 /** How two sides of an operator are put together. */
 const OPERATORS: Record<string, (left: boolean, right: boolean) => boolean> = {
@@ -40,13 +40,13 @@ export function parseClass(scanner: Scanner): CharacterSet {
 }
 
 function parseSet(scanner: Scanner): Holds {
-  const begin = scanner.number();
+  const begin = scanner.ordinal();
   scanner.take();
-  const negated = scanner.next() === '^';
+  const negated = scanner.peek() === '^';
   if (negated) scanner.take();
   let items: Holds[] = [];
-  while (scanner.next() === '-') items.push(scanner.literal(scanner.take()).holds);
-  if (items.length === 0 && scanner.next() === ']') {
+  while (scanner.peek() === '-') items.push(scanner.literal(scanner.take()).holds);
+  if (items.length === 0 && scanner.peek() === ']') {
     items.push(scanner.literal(scanner.take()).holds);
   }
   let left: Holds | undefined;
@@ -55,7 +55,7 @@ function parseSet(scanner: Scanner): Holds {
     const right = union(items);
     return left === undefined ? right : combined(left, operator, right);
   };
-  while (scanner.next() !== ']') {
+  while (scanner.peek() !== ']') {
     if (scanner.atEnd) throw new OptionError(`the [ at character ${begin} has no ]`);
     const found = Object.keys(OPERATORS).find((each) => scanner.startsWith(each));
     if (found === undefined) {
@@ -88,18 +88,18 @@ function parseItem(scanner: Scanner): Holds {
     scanner.at += posix[0].length;
     return holds;
   }
-  if (scanner.next() === '[') return parseSet(scanner);
+  if (scanner.peek() === '[') return parseSet(scanner);
   const begin = scanner.at;
   const first = parseMember(scanner);
   const after = scanner.text[scanner.at + 1];
-  if (scanner.next() !== '-' || after === ']' || after === '-' || after === undefined) {
+  if (scanner.peek() !== '-' || after === ']' || after === '-' || after === undefined) {
     return typeof first === 'string' ? scanner.literal(first).holds : first;
   }
   scanner.take();
   const last = parseMember(scanner);
   const range = scanner.text.slice(begin, scanner.at);
   if (typeof first !== 'string' || typeof last !== 'string' || code(first) > code(last)) {
-    throw new OptionError(`${range} at character ${scanner.number(begin)} is no range`);
+    throw new OptionError(`${range} at character ${scanner.ordinal(begin)} is no range`);
   }
   const [from, to] = [first, last].map((each) => `\\u{${code(each).toString(16)}}`);
   return scanner.unicode(range, `${from}-${to}`, false).holds;
@@ -107,9 +107,9 @@ function parseItem(scanner: Scanner): Holds {
 
 /** One character, as it stands or by an escape, or the class of an escape. */
 function parseMember(scanner: Scanner): string | Holds {
-  if (scanner.next() !== '\\') return scanner.take();
+  if (scanner.peek() !== '\\') return scanner.take();
   if (scanner.match(ESCAPED_BEYOND_ASCII) !== null) {
-    throw new OptionError(`in the class at character ${scanner.number()} is an unknown escape`);
+    throw new OptionError(`in the class at character ${scanner.ordinal()} is an unknown escape`);
   }
   const found = scanner.escape();
   return 'set' in found ? found.set.holds : found.character;

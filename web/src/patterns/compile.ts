@@ -6,19 +6,24 @@ import type { Vocabulary } from '../vocabulary.js';
 import { explore, TokenAutomaton, UNREACHABLE } from './automaton.js';
 import type { Expression } from './expression.js';
 import { type CharacterAutomaton, determinize, Positions } from './positions.js';
-import { parseRegex } from './regex.js';
-import { parseSuffix, parseWildcard } from './wildcard.js';
+
+/** An option that is a pattern, and how its text is read. */
+export interface Pattern {
+  readonly option: string;
+  readonly text: string;
+  readonly parse: (text: string) => Expression;
+}
 
 /** What is asked of a string; see the options of the same names. */
 export interface Asked {
-  readonly matching: string | undefined;
-  readonly wildcard: string | undefined;
-  readonly suffix: string;
+  readonly patterns: readonly Pattern[];
   readonly minLength: number;
   /** Most tokens, a label not counted. */
   readonly maxLength: number;
   /** Ids that are never drawn; the prefix may hold them. */
   readonly excluded: readonly number[];
+  /** What is said of the excluded ones, "" where nothing was asked for. */
+  readonly exclusion: string;
   /** Ids that every string begins with, after its label; no filter by itself. */
   readonly prefix: readonly number[];
 }
@@ -31,10 +36,8 @@ export interface Asked {
  */
 export function compileFilter(vocabulary: Vocabulary, asked: Asked): RowFilter | undefined {
   const compiler = new Compiler(vocabulary, asked.maxLength);
-  const { matching, wildcard, suffix, minLength, prefix, excluded } = asked;
-  if (matching !== undefined) compiler.addPattern('matching', matching, parseRegex);
-  if (wildcard !== undefined) compiler.addPattern('wildcard', wildcard, parseWildcard);
-  if (suffix !== '') compiler.addPattern('suffix', suffix, parseSuffix);
+  const { patterns, minLength, prefix, excluded, exclusion } = asked;
+  for (const pattern of patterns) compiler.addPattern(pattern);
   if (minLength > 0) {
     compiler.add(`minLength is ${minLength}`, () =>
       TokenAutomaton.atLeast(minLength, vocabulary.size),
@@ -44,15 +47,10 @@ export function compileFilter(vocabulary: Vocabulary, asked: Asked): RowFilter |
     const text = vocabulary.decode(prefix);
     compiler.change(`prefix is ${shown(text)}`, (whole) => whole.beginningWith(prefix));
   }
-  const never = new Set(vocabulary.mask());
   const labels = Array.from(vocabulary.labels, (_, i) => vocabulary.firstLabel + i);
-  const left = new Set([...never, ...labels, ...excluded]);
+  const left = new Set([...vocabulary.mask(), ...labels, ...excluded]);
   if (left.size > 0) {
-    const named = excluded.filter((id) => !never.has(id)).map((id) => vocabulary.decode([id]));
-    const what = named.length
-      ? `exclude takes away ${listed([...new Set(named)].map(quoted))}`
-      : '';
-    compiler.change(what, (whole) => whole.without([...left], prefix.length));
+    compiler.change(exclusion, (whole) => whole.without([...left], prefix.length));
   }
   return vocabulary.labels.length > 0
     ? compiler.whole?.withLabels(vocabulary.firstLabel)
@@ -72,8 +70,8 @@ class Compiler {
     this.texts = new TokenTexts(vocabulary);
   }
 
-  addPattern(name: string, pattern: string, parse: (pattern: string) => Expression): void {
-    this.add(`${name} is ${shown(pattern)}`, () => this.texts.automaton(parse(pattern)));
+  addPattern({ option, text, parse }: Pattern): void {
+    this.add(`${option} is ${shown(text)}`, () => this.texts.automaton(parse(text)));
   }
 
   /** Asks for one thing more. */
@@ -186,8 +184,9 @@ class TokenTexts {
   }
 }
 
-function listed(lacking: readonly string[]): string {
-  const some = lacking.slice(0, 8);
-  if (lacking.length > some.length) some.push(`${lacking.length - some.length} more`);
+/** "a, b and c", of many the first few. */
+export function listed(all: readonly string[]): string {
+  const some = all.slice(0, 8);
+  if (all.length > some.length) some.push(`${all.length - some.length} more`);
   return some.length > 1 ? `${some.slice(0, -1).join(', ')} and ${some[some.length - 1]}` : some[0];
 }

@@ -11,30 +11,37 @@ export interface CharacterSet {
   holds(character: string): boolean;
 }
 
+export enum Kind {
+  Character,
+  Concatenation,
+  Alternation,
+  Repetition,
+}
+
 export type Expression =
-  | { readonly kind: 'character'; readonly reads: CharacterSet }
-  | { readonly kind: 'concatenation'; readonly parts: readonly Expression[] }
-  | { readonly kind: 'alternation'; readonly parts: readonly Expression[] }
+  | { readonly kind: Kind.Character; readonly reads: CharacterSet }
+  | { readonly kind: Kind.Concatenation; readonly parts: readonly Expression[] }
+  | { readonly kind: Kind.Alternation; readonly parts: readonly Expression[] }
   | {
-      readonly kind: 'repetition';
+      readonly kind: Kind.Repetition;
       readonly part: Expression;
       readonly least: number;
       readonly most: number;
     };
 
 /** Reads any character. */
-export const ANY: Expression = { kind: 'character', reads: { name: 'any', holds: () => true } };
+export const ANY: Expression = { kind: Kind.Character, reads: { name: 'any', holds: () => true } };
 
 /** Reads one certain character. */
 export function literal(character: string): Expression {
-  return { kind: 'character', reads: { name: character, holds: (each) => each === character } };
+  return { kind: Kind.Character, reads: { name: character, holds: (each) => each === character } };
 }
 
 /** Characters that it reads with its counts written out; `OptionError` above the limit. */
 export function writtenOut(expression: Expression): number {
-  if (expression.kind === 'character') return 1;
+  if (expression.kind === Kind.Character) return 1;
   let size = 0;
-  if (expression.kind === 'repetition') {
+  if (expression.kind === Kind.Repetition) {
     const { part, least, most } = expression;
     size = writtenOut(part) * (most === Infinity ? Math.max(least, 1) : most);
   } else {

@@ -9,7 +9,7 @@
 
 import { grouped, OptionError } from '../errors.js';
 import { MAX_STATES, MAX_TRANSITIONS } from './automaton.js';
-import { type CharacterSet, type Expression, writtenOut } from './expression.js';
+import { type CharacterSet, type Expression, Kind, writtenOut } from './expression.js';
 
 /** What a part of an expression may begin with and end with, as sets of positions. */
 interface Part {
@@ -34,17 +34,17 @@ export class Positions {
   }
 
   private add(expression: Expression): Part {
-    if (expression.kind === 'character') {
+    if (expression.kind === Kind.Character) {
       const bit = 1n << BigInt(this.reads.length);
       this.reads.push(expression.reads);
       this.follow.push(0n);
       return { empty: false, first: bit, last: bit };
     }
-    if (expression.kind === 'repetition') {
+    if (expression.kind === Kind.Repetition) {
       return this.repeated(expression.part, expression.least, expression.most);
     }
     const parts = expression.parts.map((part) => this.add(part));
-    if (expression.kind === 'concatenation') return this.joined(parts);
+    if (expression.kind === Kind.Concatenation) return this.joined(parts);
     return {
       empty: parts.some((part) => part.empty),
       first: parts.reduce((all, { first }) => all | first, 0n),

@@ -2,7 +2,7 @@
 
 import { OptionError } from '../errors.js';
 import { parseClass } from './classes.js';
-import { ANY, type CharacterSet, type Expression, requireText } from './expression.js';
+import { ANY, type CharacterSet, type Expression, Kind, requireText } from './expression.js';
 import { Scanner } from './scanner.js';
 
 /** Most groups inside each other. */
@@ -42,7 +42,7 @@ export function parseRegex(pattern: string): Expression {
   const parser = new Parser(pattern);
   const expression = parser.alternation();
   if (!parser.scanner.atEnd) {
-    throw new OptionError(`the ) at character ${parser.scanner.number()} closes no group`);
+    throw new OptionError(`the ) at character ${parser.scanner.ordinal()} closes no group`);
   }
   return expression;
 }
@@ -59,20 +59,20 @@ class Parser {
 
   alternation(): Expression {
     const parts = [this.concatenation()];
-    while (this.scanner.next() === '|') {
+    while (this.scanner.peek() === '|') {
       this.scanner.take();
       parts.push(this.concatenation());
     }
-    return parts.length === 1 ? parts[0] : { kind: 'alternation', parts };
+    return parts.length === 1 ? parts[0] : { kind: Kind.Alternation, parts };
   }
 
   private concatenation(): Expression {
     const parts: Expression[] = [];
-    while (!['', '|', ')'].includes(this.scanner.next())) {
+    while (!['', '|', ')'].includes(this.scanner.peek())) {
       if (this.skipAnchor(parts.length === 0) || this.setFlags()) continue;
       parts.push(this.quantified(this.single()));
     }
-    return parts.length === 1 ? parts[0] : { kind: 'concatenation', parts };
+    return parts.length === 1 ? parts[0] : { kind: Kind.Concatenation, parts };
   }
 
   /** Reads an anchor at an end of the whole pattern, where it says what holds anyway. */
@@ -86,7 +86,7 @@ class Parser {
     const holds = atBegin ? first : ['', '|', '$'].includes(after);
     if (this.depth > 0 || !holds || '*+?{'.includes(after || ' ')) {
       throw new OptionError(
-        `the anchor ${anchor} at character ${scanner.number()} is not at an end of the pattern; ` +
+        `the anchor ${anchor} at character ${scanner.ordinal()} is not at an end of the pattern; ` +
           'the whole string must match in any case',
       );
     }
@@ -106,44 +106,44 @@ class Parser {
     const unknown = [...on, ...off].sort().find((flag) => !'is'.includes(flag));
     if (unknown !== undefined) {
       throw new OptionError(
-        `the flag '${unknown}' of ${text} at character ${this.scanner.number()} is not known; ` +
+        `the flag '${unknown}' of ${text} at character ${this.scanner.ordinal()} is not known; ` +
           'i and s are',
       );
     }
     const isOn = (flag: string, before: boolean) =>
       (before || on.includes(flag)) && !off.includes(flag);
-    this.scanner.ignoreCase = isOn('i', this.scanner.ignoreCase);
+    this.scanner.ignoresCase = isOn('i', this.scanner.ignoresCase);
     this.dotAll = isOn('s', this.dotAll);
     this.scanner.at += text.length;
   }
 
   private quantified(part: Expression): Expression {
-    const start = this.scanner.number();
+    const start = this.scanner.ordinal();
     const bounds = this.quantifier();
     if (bounds === undefined) return part;
     // As few as possible: the strings that match are the same.
-    if (this.scanner.next() === '?') this.scanner.take();
-    if ('*+?{'.includes(this.scanner.next() || ' ')) {
+    if (this.scanner.peek() === '?') this.scanner.take();
+    if ('*+?{'.includes(this.scanner.peek() || ' ')) {
       throw new OptionError(
         `the quantifier at character ${start} is followed by another one; ` +
           'write a group between them',
       );
     }
-    return { kind: 'repetition', part, least: bounds[0], most: bounds[1] };
+    return { kind: Kind.Repetition, part, least: bounds[0], most: bounds[1] };
   }
 
   private quantifier(): readonly [number, number] | undefined {
     const { scanner } = this;
-    const simple = SIMPLE[scanner.next()];
+    const simple = SIMPLE[scanner.peek()];
     if (simple !== undefined) {
       scanner.take();
       return simple;
     }
-    if (scanner.next() !== '{') return undefined;
+    if (scanner.peek() !== '{') return undefined;
     const match = scanner.match(COUNT);
     if (match === null || (match[1] === '' && match[3] === '')) {
       throw new OptionError(
-        `the { at character ${scanner.number()} begins no count; write \\{ for the character`,
+        `the { at character ${scanner.ordinal()} begins no count; write \\{ for the character`,
       );
     }
     const least = Number(match[1]);
@@ -156,7 +156,7 @@ class Parser {
   /** Reads a group, a class, an escape or a literal. */
   private single(): Expression {
     const { scanner } = this;
-    const character = scanner.next();
+    const character = scanner.peek();
     if (character === '(') return this.group();
     if (character === '[') return reading(parseClass(scanner));
     if (character === '\\') {
@@ -165,7 +165,7 @@ class Parser {
     }
     if ('*+?{'.includes(character)) {
       throw new OptionError(
-        `before the ${character} at character ${scanner.number()} is nothing to repeat; ` +
+        `before the ${character} at character ${scanner.ordinal()} is nothing to repeat; ` +
           `write \\${character} for the character`,
       );
     }
@@ -176,8 +176,8 @@ class Parser {
 
   private group(): Expression {
     const { scanner } = this;
-    const start = scanner.number();
-    const outer = [scanner.ignoreCase, this.dotAll] as const;
+    const start = scanner.ordinal();
+    const outer = [scanner.ignoresCase, this.dotAll] as const;
     this.openGroup();
     this.depth += 1;
     if (this.depth > MAX_DEPTH) {
@@ -187,7 +187,7 @@ class Parser {
     if (scanner.atEnd) throw new OptionError(`the ( at character ${start} has no )`);
     scanner.take();
     this.depth -= 1;
-    [scanner.ignoreCase, this.dotAll] = outer;
+    [scanner.ignoresCase, this.dotAll] = outer;
     return expression;
   }
 
@@ -209,5 +209,5 @@ class Parser {
 }
 
 function reading(reads: CharacterSet): Expression {
-  return { kind: 'character', reads };
+  return { kind: Kind.Character, reads };
 }

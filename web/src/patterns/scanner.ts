@@ -20,15 +20,16 @@ const PERL: Record<string, string> = {
   w: '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}',
 };
 
+/** A property of Unicode, the digits of a code point in four forms, or another character. */
 const ESCAPE =
-  /\\(?:(?<property>[pP](?:\{[^}]*\}|[^{]))|x\{(?<braces>[0-9A-Fa-f]{1,6})\}|x(?<two>[0-9A-Fa-f]{2})|u\{(?<uBraces>[0-9A-Fa-f]{1,6})\}|u(?<four>[0-9A-Fa-f]{4})|U(?<eight>[0-9A-Fa-f]{8})|(?<other>.))/suy;
+  /\\(?:([pP](?:\{[^}]*\}|[^{]))|[xu]\{([\dA-Fa-f]{1,6})\}|x([\dA-Fa-f]{2})|u([\dA-Fa-f]{4})|U([\dA-Fa-f]{8})|(.))/suy;
 
 /** What an escape stands for: one character, or a class. */
 export type Escape = { readonly character: string } | { readonly set: CharacterSet };
 
 export class Scanner {
   at = 0;
-  ignoreCase = false;
+  ignoresCase = false;
 
   constructor(readonly text: string) {}
 
@@ -37,12 +38,12 @@ export class Scanner {
   }
 
   /** The number of the character at a place, from 1, as people count them. */
-  number(place = this.at): number {
+  ordinal(place = this.at): number {
     return [...this.text.slice(0, place)].length + 1;
   }
 
   /** The character that comes next; "" at the end. */
-  next(): string {
+  peek(): string {
     return this.atEnd ? '' : String.fromCodePoint(this.text.codePointAt(this.at) ?? 0);
   }
 
@@ -58,7 +59,7 @@ export class Scanner {
 
   /** Reads one character. */
   take(): string {
-    const character = this.next();
+    const character = this.peek();
     this.at += character.length;
     return character;
   }
@@ -67,8 +68,9 @@ export class Scanner {
   escape(): Escape {
     const match = this.match(ESCAPE);
     if (match === null) throw new OptionError('it ends in a backslash');
-    const { property, other, ...digits } = match.groups ?? {};
-    const code = Object.values(digits).find((each) => each !== undefined);
+    const [, property, ...codes] = match;
+    const other = codes.pop() ?? '';
+    const code = codes.find((each) => each !== undefined);
     if (code !== undefined) return this.read(match, { character: this.codePoint(code) });
     if (property !== undefined) return this.read(match, { set: this.property(property) });
     if (Object.hasOwn(CONTROLS, other)) return this.read(match, { character: CONTROLS[other] });
@@ -80,14 +82,14 @@ export class Scanner {
     if ('bB<>'.includes(other)) throw this.beyond('a word boundary');
     if ('123456789kg'.includes(other)) throw this.beyond('a back-reference');
     if (/[0-9A-Za-z]/.test(other)) {
-      throw new OptionError(`the escape ${match[0]} at character ${this.number()} is not known`);
+      throw new OptionError(`the escape ${match[0]} at character ${this.ordinal()} is not known`);
     }
     return this.read(match, { character: other });
   }
 
   /** One character, or, where case does not matter, all that differ from it in case alone. */
   literal(character: string): CharacterSet {
-    if (!this.ignoreCase) return { name: character, holds: (each) => each === character };
+    if (!this.ignoresCase) return { name: character, holds: (each) => each === character };
     const code = character.codePointAt(0)?.toString(16);
     return { ...this.unicode(character, `\\u{${code}}`, false), name: character };
   }
@@ -96,9 +98,9 @@ export class Scanner {
   unicode(name: string, members: string, negated: boolean): CharacterSet {
     let expression: RegExp;
     try {
-      expression = new RegExp(`^[${members}]$`, this.ignoreCase ? 'iu' : 'u');
+      expression = new RegExp(`^[${members}]$`, this.ignoresCase ? 'iu' : 'u');
     } catch {
-      throw new OptionError(`the class ${name} at character ${this.number()} is not known here`);
+      throw new OptionError(`the class ${name} at character ${this.ordinal()} is not known here`);
     }
     return { name, holds: (character) => expression.test(character) !== negated };
   }
@@ -106,7 +108,7 @@ export class Scanner {
   /** That it has what no automaton can do. */
   beyond(what: string): OptionError {
     return new OptionError(
-      `at character ${this.number()} it has ${what}, which needs more than the automaton that ` +
+      `at character ${this.ordinal()} it has ${what}, which needs more than the automaton that ` +
         'patterns are compiled to',
     );
   }
@@ -130,7 +132,7 @@ export class Scanner {
   private codePoint(digits: string): string {
     const code = Number.parseInt(digits, 16);
     if (code > 0x10ffff) {
-      throw new OptionError(`character ${this.number()} stands for no character: ${digits}`);
+      throw new OptionError(`character ${this.ordinal()} stands for no character: ${digits}`);
     }
     const character = String.fromCodePoint(code);
     requireText(character);

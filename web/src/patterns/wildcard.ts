@@ -1,9 +1,9 @@
 /** Wildcards: `*` is any run of characters, `?` any one, and `\` takes away their meaning. */
 
 import { OptionError } from '../errors.js';
-import { ANY, type Expression, literal, requireText } from './expression.js';
+import { ANY, type Expression, Kind, literal, requireText } from './expression.js';
 
-const ANY_RUN: Expression = { kind: 'repetition', part: ANY, least: 0, most: Infinity };
+const ANY_RUN: Expression = { kind: Kind.Repetition, part: ANY, least: 0, most: Infinity };
 const MEANING = new Map([
   ['?', ANY],
   ['*', ANY_RUN],
@@ -28,11 +28,11 @@ export function parseWildcard(wildcard: string): Expression {
       parts.push(MEANING.get(character) ?? literal(character));
     }
   }
-  return { kind: 'concatenation', parts };
+  return { kind: Kind.Concatenation, parts };
 }
 
 /** The wildcard `*` and then `suffix`, each of its characters as it is. */
 export function parseSuffix(suffix: string): Expression {
   requireText(suffix);
-  return { kind: 'concatenation', parts: [ANY_RUN, ...Array.from(suffix, literal)] };
+  return { kind: Kind.Concatenation, parts: [ANY_RUN, ...Array.from(suffix, literal)] };
 }
