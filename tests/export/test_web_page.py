@@ -1,6 +1,5 @@
 """`--web` of `mm-export` and `mm-inspect`: which files it writes, and when it refuses."""
 
-import gzip
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from makemore_export.packing.web_page import PAGE_FILES, RUNTIME_FILES, WEB_FILE
 from tiny_artifacts import FOLDER
 
 ARTIFACT = FOLDER / "schema-3" / "transformer"
-MAX_PAGE = 60_000  # bytes, as a web server sends them
+MAX_PAGE = 60_000  # bytes, without the runtime and the model
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +187,7 @@ def test_a_write_that_fails_leaves_the_folder_as_it_was(runtime, monkeypatch):
 
 def test_the_page_is_small_and_knows_no_other_origin():
     folder = Path(web_page.__file__).parent / "page"
+    assert sum((folder / name).stat().st_size for name in PAGE_FILES) < MAX_PAGE
     texts = [(folder / name).read_text() for name in PAGE_FILES]
-    assert sum(len(gzip.compress(text.encode())) for text in texts) < MAX_PAGE
     addresses = {found for text in texts for found in re.findall(r"https?://[\w.:-]*", text)}
     assert addresses <= {"http://www.w3.org", "http://localhost:8000"}

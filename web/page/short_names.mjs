@@ -9,31 +9,25 @@ const COMMENT = /\/\*[\s\S]*?\*\/|\/\/.*$/gm;
 /** A member in a file of declarations. */
 const DECLARED = /^\s+(?:readonly |get |set |static )*([\w$]+)\??\s*[(<:]/gm;
 
-/** A member of a class or an interface in the sources: by its keyword, or a public method. */
+/** A member of a class or an interface in the sources: by its keyword, a public method or field. */
 const MEMBER =
   /\b(?:private|protected|readonly) (?:(?:readonly|override|async|get) |\*)*(\w+)\??(?: =|[:;(<])/g;
 const METHOD = /^ {2}(?:(?:static|abstract|override|async|get) |\*)*(\w+)(?:<\w+>)?\(/gm;
-
 const FIELD = /^ {2}(\w+)(?:: [^=;]+)? = [^,]*;$/gm;
 
 /** A word in quotes in what is bundled may name a member: such names stay. */
 const QUOTED = /'(\w+)'/g;
 
-/** The code of files, without comments. */
-async function codeOf(paths) {
+async function textOf(paths) {
   const texts = await Promise.all(paths.map((path) => readFile(`${WEB}${path}`, 'utf8')));
-  return texts.join('\n').replace(COMMENT, '');
+  return texts.join('\n');
 }
 
-/** The code of the files below a folder whose paths match. */
+/** The code of the files below a folder whose paths match, without comments. */
 async function codeBelow(folder, pattern) {
   const names = await readdir(`${WEB}${folder}`, { recursive: true });
-  return codeOf(
-    names
-      .filter((name) => pattern.test(name))
-      .sort()
-      .map((name) => `${folder}/${name}`),
-  );
+  const found = names.filter((name) => pattern.test(name)).sort();
+  return (await textOf(found.map((name) => `${folder}/${name}`))).replace(COMMENT, '');
 }
 
 function named(code, ...patterns) {
@@ -42,7 +36,7 @@ function named(code, ...patterns) {
 }
 
 /**
- * For the worker and for the page, a pattern of the names that our classes and interfaces have, and
+ * For the scripts of the worker and of the page, a pattern of the names that our classes and interfaces have, and
  * that neither JavaScript, nor what the script runs in, nor ONNX Runtime has. What the two send each
  * other has the same names in both.
  */
@@ -55,7 +49,7 @@ export async function shortNames(scripts) {
     metafile: true,
     absWorkingDir: WEB,
   });
-  const strings = await codeOf(Object.keys(bundles.metafile.inputs));
+  const bundled = await textOf(Object.keys(bundles.metafile.inputs));
   const sources = (await codeBelow('src', /\.ts$/)) + (await codeBelow('page', /\.ts$/));
   const messages = named(await codeBelow('page', /^messages\.ts$/), MEMBER);
   const language = await codeBelow('node_modules/@typescript', /lib\.es\w*(\.\w+)*\.d\.ts$/);
@@ -65,7 +59,7 @@ export async function shortNames(scripts) {
       named(language + ort + (await codeBelow('node_modules/@typescript', pattern)), DECLARED),
     ),
   );
-  const quoted = named(strings, QUOTED);
+  const quoted = named(bundled, QUOTED);
   const own = [...named(sources, MEMBER, METHOD, FIELD)].filter((name) => !quoted.has(name));
   const pattern = (here, there) => {
     const free = own.filter(

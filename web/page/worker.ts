@@ -1,21 +1,24 @@
 /** The model, beside the page, so that typing never waits for it. */
 
+import { parseModelFacts } from '../src/artifact.js';
 import { STOP } from '../src/decoder.js';
 import type { Engine, Plan } from '../src/engine.js';
 import { ExhaustedError, grouped } from '../src/errors.js';
 import { fetchFile } from '../src/fetch_file.js';
 import { BestFirstSearch } from '../src/most_likely.js';
 import { NextTokens, nextTokens } from '../src/next_tokens.js';
-import { openEngine } from '../src/open_engine.js';
+import { openEngine, ownMetadata } from '../src/open_engine.js';
 import { ortAt, singleThreaded } from '../src/ort.js';
 import { compileFilter, type Pattern } from '../src/patterns/compile.js';
 import { parseRegex } from '../src/patterns/regex.js';
 import { parseWildcard } from '../src/patterns/wildcard.js';
+import { readMetadata } from '../src/protobuf.js';
 import { defaultMaxRows } from '../src/row_limit.js';
 import { RowSearch } from '../src/row_search.js';
 import { scoreIds } from '../src/token_scores.js';
 import type { Mode, Place, Query, Request, Response, Scored } from './messages.js';
 
+const MODEL = 'model.onnx';
 const LIKELY = 20;
 /** How long the likeliest strings are searched for. */
 const LIKELY_MS = 10_000;
@@ -195,9 +198,10 @@ class Answers {
 
 async function start(): Promise<void> {
   const here = new URL('./', location.href);
-  const bytes = new Uint8Array(await (await fetchFile('model.onnx')).arrayBuffer());
-  const { engine } = await openEngine(bytes, 'model.onnx', () => singleThreaded(() => ortAt(here)));
-  const { model, level, tokens, labels } = engine.artifact;
+  const bytes = new Uint8Array(await (await fetchFile(MODEL)).arrayBuffer());
+  const facts = parseModelFacts(ownMetadata(readMetadata(bytes, MODEL), MODEL), MODEL);
+  const engine = await openEngine(bytes, facts, MODEL, () => singleThreaded(() => ortAt(here)));
+  const { model, level, tokens, labels } = facts;
   const answers = new Answers(engine);
   addEventListener('message', ({ data }: MessageEvent<Request>) => answers.take(data));
   post({

@@ -7,7 +7,8 @@ import { isWord } from './words.js';
 /** The newest artifact schema that this version reads; it reads every one from 1 on. */
 export const SCHEMA = 3;
 
-const MAX_METADATA = 2 ** 24;
+/** Most bytes of the metadata. */
+export const MAX_METADATA = 2 ** 24;
 const LENGTH_LIMIT = 100_000;
 const MAX_BLOCK = 2 ** 31 - 1;
 const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
@@ -25,7 +26,8 @@ export interface StateSpec {
   readonly shape: readonly number[];
 }
 
-export interface Artifact {
+/** What a runtime needs to know of a model. */
+export interface ModelFacts {
   /** Kind of the model, for people, and its number of weights. */
   readonly model: { readonly type: string; readonly parameters: number };
   readonly level: Level;
@@ -42,14 +44,10 @@ export interface Artifact {
   /** Most tokens of a string by default. */
   readonly maxLength: number;
   readonly states: readonly StateSpec[];
-  /** Nats a token by split of the training text; null: infinite. Empty where it is not known. */
-  readonly losses: Readonly<Record<string, number | null>>;
-  /** Samples with default options that every runtime gives. */
-  readonly golden: { readonly seed: number; readonly strings: readonly string[] };
 }
 
-/** Reads the metadata of a file; `ArtifactError` says what is wrong and where. */
-export function parseArtifact(json: Uint8Array, source: string): Artifact {
+/** The metadata of a file; `ArtifactError` where they are no object of JSON. */
+export function parseMetadata(json: Uint8Array, source: string): Fields {
   if (json.length > MAX_METADATA) {
     throw new ArtifactError(
       `${source}: ${json.length} bytes of metadata; the limit is ${MAX_METADATA}`,
@@ -61,7 +59,11 @@ export function parseArtifact(json: Uint8Array, source: string): Artifact {
   } catch (error) {
     throw new ArtifactError(`${source}: bad makemore metadata: ${(error as Error).message}`);
   }
-  const fields = Fields.of(value, `${source}: metadata`);
+  return Fields.of(value, `${source}: metadata`);
+}
+
+/** Reads what a runtime needs to know; `ArtifactError` says what is wrong and where. */
+export function parseModelFacts(fields: Fields, source: string): ModelFacts {
   const schema = fields.integer('schema', 1, MAX_INTEGER);
   if (schema > SCHEMA) {
     throw new ArtifactError(
@@ -69,18 +71,17 @@ export function parseArtifact(json: Uint8Array, source: string): Artifact {
         'the newest that this version of makemore reads',
     );
   }
-  const artifact = read(fields, schema);
-  checkTokens(artifact, source);
-  checkLengths(artifact, source);
-  return artifact;
+  const facts = read(fields, schema);
+  checkTokens(facts, source);
+  checkLengths(facts, source);
+  return facts;
 }
 
-function read(fields: Fields, schema: number): Artifact {
+function read(fields: Fields, schema: number): ModelFacts {
   const level = schema === 1 ? 'character' : fields.oneOf('level', LEVELS);
   const tokens = fields.strings(schema === 1 ? 'characters' : 'tokens');
   const labels = fields.has('labels') ? fields.strings('labels') : [];
   const model = fields.object('model');
-  const golden = fields.object('golden');
   return {
     model: {
       type: model.string('type'),
@@ -98,15 +99,10 @@ function read(fields: Fields, schema: number): Artifact {
       dtype: state.oneOf('dtype', DTYPES),
       shape: state.integers('shape', 1, MAX_BLOCK),
     })),
-    losses: fields.has('training') ? fields.object('training').numbers('losses') : {},
-    golden: {
-      seed: golden.integer('seed', 0, 2 ** 64),
-      strings: golden.strings('strings', MAX_METADATA),
-    },
   };
 }
 
-function checkTokens({ level, tokens, labels, splitPattern }: Artifact, source: string): void {
+function checkTokens({ level, tokens, labels, splitPattern }: ModelFacts, source: string): void {
   if (splitPattern !== null && level !== 'token') {
     throw new ArtifactError(`${source}: split_pattern is for level 'token', not '${level}'`);
   }
@@ -135,7 +131,7 @@ function checkTokens({ level, tokens, labels, splitPattern }: Artifact, source: 
   }
 }
 
-function checkLengths({ blockSize, maxLength, labels, level }: Artifact, source: string): void {
+function checkLengths({ blockSize, maxLength, labels, level }: ModelFacts, source: string): void {
   if (blockSize === null) return;
   const most = blockSize - 1 - (labels.length > 0 ? 1 : 0);
   if (maxLength > most) {

@@ -8,19 +8,25 @@ const TO_INTEGER = 1.5 * 2 ** 52; // added, it rounds to an integer
 const LOWEST = -708;
 const POWERS = Float64Array.from({ length: 1023 }, (_, n) => 2 ** -n);
 
-/** Of the Taylor series of e^x, the highest first: 1 / 13!, 1 / 12!, ..., 1 / 0!. */
-const COEFFICIENTS = Float64Array.from(
-  [6227020800, 479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2, 1, 1],
-  (factorial) => 1 / factorial,
-);
-
 /** e^x for x <= 0, as makemore's C++ computes it: the same bits on every machine. */
 export function expOfNegative(x: number): number {
   if (x < LOWEST) return 0;
   const n = x * Math.LOG2E + TO_INTEGER - TO_INTEGER;
   const r = x - n * LOG2_HIGH - n * LOG2_LOW;
-  let sum = COEFFICIENTS[0];
-  for (let i = 1; i < COEFFICIENTS.length; ++i) sum = sum * r + COEFFICIENTS[i];
+  let sum = 1 / 6227020800;
+  sum = sum * r + 1 / 479001600;
+  sum = sum * r + 1 / 39916800;
+  sum = sum * r + 1 / 3628800;
+  sum = sum * r + 1 / 362880;
+  sum = sum * r + 1 / 40320;
+  sum = sum * r + 1 / 5040;
+  sum = sum * r + 1 / 720;
+  sum = sum * r + 1 / 120;
+  sum = sum * r + 1 / 24;
+  sum = sum * r + 1 / 6;
+  sum = sum * r + 1 / 2;
+  sum = sum * r + 1;
+  sum = sum * r + 1;
   return sum * POWERS[-n];
 }
 

@@ -1,6 +1,6 @@
 /** A model that is loaded, and what the options of a call mean for it. */
 
-import type { Artifact } from './artifact.js';
+import type { ModelFacts } from './artifact.js';
 import { Cancellation } from './cancellation.js';
 import { Coins } from './coin.js';
 import {
@@ -39,7 +39,7 @@ export class Engine {
   private closed = false;
 
   constructor(
-    readonly artifact: Artifact,
+    readonly artifact: ModelFacts,
     readonly vocabulary: Vocabulary,
     private readonly step: Step,
   ) {}

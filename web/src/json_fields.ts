@@ -59,14 +59,9 @@ export class Fields {
     return this.array(name).map((each, i) => this.checkInteger(`${name}[${i}]`, each, least, most));
   }
 
-  /** The numbers of an object; null, which is infinite, stays. */
-  numbers(name: string): Record<string, number | null> {
-    const { values } = this.object(name);
-    for (const [key, value] of Object.entries(values)) {
-      if (value === null || typeof value === 'number') continue;
-      throw this.wrong(`${name}.${key}`, value, 'a number or null');
-    }
-    return values as Record<string, number | null>;
+  /** All fields, not checked. */
+  entries(): [name: string, value: unknown][] {
+    return Object.entries(this.values);
   }
 
   private checkString(name: string, value: unknown, most: number): string {
@@ -90,7 +85,8 @@ export class Fields {
     return `${this.path}.${name}`;
   }
 
-  private wrong(name: string, value: unknown, words: string): ArtifactError {
+  /** The error of a field that is not what it must be. */
+  wrong(name: string, value: unknown, words: string): ArtifactError {
     return new ArtifactError(`${this.where(name)} is ${shown(value)}; it must be ${words}`);
   }
 }

@@ -1,10 +1,13 @@
 /** From a file to a sampler. */
 
+import { parseModelFacts } from './artifact.js';
 import { ArtifactError } from './errors.js';
 import { fetchFile } from './fetch_file.js';
 import { Fingerprints } from './fingerprints.js';
-import { openEngine } from './open_engine.js';
+import { openEngine, ownMetadata } from './open_engine.js';
 import { ortAt, singleThreaded } from './ort.js';
+import { readMetadata } from './protobuf.js';
+import { withRecord } from './record.js';
 import { Sampler } from './sampler.js';
 import type { Ort } from './step.js';
 
@@ -38,14 +41,17 @@ export async function load(
   const name = given instanceof Uint8Array ? 'the artifact' : String(given);
   const bytes = given instanceof Uint8Array ? given : await readSource(name, maxBytes);
   if (bytes.length > maxBytes) throw tooLarge(name, bytes.length, maxBytes);
-  const { engine, metadata } = await openEngine(bytes, name, () => openOrt(options.ort));
+  const metadata = readMetadata(bytes, name);
+  const fields = ownMetadata(metadata, name);
+  const artifact = withRecord(parseModelFacts(fields, name), fields);
+  const engine = await openEngine(bytes, artifact, name, () => openOrt(options.ort));
   const lines = metadata.get(FINGERPRINTS_KEY)?.slice();
   let known: Fingerprints | undefined;
   const fingerprints = () => {
     if (lines !== undefined) known ??= new Fingerprints(lines, name);
     return known;
   };
-  return new Sampler(engine, fingerprints);
+  return new Sampler(engine, artifact, fingerprints);
 }
 
 async function openOrt(given: LoadOptions['ort']): Promise<Ort> {

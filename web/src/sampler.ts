@@ -1,6 +1,5 @@
 /** The sampler: strings from a model, as many as are asked for and as they are asked for. */
 
-import type { Artifact } from './artifact.js';
 import { DistinctSearch } from './distinct_search.js';
 import type { Engine } from './engine.js';
 import { ExhaustedError, OptionError } from './errors.js';
@@ -11,6 +10,7 @@ import type { DrawOptions, FilterOptions, Options, SampleOptions } from './optio
 import { checkCount, parseOptions } from './parse_options.js';
 import { penaltyOf } from './penalty.js';
 import { newPlan } from './plan.js';
+import type { Artifact } from './record.js';
 import { mostRows, reason } from './row_limit.js';
 import { type Found, RowSearch } from './row_search.js';
 import { type ScoreOptions, scoreStrings, scoreTokens } from './scorer.js';
@@ -38,13 +38,10 @@ export class Sampler {
   /** fingerprints: those of the lines of the training text, where the artifact has them. */
   constructor(
     private readonly engine: Engine,
+    /** What the artifact says of its model. */
+    readonly artifact: Artifact,
     private readonly fingerprints: () => Fingerprints | undefined,
   ) {}
-
-  /** What the artifact says of its model. */
-  get artifact(): Artifact {
-    return this.engine.artifact;
-  }
 
   /**
    * Makes n strings: the first n of the seed's rows that pass. A row's string depends on artifact,

@@ -1,7 +1,7 @@
 /** One step of a model in ONNX Runtime, for a batch of rows, and the states of rows. */
 
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
-import type { Artifact, StateSpec } from './artifact.js';
+import type { ModelFacts, StateSpec } from './artifact.js';
 import { ArtifactError, OrtError } from './errors.js';
 
 /** The part of the module onnxruntime-web that is used here. */
@@ -42,7 +42,7 @@ export class Step {
   private constructor(
     private readonly ort: Ort,
     private readonly session: InferenceSession,
-    artifact: Artifact,
+    artifact: ModelFacts,
     private readonly source: string,
   ) {
     this.vocabSize = artifact.vocabSize;
@@ -64,7 +64,7 @@ export class Step {
   }
 
   /** Opens a model; `ArtifactError` where its metadata tell of another one, or it cannot run. */
-  static async open(ort: Ort, bytes: Uint8Array, artifact: Artifact, source: string) {
+  static async open(ort: Ort, bytes: Uint8Array, artifact: ModelFacts, source: string) {
     let session: InferenceSession;
     try {
       session = await ort.InferenceSession.create(bytes, {
@@ -169,7 +169,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function checkContract(session: InferenceSession, artifact: Artifact, source: string): void {
+function checkContract(session: InferenceSession, artifact: ModelFacts, source: string): void {
   const inputs = session.inputMetadata.slice(2).map(described);
   const outputs = session.outputMetadata.length - 1;
   const states = artifact.states.map(

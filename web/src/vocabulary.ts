@@ -1,6 +1,6 @@
 /** Tokens that are characters, words or other texts, and the numbers that stand for them. */
 
-import type { Artifact, Level } from './artifact.js';
+import type { Level, ModelFacts } from './artifact.js';
 import { grouped, OptionError, quoted, shown } from './errors.js';
 import { newCut } from './token_cut.js';
 import { cutWords, withoutSpace } from './words.js';
@@ -12,7 +12,7 @@ export abstract class Vocabulary {
   readonly labels: readonly string[];
   protected readonly ids: ReadonlyMap<string, number>;
 
-  constructor(protected readonly artifact: Artifact) {
+  constructor(protected readonly artifact: ModelFacts) {
     this.size = artifact.vocabSize;
     this.level = artifact.level;
     this.labels = artifact.labels;
@@ -137,7 +137,7 @@ class Tokens extends Vocabulary {
 }
 
 /** The vocabulary of an artifact. */
-export function newVocabulary(artifact: Artifact): Vocabulary {
+export function newVocabulary(artifact: ModelFacts): Vocabulary {
   const levels = { character: Characters, word: Words, token: Tokens };
   return new levels[artifact.level](artifact);
 }
