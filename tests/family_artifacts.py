@@ -32,7 +32,6 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "cnn": ("cnn", {"n_layer": 3, "n_embd": 5, "n_hidden": 19}),
     "bow": ("bow", {"n_embd": 5, "n_hidden": 19, "block_size": BLOCK}),
     "neural-bigram": ("neural-bigram", {}),
-    "ngram": ("ngram", NGRAM),
     "attention": (
         "blend",
         {

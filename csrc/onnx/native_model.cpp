@@ -110,8 +110,11 @@ class NativeModel::Reader {
       if (!add_part(graph_.nodes[i], native)) return false;
     }
     if (states_ != model_.states().size()) return false;
-    // A transformer alone has a step of its own, which shares pages between rows.
-    if (!is_mixture && native.reads_pages()) return false;
+    // A transformer alone has a step of its own, which shares pages between rows. An n-gram alone
+    // is slower here with many rows: a snapshot of each costs more than the step.
+    if (!is_mixture && (native.reads_pages() || kind_of(graph_.nodes[0].op) == "NgramStep")) {
+      return false;
+    }
     if (is_mixture) return read_mixture(graph_.nodes.back(), native);
     return logits_.front() == model_.output_names()[0];
   }
