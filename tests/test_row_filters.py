@@ -39,6 +39,11 @@ ASKED = [
 ]
 
 
+def named(asked):
+    """What an option of a test is called: the same in each process, as a function is not."""
+    return "passes" if callable(asked) else "_".join(sorted(asked))
+
+
 @pytest.fixture(params=MODELS, ids=lambda tiny: tiny.name)
 def tiny(request):
     return request.param
@@ -54,7 +59,7 @@ def prefixed(strings, prefix):
     return {text: p for text, p in strings.items() if text.startswith(prefix)}
 
 
-@pytest.mark.parametrize(("options", "passes"), ASKED, ids=lambda asked: str(asked)[:40])
+@pytest.mark.parametrize(("options", "passes"), ASKED, ids=named)
 def test_what_passes_has_the_probabilities_of_the_model_given_that_it_passes(
     tiny, strategy, options, passes
 ):
@@ -81,7 +86,7 @@ def test_masking_what_cannot_match_is_another_distribution():
     assert p_value([text for text in masked if text in exact], exact) < SIGNIFICANCE
 
 
-@pytest.mark.parametrize(("options", "passes"), ASKED, ids=lambda asked: str(asked)[:40])
+@pytest.mark.parametrize(("options", "passes"), ASKED, ids=named)
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("batch_size", [1, 7, 256])
 def test_the_rows_that_pass_are_those_of_the_seed_whatever_the_batch_and_the_threads(
@@ -117,6 +122,10 @@ def test_what_a_step_in_python_makes_is_filtered_the_same(tiny):
     options = {"seed": 4, "matching": "[ab].*", "max_length": 6}
     artifact = load_tiny(tiny.name).sample(100, **options)
     assert sampler_of(tiny).sample(100, **options) == artifact
+
+
+def test_where_no_row_is_left_by_a_pattern_not_in_has_nothing_to_look_at(bigram):
+    assert bigram.sample_rows(0, 3, seed=1, wildcard="ccccc", not_in={"a"}) == []
 
 
 def test_novel_needs_fingerprints(bigram):

@@ -41,7 +41,9 @@ def test_a_tilde_is_the_home_folder(monkeypatch, expected):
     assert makemore.load(Path("~/bigram/model.onnx")).sample(20, seed=1) == expected
 
 
-@pytest.mark.parametrize("artifact", [None, 3, ["names"], io.StringIO("text")], ids=str)
+@pytest.mark.parametrize(
+    "artifact", [None, 3, ["names"], io.StringIO("text")], ids=lambda it: type(it).__name__
+)
 def test_what_is_no_artifact_at_all_is_refused(artifact):
     with pytest.raises(OptionError, match="an artifact is a path, bytes, or a file opened in bin"):
         makemore.load(artifact)

@@ -1,5 +1,5 @@
 import unicodedata
-from itertools import chain
+from itertools import chain, pairwise
 
 import makemore
 import numpy as np
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from makemore import OptionError
+from makemore.decoded import end_to_end
 from makemore.vocabulary import Vocabulary
 from tiny_artifacts import FOLDER
 
@@ -65,3 +66,11 @@ def test_strings_with_characters_of_one_to_four_bytes_are_sampled_and_scored():
     assert set("".join(made)) == set("a\u0301中😀")
     assert np.isfinite(sparse.score(made)).all()
     assert all(text.startswith("a\u0301") for text in sparse.sample(20, seed=1, prefix="a\u0301"))
+
+
+@given(st.lists(st.text(alphabet="ab\u00e9\u4e2d\U0001f600", max_size=6), max_size=6))
+def test_utf8_of_many_strings_is_that_of_each(strings):
+    vocabulary = Vocabulary.of("ab\u00e9\u4e2d\U0001f600")
+    utf8, offsets = vocabulary.utf8(*end_to_end([vocabulary.encode(each) for each in strings]))
+    pieces = [bytes(utf8[begin:end]) for begin, end in pairwise(offsets)]
+    assert pieces == [each.encode() for each in strings]

@@ -56,6 +56,8 @@ OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, ModelFile file
     read_names();
     read_contract();
     if (op_) op_->check(*this);
+    if (options_.kernel != nullptr)
+      native_ = NativeModel::read(*options_.kernel, file_.bytes, *this);
   } catch (const ArtifactError& error) {
     throw ArtifactError("cannot load " + file_.name + ": " + error.what());
   }
@@ -75,6 +77,11 @@ ort::Owned<ort::OrtSession> OnnxModel::open() {
   }
   op_.reset();
   return open_with(nullptr);
+}
+
+std::string OnnxModel::kernel() const {
+  if (native_) return native_->kernel().name;
+  return op_ ? op_->kernel() : "";
 }
 
 void OnnxModel::read_names() {

@@ -12,6 +12,7 @@
 
 #include "fused_op.h"
 #include "model_file.h"
+#include "native_model.h"
 #include "ort_library.h"
 #include "snapshot_step.h"
 
@@ -33,9 +34,10 @@ struct StateTensor {
 
 struct ModelOptions {
   ort::Device device = ort::Device::kCpu;
-  bool trust = false;                 // any operator (see check_file)
-  bool keep_file = false;             // for a DeviceModel, which opens it again
-  std::size_t max_bytes = kMaxBytes;  // of weights and the values of a step, and of a batch
+  bool trust = false;                       // any operator (see check_file)
+  bool keep_file = false;                   // for a DeviceModel, which opens it again
+  std::size_t max_bytes = kMaxBytes;        // of weights and the values of a step, and of a batch
+  const kernels::Kernel* kernel = nullptr;  // for a NativeModel
 };
 
 /// An ONNX file that keeps the step contract, opened: inputs (token, position, states), outputs
@@ -65,6 +67,12 @@ class OnnxModel {
 
   /// Null where ONNX Runtime runs the nodes of the file.
   const FusedOp* fused_op() const { return op_.get(); }
+
+  /// Null where kernels cannot run the whole of the file.
+  const NativeModel* native() const { return native_.get(); }
+
+  /// Name of what runs the model, or a part of it; "" where ONNX Runtime runs its nodes.
+  std::string kernel() const;
 
   /// The first step of every string, computed by `step` once for all steps of this model.
   std::shared_ptr<const FirstStep> first_step(SnapshotStep& step) const {
@@ -102,6 +110,7 @@ class OnnxModel {
   ModelOptions options_;
   std::unique_ptr<FusedOp> op_;
   ort::Owned<ort::OrtSession> session_{nullptr, nullptr};
+  std::unique_ptr<const NativeModel> native_;
   std::vector<std::string> inputs_, outputs_;
   std::vector<const char*> input_names_, output_names_;
   std::int64_t vocab_size_ = 0;

@@ -18,7 +18,7 @@ std::vector<std::string> kernel_names();
 /// without a name the fastest, for "" none. Throws OptionError for one that the machine lacks, and
 /// what OnnxModel throws.
 std::shared_ptr<OnnxModel> open_model(std::shared_ptr<const ort::Library> library, ModelFile file,
-                                      const ModelOptions& options,
+                                      ModelOptions options,
                                       const std::optional<std::string>& kernel = {});
 
 /// The step of a model on the CPU, by its kernel where that is the whole of the model. `time_axes`

@@ -51,11 +51,7 @@ void define_models(py::module_& m) {
            py::arg("keep_file") = false, py::arg("max_bytes") = kMaxBytes)
       .def_property_readonly("vocab_size", &OnnxModel::vocab_size)
       .def_property_readonly("max_rows", &OnnxModel::max_rows)
-      .def_property_readonly("kernel",
-                             [](const OnnxModel& model) {
-                               return model.fused_op() != nullptr ? model.fused_op()->kernel()
-                                                                  : std::string();
-                             })
+      .def_property_readonly("kernel", &OnnxModel::kernel)
       .def_property_readonly("states", &OnnxModel::states)
       .def(
           "metadata",

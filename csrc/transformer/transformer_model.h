@@ -3,18 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 
-// The data that the vector kernels read and write. They are compiled for processors that the rest
-// of the program may not run on, so nothing here may have code that the linker could share with
-// them.
+#include "linear_data.h"
+
+// The data that the kernels read and write; see linear_data.h.
 namespace makemore::transformer {
 
-/// x @ weight.T + bias. The weight is stored in panels of a kernel's `panel` outputs, (outputs /
-/// panel, inputs, panel); the last panel is narrower, padded with zeros to whole vectors.
-struct Linear {
-  const float* panels;
-  const float* bias;
-  std::size_t inputs, outputs;
-};
+using kernels::Activation;
+using kernels::Linear;
 
 struct Norm {
   const float *weight, *bias;
@@ -27,9 +22,6 @@ struct Layer {
   Norm ln_2;
   Linear mlp_up, mlp_down;
 };
-
-/// What the perceptron of a block does to its hidden layer.
-enum class Activation { kGeluTanh, kGelu, kRelu, kSilu, kTanh };
 
 /// A GPT-2: learned positions, pre-norm blocks, a head with or without bias (then it is zeros).
 struct Model {

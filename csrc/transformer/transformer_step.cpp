@@ -42,10 +42,6 @@ constexpr std::size_t kMlpUp = 10;                  // the place of the first la
 /// Limit of Model::first_qkv: a larger table evicts weights from the cache, and takes long to fill.
 constexpr std::size_t kFirstQkvBytes = std::size_t{1} << 20;
 
-std::size_t rounded_up(std::size_t size, std::size_t multiple) {
-  return (size + multiple - 1) / multiple * multiple;
-}
-
 std::string shown(std::size_t rows, std::size_t columns) {
   return "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
 }
@@ -88,7 +84,7 @@ class TransformerStep::Reader {
 
 TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter> parameters,
                                  std::int64_t heads, float epsilon, Activation activation)
-    : kernel_(kernel) {
+    : kernel_(kernel), weights_(kernel.lanes, kernel.panel) {
   const std::size_t count = parameters.size();
   const bool has_head_bias = count > kOfModel && (count - kOfModel) % kOfLayer == 1;
   if (count < kOfModel + kOfLayer || (count - kOfModel - has_head_bias) % kOfLayer != 0) {
@@ -134,22 +130,15 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
   model_.head = linear(reader, vocab_size, width, has_head_bias);
   const auto bytes = checked_product({vocab_size, model_.block_size, 3 * width, sizeof(float)});
   if (bytes && *bytes <= kFirstQkvBytes) {
-    float* qkv = allocate(*bytes / sizeof(float));
+    float* qkv = weights_.allocate(*bytes / sizeof(float));
     kernel.first_qkv(model_, aligned_buffer(*bytes / 3 * 2).data()->values, qkv);
     model_.first_qkv = qkv;
   }
 }
 
-float* TransformerStep::allocate(std::size_t floats) {
-  memory_.push_back(aligned_buffer(floats * sizeof(float)));
-  return memory_.back().front().values;
-}
-
 const float* TransformerStep::table(Reader& reader, std::size_t rows, std::size_t columns) {
   const float* values = reader.next(rows, columns);
-  float* copy = allocate(rows * columns);
-  std::copy_n(values, rows * columns, copy);
-  return copy;
+  return weights_.copy({values, rows * columns});
 }
 
 Norm TransformerStep::norm(Reader& reader) {
@@ -160,17 +149,7 @@ Norm TransformerStep::norm(Reader& reader) {
 Linear TransformerStep::linear(Reader& reader, std::size_t outputs, std::size_t inputs,
                                bool has_bias) {
   const float* weight = reader.next(outputs, inputs);
-  const std::size_t padded = rounded_up(outputs, kernel_.lanes);
-  float* panels = allocate(padded * inputs);
-  for (std::size_t output = 0; output < outputs; ++output) {
-    const std::size_t first = output / kernel_.panel * kernel_.panel;
-    const std::size_t columns = std::min(kernel_.panel, padded - first);
-    float* column = panels + first * inputs + (output - first);
-    for (std::size_t k = 0; k < inputs; ++k) column[k * columns] = weight[output * inputs + k];
-  }
-  float* bias = allocate(padded);
-  if (has_bias) std::copy_n(reader.next(outputs, 1), outputs, bias);
-  return {panels, bias, inputs, outputs};
+  return weights_.linear(weight, outputs, inputs, has_bias ? reader.next(outputs, 1) : nullptr);
 }
 
 void TransformerStep::require_known(std::span<const std::int64_t> tokens,

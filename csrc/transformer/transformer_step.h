@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "aligned_buffer.h"
+#include "packed_weights.h"
 #include "transformer_model.h"
 
 namespace makemore::transformer {
@@ -52,13 +52,12 @@ class TransformerStep {
  private:
   class Reader;
 
-  float* allocate(std::size_t floats);
   const float* table(Reader& reader, std::size_t rows, std::size_t columns);
   Norm norm(Reader& reader);
   Linear linear(Reader& reader, std::size_t outputs, std::size_t inputs, bool has_bias = true);
 
   const Kernel& kernel_;
-  std::vector<AlignedBuffer> memory_;
+  kernels::PackedWeights weights_;
   std::vector<Layer> layers_;
   Model model_{};
 };

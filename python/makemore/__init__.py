@@ -3,7 +3,7 @@
     >>> import makemore
     >>> names = makemore.load("names")
     >>> names.sample(3, seed=1)
-    ['tanvith', 'suriangeyja', 'khalahna']
+    ['tanvira', 'susland', 'khalaiya']
 
 `load` opens what `mm-export` wrote; the `Sampler` it returns makes strings and scores them.
 """
@@ -27,7 +27,7 @@ from makemore.errors import (
 )
 from makemore.loading import load
 from makemore.options import SampleOptions
-from makemore.sample import Sample
+from makemore.sample import Sample, SampleColumns
 from makemore.sampler import NextToken, Sampler
 from makemore.scorer import Ranks
 from makemore.search.most_likely import MostLikely
@@ -52,6 +52,7 @@ __all__ = [
     "OrtError",
     "Ranks",
     "Sample",
+    "SampleColumns",
     "SampleOptions",
     "SampleStream",
     "Sampler",

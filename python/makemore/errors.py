@@ -72,6 +72,10 @@ class OrtError(MakemoreError, RuntimeError):
     """ONNX Runtime is missing, unusable, or failed while it ran."""
 
 
+class WorkerError(MakemoreError, RuntimeError):
+    """A process that works for this one died again and again at the same task."""
+
+
 class CheckpointError(MakemoreError, ValueError):
     """The file is not a checkpoint that this version can read, or one of another run."""
 

@@ -34,7 +34,7 @@ class Fingerprints:
     @classmethod
     def of(cls, lines: Iterable[str]) -> Fingerprints:
         """Those of lines, equal ones once."""
-        return cls(np.unique(_prints([*lines])))
+        return cls(np.unique(_prints(lines)))
 
     @classmethod
     def from_text(cls, text: bytes, source: str) -> Fingerprints:
@@ -93,9 +93,7 @@ class FingerprintReader:
             return self._known
 
 
-def _prints(strings: Sequence[str]) -> NDArray[np.uint64]:
-    digests = b"".join(
-        blake2b(string.encode("utf-8", "surrogatepass"), digest_size=_BYTES).digest()
-        for string in strings
-    )
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+def _prints(strings: Iterable[str]) -> NDArray[np.uint64]:
+    encoded = (string.encode("utf-8", "surrogatepass") for string in strings)
+    digests = (blake2b(each, digest_size=_BYTES).digest() for each in encoded)
+    return np.fromiter((int.from_bytes(each, "little") for each in digests), np.uint64)

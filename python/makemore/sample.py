@@ -8,6 +8,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+SAMPLE_COLUMNS = {
+    "text": "string",
+    "log_prob": "float64",
+    "finish_reason": "string",
+    "seed": "uint64",
+    "row": "uint64",
+}
+"""The columns of a table of samples, and their Arrow types."""
+
 
 class Sample(NamedTuple):
     """One string, and what is known of it; the same seed, row and options give it again.
@@ -43,3 +52,17 @@ class Sample(NamedTuple):
 
     def _plain(self) -> tuple[object, ...]:
         return tuple(self._replace(ids=self.ids.tobytes()))  # type: ignore[arg-type]
+
+
+class SampleColumns(NamedTuple):
+    """Strings that a model made, as the columns of a table: no Python object for each.
+
+    utf8: their texts end to end, (total,) uint8. offsets: (n + 1,) int64; text i is the bytes
+    `utf8[offsets[i]:offsets[i + 1]]`. log_probs: (n,) float64, as `Sample.log_prob`. rows: (n,)
+    uint64.
+    """
+
+    utf8: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    log_probs: NDArray[np.float64]
+    rows: NDArray[np.uint64]

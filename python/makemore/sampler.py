@@ -24,7 +24,7 @@ from makemore.errors import ExhaustedError
 from makemore.fingerprints import Fingerprints
 from makemore.limits import Limit
 from makemore.options import FilterOptions, SampleOptions
-from makemore.sample import Sample
+from makemore.sample import Sample, SampleColumns
 from makemore.scorer import Scorer
 from makemore.search.most_likely import BestFirstSearch, MostLikely
 from makemore.search.next_tokens import NextTokens
@@ -124,12 +124,15 @@ class Sampler(Scorer):
         However rows are divided among calls, processes and machines, the results put together are
         the same.
         """
-        options = SampleOptions(
-            **{each.name: call[each.name] for each in fields(FilterOptions)},
-            first_row=call.first_row,
-        )
-        search = self._search(options, call.seed, log_probs=True, cancellation=call.cancellation)
-        return search.decode_rows(call.rows).samples(call.seed)
+        return self._search_rows(call).decode_rows(call.rows).samples(call.seed)
+
+    @takes(RowsCall)
+    def sample_columns(self, call: RowsCall) -> SampleColumns:
+        """What `sample_rows` gives as arrays, for tables of millions of strings."""
+        decoded = self._search_rows(call).decode_ids(call.rows)
+        rows = decoded.rows.astype(np.uint64) + np.uint64(call.first_row)
+        utf8, offsets = self.vocabulary.utf8(decoded.ids, decoded.offsets)
+        return SampleColumns(utf8, offsets, decoded.log_probs, rows)
 
     @takes(StreamCall)
     def stream(self, call: StreamCall) -> SampleStream[str]:
@@ -210,6 +213,13 @@ class Sampler(Scorer):
             NextToken(int(token), texts[token] or "", float(probabilities[token]))
             for token in order[probabilities[order] > 0]
         ]
+
+    def _search_rows(self, call: RowsCall) -> RowSearch:
+        options = SampleOptions(
+            **{each.name: call[each.name] for each in fields(FilterOptions)},
+            first_row=call.first_row,
+        )
+        return self._search(options, call.seed, log_probs=True, cancellation=call.cancellation)
 
     def _search(
         self,

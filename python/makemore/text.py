@@ -54,5 +54,10 @@ def numbered_lines(text: str) -> list[tuple[int, str]]:
     `str.splitlines` breaks, which a line may hold. A byte order mark is dropped, and white space at
     both ends of a line.
     """
-    lines = LINE_END.split(text.removeprefix(BYTE_ORDER_MARK))
-    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    lines = split_lines(text.removeprefix(BYTE_ORDER_MARK))
+    return [(i, kept) for i, line in enumerate(lines, start=1) if (kept := line.strip())]
+
+
+def split_lines(text: str) -> list[str]:
+    """What is between the line ends of a text, the first and the last of it too."""
+    return LINE_END.split(text) if "\r" in text else text.split("\n")

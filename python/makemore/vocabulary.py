@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from makemore import _core
 from makemore.errors import OptionError
 from makemore.limits import shown
+from makemore.token_bytes import TokenBytes
 
 LABEL_END = "\t"
 """What is between the label and the rest of a line of a training text."""
@@ -115,6 +116,12 @@ class Vocabulary:
             return self.decode(strings.ids, strings.offsets)
         return strings.texts(self._code_points)
 
+    def utf8(
+        self, ids: NDArray[np.integer], offsets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """What `decode` gives as UTF-8, end to end (total,), and the offsets of each, (n + 1,)."""
+        return self._token_bytes.join(*self.without_labels(ids, offsets))
+
     def without_labels(
         self, ids: NDArray[np.integer], offsets: NDArray[np.int64]
     ) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
@@ -128,6 +135,10 @@ class Vocabulary:
     @cached_property
     def _code_points(self) -> NDArray[np.uint32]:
         return np.array([0, *map(ord, self.tokens)], dtype=np.uint32)  # (V,)
+
+    @cached_property
+    def _token_bytes(self) -> TokenBytes:
+        return TokenBytes([text or "" for text in self.texts()])
 
     def _shown(self) -> str:
         shown = "".join(self.tokens[:64])
@@ -205,6 +216,21 @@ class WordVocabulary(Vocabulary):
         texts_of_ids = [texts[i] for i in ids.tolist()]
         rows = pairwise(offsets.tolist())
         return ["".join(texts_of_ids[begin:end]).removeprefix(" ") for begin, end in rows]
+
+    def utf8(
+        self, ids: NDArray[np.integer], offsets: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """What `decode` gives as UTF-8, end to end (total,), and the offsets of each, (n + 1,)."""
+        ids, offsets = self.without_labels(ids, offsets)
+        ids = ids.copy()
+        ids[offsets[:-1][offsets[:-1] < offsets[1:]]] += self.first_label
+        return self._token_bytes.join(ids, offsets)
+
+    @cached_property
+    def _token_bytes(self) -> TokenBytes:
+        """Of each token, and then of each where it begins a string: without the space before it."""
+        texts = ["", *self.tokens, " \ufffd"]
+        return TokenBytes([*texts, *(text.removeprefix(" ") for text in texts)])
 
     def _words(self, string: str) -> list[str]:
         return words(string, line_ends=LINE_FEED in self._ids)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.lines import Lines
 from makemore_export.data.text import Text
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.run import Run
@@ -36,7 +37,7 @@ def sizes(model: str) -> dict[str, object]:
 
 def planned(model: str = "transformer", seed: int = 1, **options: object) -> tuple[Run, dict]:
     text = Text(
-        lines=LINES,
+        lines=Lines.of(LINES),
         numbers=tuple(range(1, len(LINES) + 1)),
         name="syllables",
         sha256="0" * 64,

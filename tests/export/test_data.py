@@ -32,7 +32,7 @@ def test_text_is_stripped_and_what_was_met_is_counted(tmp_path):
     data = "\ufeffemma \r\n\r\n\tava\nemma\r\r\nzoë\n".encode()
     text = read_text(written(tmp_path, data))
     assert text.lines == ("emma", "ava", "emma", "zoë")
-    assert text.numbers == (1, 3, 4, 6)
+    assert [*text.numbers] == [1, 3, 4, 6]
     assert (text.blank, text.duplicates, text.crlf, text.bom) == (2, 1, 3, True)
     assert (text.name, text.sha256) == ("text.txt", hashlib.sha256(data).hexdigest())
 
@@ -202,7 +202,7 @@ def test_a_column_of_a_table_is_read(tmp_path, delimiter):
     table = TABLE.replace("Anna, B", "Anna B").replace(",", delimiter)
     text = read_text(written(tmp_path, table.encode()), Reading(column="name"))
     assert text.lines == ("Anna B", "\u0130van", "two\nlines")
-    assert (text.numbers, text.blank) == ((2, 3, 6), 1)
+    assert ([*text.numbers], text.blank) == ([2, 3, 6], 1)
 
 
 def test_a_column_gives_the_labels(tmp_path):

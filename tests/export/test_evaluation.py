@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from makemore.vocabulary import Vocabulary
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import bits, mean_nll, perplexity
-from makemore_export.evaluation.novelty import Novelty, compare
+from makemore_export.evaluation.novelty import Memorised, Novelty, compare, memorised
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.model_card import quality
 from msgspec.structs import replace
@@ -64,6 +65,53 @@ def test_the_shared_prefix_is_the_longest_with_any_line(samples, lines):
     assert found.mean_prefix == pytest.approx(sum(shared) / len(shared))
 
 
+class Chain(nn.Module):
+    """Stops with probability 1/2 after "a", never at the start or after "b"; else "a" or "b"."""
+
+    PROBABILITIES = torch.tensor([[0.0, 0.7, 0.3], [0.5, 0.2, 0.3], [0.0, 0.6, 0.4]])
+
+    def forward(self, tokens):
+        return self.PROBABILITIES[tokens].log()
+
+    def probability(self, string):
+        path = [0, *("-ab".index(letter) for letter in string), 0]
+        return math.prod(float(self.PROBABILITIES[a, b]) for a, b in pairwise(path))
+
+
+def test_what_a_model_memorised_is_the_probability_of_all_lines_of_train():
+    model, vocabulary = Chain(), Vocabulary("ab")
+    lines = {"train": ["a", "aa", "ba", "bba"], "dev": ["aaa", "abba"]}
+    strings = {name: EncodedStrings(each, vocabulary) for name, each in lines.items()}
+    losses = {name: mean_nll(model, each) for name, each in strings.items()}
+    found = memorised(model, strings, losses)
+    every = ["".join(each) for n in range(12) for each in product("ab", repeat=n)]
+    others = sum(model.probability(each) for each in every if each not in lines["train"])
+    assert found.of_train == pytest.approx(sum(map(model.probability, lines["train"])))
+    assert found.of_train + others == pytest.approx(1, abs=0.1)  # longer ones are left out
+    given_new = [model.probability(line) / (1 - found.of_train) for line in lines["dev"]]
+    assert found.losses == {"dev": pytest.approx(-sum(map(math.log, given_new)) / (4 + 5))}
+
+
+def test_a_model_that_memorised_all_it_makes_has_no_loss_of_new_strings():
+    vocabulary = Vocabulary("ab")
+    strings = {"train": EncodedStrings(["a"], vocabulary), "dev": EncodedStrings(["b"], vocabulary)}
+
+    class Certain(nn.Module):
+        def forward(self, tokens):
+            return torch.tensor([[-math.inf, 0.0, -math.inf], [0.0, -math.inf, -math.inf]] * 2)[
+                tokens
+            ]
+
+    assert memorised(Certain(), strings, {"dev": 1.0}) is None
+
+
+def test_what_was_memorised_reads_as_a_share():
+    assert str(Memorised(of_train=0.25, losses={"dev": 1.9, "test": 2.0})) == (
+        "25.0% of its probability is on strings of train; "
+        "given that a string is none of them: dev 1.9000  test 2.0000"
+    )
+
+
 def test_novelty_reads_as_shares():
     novelty = compare(["ab", "ab", "b", "aa"], {"train": ["ab", "aa"], "dev": ["b"]})
     assert str(novelty) == (
@@ -74,13 +122,15 @@ def test_novelty_reads_as_shares():
 
 def test_the_report_and_the_card_tell_losses_and_novelty(tmp_path):
     source = trained(tmp_path / "run", "bigram")
-    novelty = compare(["lena"], {"train": ["leni"]})
+    told = Memorised(of_train=0.25, losses={"dev": 1.9})
+    novelty = replace(compare(["lena"], {"train": ["leni"]}), memorised=told)
     known = replace(source, progress=replace(source.progress, novelty=novelty))
     export(known, tmp_path / "artifact")
     report = json.loads((tmp_path / "artifact" / "report.json").read_text())
     assert report["novelty"]["longest_prefix"] == 3
     card = (tmp_path / "artifact" / "README.md").read_text()
-    assert f"Of 1 samples: {novelty}." in card
+    assert f"Of 1 samples: {novelty}.\n\n{told}." in card
+    assert report["novelty"]["memorised"] == {"of_train": 0.25, "losses": {"dev": 1.9}}
     for name, loss in source.progress.losses.items():
         row = f"| {name} | {loss:.4f} | {math.exp(loss):.3f} | {loss / math.log(2):.4f} |"
         assert row in card

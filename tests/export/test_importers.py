@@ -66,7 +66,8 @@ def test_a_checkpoint_of_makemore_py_scores_names_as_makemore_py_does(kind, tmp_
     sampler = exported(file, tmp_path, *words)
     found = sampler.score(expected["names"])
     assert np.abs(found - expected["log_probs"][kind]).max() < TOLERANCE
-    assert (kernel_of(tmp_path / "artifact") in _core.kernels()) == (kind == "transformer")
+    has_kernel = kernel_of(tmp_path / "artifact") in _core.kernels()
+    assert has_kernel == (kind not in {"rnn", "gru"})  # whose cells are not those of PyTorch
     assert sampler.artifact.origin.name == file.name
     assert len(sampler.sample(3, seed=1, novel=True)) == 3
     card = (tmp_path / "artifact" / "README.md").read_text()

@@ -118,7 +118,7 @@ def test_longer_lines_are_refused_dropped_or_cut(text):
     cut = without_long_lines(whole, 4, "cut", has_labels=False)
     assert (cut.lines, cut.duplicates) == (("anna", "bart", "bart", "eve"), 1)
     dropped = without_long_lines(whole, 4, "drop", has_labels=False)
-    assert (dropped.lines, dropped.numbers) == (("anna", "bart", "eve"), (1, 3, 4))
+    assert (dropped.lines, [*dropped.numbers]) == (("anna", "bart", "eve"), [1, 3, 4])
     with pytest.raises(DataError, match=r"line 2 has 11 characters.*--max-line-length is 4"):
         without_long_lines(whole, 4, "error", has_labels=False)
     with pytest.raises(DataError, match="no line has at most 2 characters"):

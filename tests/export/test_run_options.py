@@ -7,8 +7,12 @@ import subprocess
 import sys
 
 import click
+import pytest
+from makemore_export.commands.run_options import planned
 from makemore_export.commands.train import main as mm_train
+from makemore_export.data.text import read_text
 from makemore_export.models import MODELS
+from makemore_export.training import presets
 from makemore_export.training.choices import flag, options_of
 
 A_NEW_MODEL = """
@@ -52,3 +56,15 @@ def test_every_option_of_every_model_has_a_help():
     for model in MODELS:
         for name in options_of(model):
             assert helps["--part" if name == "parts" else flag(name)], name
+
+
+@pytest.mark.parametrize(("lines", "dropout"), [(7, 0.2), (8, 0.0)])
+def test_a_preset_is_chosen_by_the_different_lines_of_a_text(tmp_path, monkeypatch, lines, dropout):
+    monkeypatch.setattr(presets, "LARGE", 8)
+    (tmp_path / "text.txt").write_text("".join(f"{chr(97 + i % lines)}\n" for i in range(20)))
+    text, split = read_text(tmp_path / "text.txt"), (100, 0, 0)
+    run, _ = planned(text, {"split": split}, None)
+    lstm = run.config["parts"][0]
+    assert (lstm["model"], lstm["config"]["dropout"]) == ("lstm", dropout)
+    named, _ = planned(text, {"preset": "fast", "split": split}, None)
+    assert named.config["parts"][0]["config"]["dropout"] == 0.2

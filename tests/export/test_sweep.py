@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -126,6 +127,95 @@ def test_a_stopped_sweep_goes_on_and_ends_as_one_that_was_not(tmp_path, monkeypa
         assert one.progress.losses == two.progress.losses
     changed = mm(tmp_path, "-o", tmp_path / "a", *words, "--seed", "9")
     assert "seed 1, now 9" in changed.stderr
+
+
+SEARCH = ("--sweep", "smoothing=0.01,0.1,9,100", "--sweep", "order=2,3,4")
+
+
+def searched(tmp_path, name, trials, *more):
+    words = ("--model", "ngram", "--method", "additive", *SEARCH, "--trials", trials, "--json")
+    result = mm(tmp_path, "-o", tmp_path / name, *words, *more)
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_search_finds_the_values_that_are_best_together(tmp_path):
+    pytest.importorskip("optuna")
+    found = searched(tmp_path, "search", 40)
+    losses = {}
+    for smoothing in ("0.01", "0.1", "9", "100"):
+        for order in ("2", "3", "4"):
+            words = ("--model", "ngram", "--method", "additive", "--order", order, "--json")
+            folder = tmp_path / f"{smoothing},{order}"
+            alone = mm(tmp_path, "-o", folder, "--smoothing", smoothing, *words)
+            dev = json.loads(alone.stdout)["losses"]["dev"]
+            losses[f"smoothing={smoothing},order={order}"] = dev
+    assert len(found["runs"]) == 40
+    assert all(run["dev"] == losses[run["value"]] for run in found["runs"])
+    assert found["best"] == min(losses, key=losses.get)
+    for path in (tmp_path / "search").rglob("log.jsonl"):
+        assert '"test"' not in path.read_text()
+
+
+def test_a_search_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    pytest.importorskip("optuna")
+    words = (*GRU, "--sweep", "learning_rate=0.001,0.01,0.1", "--sweep", "n_embd=4,8,16")
+
+    def runs_after(trials):
+        found = mm(tmp_path, "-o", tmp_path / "search", *words, "--trials", trials, "--json")
+        return json.loads(found.stdout)["runs"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("makemore_export.commands.search.interrupts", interrupted_at_once)
+        stopped = mm(tmp_path, "-o", tmp_path / "search", *words, "--trials", 2)
+    assert stopped.exit_code == 130
+    (begun,) = (path.name for path in (tmp_path / "search").iterdir() if path.is_dir())
+    runs = runs_after(2)
+    assert len(runs) == 2
+    assert runs[0]["value"] == begun
+    assert runs_after(3)[:2] == runs
+
+
+def test_a_search_shows_its_best_runs_first(tmp_path):
+    pytest.importorskip("optuna")
+    words = ("--model", "ngram", "--method", "additive", *SEARCH, "--trials", 4)
+    result = mm(tmp_path, "-o", tmp_path / "search", *words)
+    count, head, *runs = result.stdout.splitlines()
+    assert count == "4 trials"
+    assert head.split() == ["train", "dev", "steps", "seconds"]
+    devs = [float(run.split()[1]) for run in runs]
+    assert devs == sorted(devs)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([*SEARCH[:2], "--sweep", "smoothing=1,2"], "--sweep is given twice for one option"),
+        ([*SEARCH[:2], "--trials", "3"], "--trials 3 is for a search: several --sweep"),
+        ([*SEARCH, "--order", "3"], "order is given a value of its own, too"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(tmp_path, words, message):
+    pytest.importorskip("optuna")
+    result = mm(tmp_path, "-o", tmp_path / "run", "--model", "ngram", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_search_of_other_values_is_not_gone_on_with(tmp_path):
+    pytest.importorskip("optuna")
+    searched(tmp_path, "search", 2)
+    words = ("--model", "ngram", "--method", "additive", *SEARCH[:2], "--sweep", "order=2,3")
+    result = mm(tmp_path, "-o", tmp_path / "search", *words)
+    assert result.exit_code == 2
+    assert "holds a search of other values" in result.stderr
+
+
+def test_a_search_needs_optuna(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    result = mm(tmp_path, "-o", tmp_path / "run", "--model", "ngram", *SEARCH)
+    assert result.exit_code == 2
+    assert "pip install 'makemore[search]'" in result.stderr
 
 
 @pytest.mark.parametrize(

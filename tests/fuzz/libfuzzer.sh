@@ -8,7 +8,7 @@ build=build/fuzzers
 cmake -S . -B $build -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DMAKEMORE_PYTHON=OFF \
   -DMAKEMORE_FUZZERS=ON -DMAKEMORE_SANITIZE=address,undefined
 cmake --build $build -j2
-for fuzzer in file_check transformer; do
+for fuzzer in file_check family transformer; do
   mkdir -p "$build/corpus-$fuzzer" "$build/seeds"
   number=0
   for artifact in $(find tests/artifacts -name model.onnx | sort); do

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from makemore.errors import CheckpointError, OptionError
@@ -12,22 +12,35 @@ from makemore.reading.file_kinds import kind_of_file
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.text_options import text_options
 from makemore_export.commands.training_command import GivenText, TrainingCommand
+from makemore_export.commands.web_option import read_page, runtime_option
 from makemore_export.data.reading import Reading
 
 _HEAD = 4096  # bytes, that tell a kind of files
 
 
-def _first_check(values: dict[str, Any]) -> tuple[GivenText | None, GivenText | None]:
-    """SOURCE, if it is a text that is trained on, and the text of --text."""
+class Given(NamedTuple):
+    """What is read before PyTorch is imported.
+
+    source: SOURCE, if it is a text that is trained on. text: that of --text. page: the files of
+    --web by name.
+    """
+
+    source: GivenText | None
+    text: GivenText | None
+    page: dict[str, bytes]
+
+
+def _first_check(values: dict[str, Any]) -> Given:
+    page = read_page(values["out"].resolve().name, web=values["web"], runtime=values["ort_web"])
     source, beside = values["source"], values["text"]
     if source is None and values["source_format"] is not None:
         raise OptionError(f"--from {values['source_format']} needs a SOURCE, the checkpoint")
     text = None if beside is None else GivenText(beside)
     if text is not None or values["source_format"] is not None or _may_be_trained(source):
-        return None, text
+        return Given(None, text, page)
     given = GivenText(source)
     given.read(Reading().with_options(values))
-    return given, None
+    return Given(given, text, page)
 
 
 def _may_be_trained(source: Path | None) -> bool:
@@ -67,6 +80,12 @@ def _may_be_trained(source: Path | None) -> bool:
     help="Leave out model.ts, which is as large as model.onnx.",
 )
 @click.option(
+    "--web",
+    is_flag=True,
+    help="Add a page that samples in a browser, from any web server: 14 MB, of ONNX Runtime.",
+)
+@runtime_option
+@click.option(
     "--from",
     "source_format",
     metavar="FORMAT",
@@ -89,16 +108,18 @@ def _may_be_trained(source: Path | None) -> bool:
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
 @click.pass_obj
 def main(
-    texts: tuple[GivenText | None, GivenText | None],
+    given: Given,
     /,
     source: Path | None,
     out: Path,
     *,
     samples: int,
     half: bool,
-    text: Path | None,  # noqa: ARG001 - it has been read into `texts`
+    text: Path | None,  # noqa: ARG001 - it has been read into `given`
     no_fingerprints: bool,
     no_torchscript: bool,
+    web: bool,  # noqa: ARG001 - like the next, it has been read into `given`
+    ort_web: Path | None,  # noqa: ARG001
     source_format: str | None,
     tokens: Path | None,
     names: tuple[str, ...],
@@ -120,12 +141,13 @@ def main(
     from makemore_export.commands.run_export import ExportOptions, run_export
 
     asked = ExportOptions(
-        given=texts[0],
-        text=texts[1],
+        given=given.source,
+        text=given.text,
         samples=samples,
         half=half,
         fingerprints=not no_fingerprints,
         torchscript=not no_torchscript,
+        page=given.page,
         source_format=source_format,
         tokens=tokens,
         names=names,

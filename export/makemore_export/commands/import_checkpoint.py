@@ -24,6 +24,7 @@ from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.importers import Given, Imported, format_of, read_model, read_tensors
 from makemore_export.models import Model
 from makemore_export.models.foreign import ForeignModel
+from makemore_export.packing.artifact_folder import NO_PAGE
 from makemore_export.packing.model_card import Report
 from makemore_export.packing.module_check import check_module
 from makemore_export.packing.module_export import describe_import, pack_import
@@ -42,6 +43,7 @@ class ImportOptions(NamedTuple):
     half: bool = False
     fingerprints: bool = True
     torchscript: bool = True
+    page: Mapping[str, bytes] = NO_PAGE
 
 
 class ImportedArtifact(NamedTuple):
@@ -107,6 +109,7 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
         prints=prints,
         facts=facts,
         torchscript=options.torchscript,
+        page=options.page,
     )
     return ImportedArtifact(report, artifact, len(lines))
 
@@ -138,7 +141,7 @@ def parse_names(values: Sequence[str]) -> dict[str, str]:
 
 def _whole(content: Content, encoding: str) -> str:
     """A text as Python reads it: every line ends in one character."""
-    text = decode(content.name, content.raw, encoding).text
+    text = decode(content.name, bytes(content.raw), encoding).text
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -6,7 +6,7 @@ PyTorch is imported for a run alone: the rest works where it is not installed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,10 @@ from makemore.commands.inspect import describe_artifact, describe_metadata, desc
 from makemore.commands.options import trust_option
 from makemore.errors import MissingDependencyError, OptionError
 from makemore.loading import load
+from makemore.source import model_file
+
+from makemore_export.commands.web_option import read_page, runtime_option, serve_command
+from makemore_export.packing.web_page import write_page
 
 
 @click.command(cls=Command)
@@ -44,6 +48,14 @@ from makemore.loading import load
 )
 @click.option("--string", help="To show the model in pictures.  [default: a sample]")
 @click.option("--log-scale", is_flag=True, help="Losses in pictures on a logarithmic axis.")
+@click.option(
+    "--web",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Writes the artifact to a folder with a page that samples in a browser; DIR may be the "
+    "artifact's own folder.",
+)
+@runtime_option
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def main(
@@ -53,6 +65,8 @@ def main(
     trust: bool,
     top_bigrams: int | None,
     prefix: str | None,
+    web: Path | None,
+    ort_web: Path | None,
     **options: Any,
 ) -> None:
     """Shows what is in SOURCE: an artifact, a run folder or its best.safetensors.
@@ -61,17 +75,16 @@ def main(
     first lines of its text and their lengths are shown where the text is at hand. With --plots,
     draws a run: bigram counts, losses, embeddings, attention or activations, surprise at a string.
     With no SOURCE: versions, the ONNX Runtime that is found, the machine, and a self-test of a
-    second; exits with 1 where it fails.
+    second; exits with 1 where it fails. --web writes a page that samples from an artifact.
     """
     good = True
     is_run = source is not None and _is_run(source)
     of_runs = {"--plots": plots, "--text": options["text"], "--top-bigrams": top_bigrams}
-    for name, value in of_runs.items():
-        if value and not is_run:
-            raise OptionError(f"{name} is for a run folder or its best.safetensors, not {source}")
+    _refuse(of_runs, is_run, f"is for a run folder or its best.safetensors, not {source}")
     for name in ("string", "log_scale"):
-        if options[name] and not plots:
-            raise OptionError(f"--{name.replace('_', '-')} is for --plots")
+        _refuse({f"--{name.replace('_', '-')}": options[name]}, plots is not None, "is for --plots")
+    of_artifacts = {"--web": web, "--ort-web": ort_web}
+    _refuse(of_artifacts, source is not None and not is_run, f"is for an artifact, not {source}")
     if source is None:
         if prefix is not None:
             raise OptionError("--next needs a SOURCE, an artifact or a run")
@@ -82,11 +95,14 @@ def main(
         if plots:
             report["pictures"] = draw(source, plots, **options)
     else:
+        page = read_page(_name(source), web=web is not None, runtime=ort_web)
         sampler = load(source, trust=trust)
         report = describe_artifact(source, sampler, trust=trust)
         good = report["golden samples"]["replayed"] == report["golden samples"]["of"]
         if prefix is not None:
             report |= describe_next(sampler, prefix)
+        if web is not None:
+            report["page"] = _write_page(source, web, page)
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
@@ -116,6 +132,29 @@ def draw(source: Path, folder: Path, **options: Any) -> list[str]:
     for reason in drawn.left_out:
         click.echo(f"left out: {reason}", err=True)
     return [str(path) for path in drawn.files]
+
+
+def _refuse(flags: Mapping[str, object], allowed: bool, reason: str) -> None:
+    """`OptionError` for the first of the flags that was given where none is allowed."""
+    for name, value in flags.items():
+        if value and not allowed:
+            raise OptionError(f"{name} {reason}")
+
+
+def _name(source: Path) -> str:
+    """What to call an artifact: its folder, or its file where that has a name of its own."""
+    path = source.resolve()
+    return path.parent.name if path.name == "model.onnx" else path.name
+
+
+def _write_page(source: Path, folder: Path, page: Mapping[str, bytes]) -> list[str]:
+    """Writes the page of an artifact, says on stderr how to see it; the paths of its files."""
+    model = model_file(source)
+    if model.suffix != ".onnx":
+        raise OptionError(f"--web needs a model.onnx, not {model}: no browser runs TorchScript")
+    write_page(model, folder, page)
+    click.echo(f"to open the page: {serve_command(folder)}", err=True)
+    return [str(folder / name) for name in sorted(page)]
 
 
 def _is_run(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -196,11 +196,15 @@ def _mojibake(found: Mojibake, encoding: str) -> str:
     )
 
 
-def cost_line(closing: float) -> str:
-    """What a large list takes."""
+def cost_line(splits: Mapping[str, EncodedStrings], steps: float, closing: float) -> str:
+    """What a large list takes. steps, closing: the seconds that these are expected to take."""
+    tokens = sum(strings.token_count for strings in splits.values())
     peak = peak_mib()
-    memory = "" if peak is None else f"{peak:,.0f} MiB of memory so far; "
-    return f"{memory}evaluations after the last step: about {closing:.0f} s"
+    memory = "" if peak is None else f", {peak:,.0f} MiB of memory so far"
+    return (
+        f"{tokens:,} tokens{memory}; all steps: about {steps:.0f} s; "
+        f"evaluations after the last step: about {closing:.0f} s"
+    )
 
 
 def start_line(record: Start) -> str:
@@ -218,5 +222,8 @@ def evaluation_line(record: Evaluation) -> str:
         f"{name} {'infinite' if loss is None else f'{loss:.4f}'}"
         for name, loss in record.losses.items()
     )
-    mark = "best weights, all lines" if record.finished else "best so far" if record.best else ""
+    mark = "best so far" if record.best else ""
+    if record.finished:
+        of = ", ".join(f"{count:,} lines of {name}" for name, count in record.lines.items())
+        mark = f"best weights, {of or 'all lines'}"
     return f"step {record.step:6,}  {losses}  {record.seconds:6.1f} s  {mark}".rstrip()

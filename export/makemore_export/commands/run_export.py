@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -23,17 +23,17 @@ from makemore_export.commands.import_checkpoint import (
 )
 from makemore_export.commands.run_training import run_training
 from makemore_export.commands.training_command import GivenText
+from makemore_export.commands.web_option import serve_command
 from makemore_export.data.reading import Reading
 from makemore_export.data.text import Text
 from makemore_export.importers import is_foreign
 from makemore_export.packing.artifact_folder import (
-    FILES,
-    TORCHSCRIPT,
     check_target,
     replace_artifact,
 )
 from makemore_export.packing.model_card import Report, quality
 from makemore_export.packing.verification import MAX_BYTES
+from makemore_export.packing.web_page import WEB_FILES
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
 from makemore_export.runs.run_text import lines_of
 from makemore_export.runs.target_lock import locked
@@ -54,7 +54,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 class ExportOptions(NamedTuple):
     """What is asked of an export; see the options of `mm-export`.
 
-    given: SOURCE, if it is a text. text: what SOURCE was trained on.
+    given: SOURCE, if it is a text. text: what SOURCE was trained on. page: the files of --web.
     """
 
     given: GivenText | None
@@ -63,6 +63,7 @@ class ExportOptions(NamedTuple):
     half: bool
     fingerprints: bool
     torchscript: bool
+    page: Mapping[str, bytes]
     source_format: str | None
     tokens: Path | None
     names: tuple[str, ...]
@@ -91,7 +92,7 @@ def run_export(
             _refuse_options(source, options, set() if asked.text is None else {"encoding"})
             trained = read_source(source)
             content = None if asked.text is None else asked.text.content
-            lines = lines_of(trained.run, content, options["encoding"])
+            lines: Sequence[str] | None = lines_of(trained.run, content, options["encoding"])
         else:
             text = (asked.given or GivenText(source)).read(Reading().with_options(options))
             trained = _trained(text, out, options)
@@ -105,6 +106,7 @@ def run_export(
                 lines=lines,
                 fingerprints=asked.fingerprints,
                 torchscript=asked.torchscript,
+                page=asked.page,
             )
     run = trained.run
     _tell(out, report, run.level, run.data.lines, asked.samples, run.seed, as_json=asked.as_json)
@@ -123,6 +125,7 @@ def _import(source: Path, out: Path, asked: ExportOptions, options: Mapping[str,
         half=asked.half,
         fingerprints=asked.fingerprints,
         torchscript=asked.torchscript,
+        page=asked.page,
     )
     with locked(out), _failures_as_exit_1():
         made = import_checkpoint(source, out, import_options)
@@ -174,12 +177,16 @@ def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str
         click.echo(f"label {label!r} given: {quality(loss)[0]} nats {per}")
     if report.novelty:
         click.echo(f"{report.novelty.samples:,} samples: {report.novelty}")
+        if report.novelty.memorised:
+            click.echo(str(report.novelty.memorised))
     for note in report.notes:
         click.echo(note)
     if lines:
         click.echo(_fingerprints(report.fingerprints, lines))
-    files = FILES if TORCHSCRIPT in report.sha256 else FILES - {TORCHSCRIPT}
-    click.echo(f"{out}: {', '.join(sorted(files))}")
+    files = {path.name for path in out.iterdir()}
+    click.echo(f"{out}: {', '.join(sorted(files - WEB_FILES))}")
+    if files & WEB_FILES:
+        click.echo(f"to open the page: {serve_command(out)}")
     click.echo(f"to sample: mm-sample {shlex.quote(str(out))}")
     click.echo("".join(f"\n{to_show(as_one_line(string))}" for string in strings))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from itertools import chain
 from typing import Any
 
 import click
@@ -13,7 +12,8 @@ from makemore.errors import OptionError
 from makemore.vocabulary import Level
 from msgspec import inspect
 
-from makemore_export.commands.text_options import PRESET, SEED, SPLIT
+from makemore_export.commands.text_options import SEED, SPLIT
+from makemore_export.data.lines import Lines
 from makemore_export.data.splits import parse_split
 from makemore_export.data.text import Text
 from makemore_export.models import MODELS
@@ -22,7 +22,7 @@ from makemore_export.runs.run import Run
 from makemore_export.training.choices import flag, options_of
 from makemore_export.training.kinds import kind_of
 from makemore_export.training.plan import plan
-from makemore_export.training.presets import PRESETS
+from makemore_export.training.presets import PRESETS, default_preset
 
 _MANY_TOKENS = 1000
 
@@ -92,9 +92,7 @@ def model_options() -> tuple[click.Option, ...]:
     )
 
 
-def planned(
-    text: Text, given: Mapping[str, Any], old: Run | None
-) -> tuple[Run, dict[str, list[str]]]:
+def planned(text: Text, given: Mapping[str, Any], old: Run | None) -> tuple[Run, dict[str, Lines]]:
     """The run with the options given, else those of `old` if it has this model, else defaults."""
     options = dict(given)
     level = options.pop("level", old.level if old else "character")
@@ -130,10 +128,10 @@ def planned(
 
 
 def _default(text: Text, level: Level) -> Mapping[str, Any]:
-    """The preset, but for its n-gram where there are too many tokens for the n-gram's tables."""
-    if level == "word" or len(set(chain.from_iterable(text.lines))) > _MANY_TOKENS:
+    """A preset by the size of the text; no n-gram of so many tokens that its tables are large."""
+    if level == "word" or len(text.lines.characters) > _MANY_TOKENS:
         return {"model": "lstm"}
-    return PRESETS[PRESET]
+    return PRESETS[default_preset(len(text.lines) - text.duplicates)]
 
 
 def _options(run: Run) -> Mapping[str, Any]:

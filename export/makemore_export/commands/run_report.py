@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import torch
+import numpy as np
 from makemore.artifact import Artifact
 from makemore.errors import CheckpointError, OptionError
 from makemore.sampler import Sampler
 from makemore.vocabulary import Vocabulary
 
+from makemore_export.data.counting import count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.text import read_content
 from makemore_export.evaluation.likelihood import bits, perplexity
@@ -44,7 +45,7 @@ def describe_text(
         if top_bigrams:
             raise OptionError(f"--top-bigrams counts in {run.data.name}: name it with --text")
         return {}
-    kept = lines if run.keep_duplicates else tuple(dict.fromkeys(lines))
+    kept = lines if run.keep_duplicates else lines.take(lines.first_rows)
     strings = EncodedStrings(kept, run.vocabulary)
     lengths = strings.lengths.sort().values
     shares = {"least": 0.0, "half up to": 0.5, "90% up to": 0.9, "99% up to": 0.99, "most": 1.0}
@@ -65,9 +66,10 @@ def _top_bigrams(strings: EncodedStrings, vocabulary: Vocabulary, n: int) -> dic
     size = len(vocabulary)
     texts = [text if text is not None else "(unknown)" for text in vocabulary.texts()]
     texts[vocabulary.first_label :] = vocabulary.labels
-    tokens = strings.tokens
-    pairs, counts = torch.unique(tokens[:-1] * size + tokens[1:], return_counts=True)
-    most = counts.argsort(descending=True, stable=True)[:n]
+    pairs, counts = count_distinct(
+        (inputs * size + targets)[targets >= 0].numpy() for inputs, targets in strings.batches()
+    )
+    most = np.argsort(-counts, kind="stable")[:n]
 
     def name(pair: int) -> str:
         first, second = divmod(pair, size)

@@ -26,9 +26,10 @@ from makemore_export.commands.progress_display import (
 )
 from makemore_export.commands.run_options import planned
 from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.lines import Lines
 from makemore_export.data.reading import Reading
 from makemore_export.data.text import Text
-from makemore_export.evaluation.novelty import measure
+from makemore_export.evaluation.novelty import measure, memorised
 from makemore_export.models import Model
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.runs import checkpoint
@@ -36,7 +37,7 @@ from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Start, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
-from makemore_export.training.closing import closing_seconds
+from makemore_export.training.closing import closing_seconds, steps_seconds
 from makemore_export.training.kinds import kind_of
 from makemore_export.training.loop import train
 from makemore_export.training.plan import differences
@@ -52,7 +53,7 @@ class Job(NamedTuple):
 
     text: Text
     run: Run
-    lines: dict[str, list[str]]
+    lines: dict[str, Lines]
     splits: dict[str, EncodedStrings]
     model: Model
     device: str
@@ -155,7 +156,8 @@ def _display(job: Job, start: Checkpoint | None, *, as_json: bool) -> ProgressDi
     for warning in warnings(job.text, run):
         display.show(warning)
     if closing:
-        display.show(cost_line(closing))
+        stepping = steps_seconds(run, job.model, job.splits["train"])
+        display.show(cost_line(job.splits, stepping, closing))
     return display
 
 
@@ -185,7 +187,11 @@ def _shortened(sample: str) -> str:
 def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:
     """Adds how much of what the model makes is in the text."""
     sampler = eager_sampler(job.model, describe(job.run, best.progress, job.model), job.device)
-    progress = replace(best.progress, novelty=measure(sampler, job.lines, job.run.seed))
+    novelty = measure(sampler, job.lines, job.run.seed)
+    if not job.run.keep_duplicates and job.run.level != "word":  # rare words are one token
+        known = memorised(job.model, job.splits, best.progress.losses)
+        novelty = replace(novelty, memorised=known)
+    progress = replace(best.progress, novelty=novelty)
     best = replace(best, progress=progress)
     checkpoint.save(folder.best, best)
     return best

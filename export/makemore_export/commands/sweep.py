@@ -49,11 +49,12 @@ def run_sweep(
     path: of the text, to show the command that goes on.
     """
     distributed.refuse("--sweep")
-    sweep = parse_sweep(values)
-    if options.get(sweep.option) is not None:
-        raise OptionError(f"--sweep {values!r}: {sweep.option} is given a value of its own, too")
+    sweep = free_sweep(values, options)
     with locked(out), interrupts() as interrupted:
-        runs = [_run(contents, out, options, sweep, value, interrupted) for value in sweep.values]
+        runs = [
+            run_value(contents, out, options, {sweep.option: value}, interrupted)
+            for value in sweep.values
+        ]
     files = _keep(out, sweep, runs)
     best = best_of(runs)
     if as_json:
@@ -61,24 +62,37 @@ def run_sweep(
         click.echo(msgspec.json.encode(found))
         return
     click.echo(table(sweep, runs))
+    show_files(files, best, path)
+
+
+def free_sweep(values: str, options: Mapping[str, Any]) -> Sweep:
+    """The sweep of an option that has no value among `options`, or else `OptionError`."""
+    sweep = parse_sweep(values)
+    if options.get(sweep.option) is not None:
+        raise OptionError(f"--sweep {values!r}: {sweep.option} is given a value of its own, too")
+    return sweep
+
+
+def show_files(files: Sequence[str], best: SweepRun, path: Path | None) -> None:
+    """Where everything is, and what tests the best run of a text at `path`."""
     click.echo(f"files: {', '.join(files)}", err=True)
     again = ["mm-train", *([str(path)] if path else []), "-o", best.folder, "--resume"]
     click.echo(f"its test loss, once it is chosen: {shlex.join(again)}", err=True)
 
 
-def _run(
+def run_value(
     text: Text,
     out: Path,
     options: Mapping[str, Any],
-    sweep: Sweep,
-    value: str,
+    chosen: Mapping[str, str],
     interrupted: Interrupts,
 ) -> SweepRun:
-    name = f"{sweep.option}={value}"
+    """The run of the values `chosen` by option, trained or, if `out` has it, gone on with."""
+    name = ",".join(f"{option}={value}" for option, value in chosen.items())
     folder = RunFolder(out / name)
     start = folder.latest()
     old = start.run if start else None
-    job = plan_job(text, folder, start, {**options, sweep.option: value}, old)
+    job = plan_job(text, folder, start, {**options, **chosen}, old)
     if "dev" not in job.splits:
         raise OptionError("--sweep compares losses of dev, of which --split leaves none")
     job.splits.pop("test", None)
@@ -96,7 +110,7 @@ def _run(
             raise click.exceptions.Exit(INTERRUPTED) from None
     progress = checkpoint.load(folder.best).progress
     return SweepRun(
-        value=value,
+        value=next(iter(chosen.values())) if len(chosen) == 1 else name,
         train=progress.losses["train"],
         dev=progress.losses["dev"],
         steps=progress.step,

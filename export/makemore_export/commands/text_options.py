@@ -12,10 +12,10 @@ from makemore.vocabulary import WORDS
 
 from makemore_export.data.long_lines import LongLines
 from makemore_export.data.splits import parse_split
-from makemore_export.training.presets import PRESETS
+from makemore_export.training.presets import LARGE, PRESETS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-PRESET, SPLIT, SEED = "fast", "80/10/10", 1
+SPLIT, SEED = "80/10/10", 1
 """What is chosen where an option is left out."""
 
 _THREADS = 1024
@@ -35,7 +35,8 @@ _OPTIONS = (
     click.option(
         "--preset",
         type=click.Choice([*PRESETS]),
-        help=f"A model and its options, well tried.  [default: {PRESET}, without --model]",
+        help="A model and its options, well tried.  [default, without --model: fast, or large for "
+        f"{LARGE:,} different lines or more]",
     ),
     click.option(
         "--split", callback=_percents, help=f"Percent of train/dev/test.  [default: {SPLIT}]"
@@ -62,7 +63,8 @@ _OPTIONS = (
     click.option(
         "--column",
         metavar="NAME",
-        help="The text is a CSV, or one with tabs or semicolons: train on this column.",
+        help="The text is a table (CSV, also with tabs or semicolons, Parquet or Arrow): train on "
+        "this column.",
     ),
     click.option(
         "--label-column", metavar="NAME", help="The column with the label of each text: --labels."

@@ -35,10 +35,12 @@ def _first_check(values: dict[str, Any]) -> GivenText:
     if values["find_lr"] and values["resume"]:
         raise OptionError("--find-lr is for new weights: it does not go with --resume")
     for name in ("resume", "find_lr", "tensorboard"):
-        if values["sweep"] is not None and values[name]:
+        if values["sweep"] and values[name]:
             raise OptionError(
                 f"--sweep goes on with what is in its folder; not with --{name.replace('_', '-')}"
             )
+    if values["trials"] is not None and len(values["sweep"]) < 2:
+        raise OptionError(f"--trials {values['trials']} is for a search: several --sweep")
     given = GivenText(values["text"])
     if not values["resume"]:  # else the run tells how it is read
         given.read(Reading().with_options(values))
@@ -56,7 +58,14 @@ def _first_check(values: dict[str, Any]) -> GivenText:
 @click.option(
     "--sweep",
     metavar="OPTION=VALUES",
-    help="A run for each value, of 0.1,1,10 or of the range 0.001..10, to compare train and dev.",
+    multiple=True,
+    help="A run for each value, of 0.1,1,10 or of the range 0.001..10, to compare train and dev. "
+    "Given for several options: a search for the values that are best together.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(1, 10_000),
+    help="Combinations of values that a search tries.  [default: 20]",
 )
 @click.option("--tensorboard", is_flag=True, help="Write the losses for TensorBoard, too.")
 @click.option(
@@ -74,7 +83,8 @@ def main(
     *,
     resume: bool,
     find_lr: bool,
-    sweep: str | None,
+    sweep: tuple[str, ...],
+    trials: int | None,
     tensorboard: bool,
     as_json: bool,
     **options: Any,
@@ -88,14 +98,17 @@ def main(
     """
     from makemore_export.commands.find_lr import find_learning_rate
     from makemore_export.commands.run_training import find_device
+    from makemore_export.commands.search import TRIALS, run_search
     from makemore_export.commands.sweep import run_sweep
     from makemore_export.training import distributed
 
     options["device"] = find_device(options["device"])
-    if sweep is not None:
-        run_sweep(
-            given.read(Reading().with_options(options)), text, out, options, sweep, as_json=as_json
-        )
+    if sweep:
+        contents = given.read(Reading().with_options(options))
+        if len(sweep) == 1:
+            run_sweep(contents, text, out, options, sweep[0], as_json=as_json)
+        else:
+            run_search(contents, text, out, options, sweep, trials or TRIALS, as_json=as_json)
         return
     if find_lr:
         find_learning_rate(

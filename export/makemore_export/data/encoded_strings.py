@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 
+import numpy as np
 import torch
 from makemore.vocabulary import STOP, Vocabulary
+from numpy.typing import NDArray
 from torch import Tensor
+
+from makemore_export.data.lines import END, Lines
+from makemore_export.data.scratch import Scratch
 
 PADDING = -1
 """The target at a position past the end of a string."""
@@ -23,32 +28,49 @@ _SHORT = 256  # strings of at most so many tokens are all in batches of one size
 class EncodedStrings:
     """Encoded strings, laid end to end: a 0 before, between and after them.
 
-    The stop of one string is the start of the next, so padding is made only within a batch.
+    The stop of one string is the start of the next, so padding is made only within a batch. A token
+    takes 1, 2 or 4 bytes, by the size of the vocabulary; many of them are in a mapped file.
     """
 
-    def __init__(self, lines: Sequence[str], vocabulary: Vocabulary, device: str = "cpu") -> None:
+    def __init__(self, lines: Iterable[str], vocabulary: Vocabulary, device: str = "cpu") -> None:
         self.vocab_size = len(vocabulary)
-        flat = [STOP]
-        counts = []
-        for line in lines:
-            ids = vocabulary.encode_line(line)
-            flat += [*ids, STOP]
-            counts.append(len(ids))
-        slack = [STOP] * max(counts, default=0)  # so that the longest window may begin anywhere
-        self._padded = torch.tensor(flat + slack, device=device)
-        lengths = torch.tensor(counts)
-        self.tokens = self._padded[: len(flat)]  # (sum of lengths + N + 1,)
+        flat = Scratch(_smallest_type(len(vocabulary)))
+        flat.add([STOP])
+        counts = [np.zeros(0, np.int64)]
+        for ids in encoded(lines, vocabulary):
+            flat.add(ids)
+            counts.append(_lengths(ids))
+        lengths = torch.from_numpy(np.concatenate(counts))
+        slack = int(lengths.max()) if len(lengths) else 0
+        flat.add(np.zeros(slack))  # so that the longest window may begin anywhere
+        self._padded = torch.from_numpy(flat.array()).to(device)
+        self._slack = slack
+        self.device = self._padded.device
         self.lengths = lengths.to(device)  # (N,)
         self.starts = (torch.cumsum(lengths + 1, 0) - lengths - 1).to(device)  # (N,)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def tokens(self) -> Tensor:
+        """A copy of all, the 0 before, between and after: int64 (sum of lengths + N + 1,)."""
+        return self._padded[: len(self._padded) - self._slack].long()
+
+    @property
+    def token_count(self) -> int:
+        """How many tokens the strings have, stops included."""
+        return int(self.lengths.sum()) + len(self)
+
     def first(self, n: int) -> EncodedStrings:
         """The first n strings, or all where there are fewer."""
         first = copy(self)
         first.lengths, first.starts = self.lengths[:n], self.starts[:n]
         return first
+
+    def first_tokens(self, most: int) -> EncodedStrings:
+        """The first strings that have at most so many tokens together, stops included, but one."""
+        return self.first(max(1, int(((self.lengths + 1).cumsum(0) <= most).sum())))
 
     def pieces(self, most: int) -> EncodedStrings:
         """The same with each string of more than `most` tokens, stop included, as several.
@@ -73,7 +95,7 @@ class EncodedStrings:
         time = torch.arange(int(lengths.max()) + 1, device=rows.device)  # (T,)
         shape = (len(self._padded) - len(time), len(time) + 1)
         windows = self._padded.as_strided(shape, (1, 1))
-        taken = windows[self.starts[rows]]  # (B, T + 1)
+        taken = windows[self.starts[rows]].long()  # (B, T + 1)
         padding = time > lengths[:, None]  # (B, T)
         return (
             taken[:, :-1].masked_fill(padding, STOP),
@@ -94,3 +116,55 @@ class EncodedStrings:
                 rows = max(1, int(fit.sum()))
             yield self.batch(order[begin : begin + rows])
             begin += rows
+
+
+def encoded(lines: Iterable[str], vocabulary: Vocabulary) -> Iterator[NDArray[np.integer]]:
+    """The ids of many lines at a time, a `STOP` after each line.
+
+    `OptionError` for what the vocabulary does not know.
+    """
+    if vocabulary.level == "character" and not vocabulary.labels:
+        encode = _by_code_point(vocabulary)
+    else:
+        encode = _by_line(vocabulary)
+    return map(encode, Lines.of(lines).blocks())
+
+
+def encoded_lengths(lines: Iterable[str], vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """The tokens of each line, without its stop: (N,)."""
+    counts = [_lengths(ids) for ids in encoded(lines, vocabulary)]
+    return np.concatenate([np.zeros(0, np.int64), *counts])
+
+
+def _lengths(ids: NDArray[np.integer]) -> NDArray[np.int64]:
+    return np.diff(np.flatnonzero(ids == STOP), prepend=-1) - 1
+
+
+def _smallest_type(vocab_size: int) -> type[np.integer]:
+    return np.uint8 if vocab_size <= 1 << 8 else np.int16 if vocab_size <= 1 << 15 else np.int32
+
+
+def _by_line(vocabulary: Vocabulary) -> Callable[[str], NDArray[np.integer]]:
+    def encode(block: str) -> NDArray[np.integer]:
+        lines = block.split(END)[:-1]
+        return np.array([i for line in lines for i in (*vocabulary.encode_line(line), STOP)])
+
+    return encode
+
+
+def _by_code_point(vocabulary: Vocabulary) -> Callable[[str], NDArray[np.integer]]:
+    """All characters at once, by a table of code points; that of `END` is the one of `STOP`."""
+    known = [ord(token) for token in vocabulary.tokens]
+    table = np.full(max(known, default=0) + 2, -1, np.int32)
+    table[known] = np.arange(1, len(known) + 1)
+    table[ord(END)] = STOP
+
+    def encode(block: str) -> NDArray[np.integer]:
+        points = np.frombuffer(block.encode("utf-32-le", "surrogatepass"), np.uint32)
+        ids = table[np.minimum(points, len(table) - 1)]
+        if ids.min() < 0:
+            for line in block.split(END):
+                vocabulary.encode(line)  # which says what it does not know
+        return ids
+
+    return encode

@@ -77,6 +77,8 @@ class LengthBuckets:
         random = np.random.default_rng((self.seed, epoch))
         count, size = len(self.lengths) // self.batch_size, self.batch_size
         rows = random.permutation(len(self.lengths))[: count * size]
-        group = np.arange(len(rows)) // (self.bucket * size)
-        rows = rows[np.lexsort((self.lengths[rows] + random.random(len(rows)), group))]
+        keys = self.lengths[rows] + random.random(len(rows))
+        for begin in range(0, len(rows), self.bucket * size):
+            group = slice(begin, begin + self.bucket * size)
+            rows[group] = rows[group][np.argsort(keys[group], kind="stable")]
         return rows.reshape(count, size)[random.permutation(count)]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 
 import msgspec
+
+from makemore_export.data.lines import END, Lines
 
 _HIGH = "".join(chr(byte) for byte in range(0xC2, 0xF5))
 _LOW = "".join(
@@ -27,12 +30,16 @@ class Mojibake(msgspec.Struct, frozen=True):
 
 def find_mojibake(lines: Iterable[str]) -> Mojibake | None:
     """The lines whose bytes in latin-1 or Windows-1252 are UTF-8, with more than ASCII in it."""
-    found = [(line, meant) for line in lines if (meant := _meant(line)) is not None]
-    if not found:
+    count, first = 0, None
+    suspect = (block for block in Lines.of(lines).blocks() if _SUSPECT.search(block))
+    for line in chain.from_iterable(block.split(END) for block in suspect):
+        if (meant := _meant(line)) is not None:
+            count, first = count + 1, first or (line, meant)
+    if first is None:
         return None
     # White space of ASCII is the same in all these encodings, so the words are those of both.
-    words = zip(*(_WHITE_SPACE.split(text) for text in found[0]), strict=True)
-    return Mojibake(len(found), *next(pair for pair in words if pair[0] != pair[1]))
+    words = zip(*(_WHITE_SPACE.split(text) for text in first), strict=True)
+    return Mojibake(count, *next(pair for pair in words if pair[0] != pair[1]))
 
 
 def _meant(line: str) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from makemore.errors import DataError
+
+from makemore_export.data.lines import Lines
 
 SPLITS = ("train", "dev", "test")
 
@@ -38,24 +40,25 @@ def _bad_split(what: str) -> DataError:
 
 
 def split(
-    lines: Sequence[str],
+    lines: Iterable[str],
     percents: tuple[float, float, float],
     seed: int,
     *,
     keep_duplicates: bool = False,
-) -> dict[str, list[str]]:
+) -> dict[str, Lines]:
     """Shuffles and cuts `lines` into those of `SPLITS` with a percentage above 0.
 
     Unless `keep_duplicates`, duplicates are dropped first, so that no line of one split is in
     another. `DataError` if a split would be empty.
     """
-    pool = list(lines if keep_duplicates else dict.fromkeys(lines))
+    lines = Lines.of(lines)
+    pool = lines if keep_duplicates else lines.take(lines.first_rows)
     order = np.random.default_rng(seed).permutation(len(pool))
     ends = [round(len(pool) * sum(percents[: i + 1]) / 100) for i in range(len(SPLITS))]
     splits = {}
     for name, percent, begin, end in zip(SPLITS, percents, [0, *ends], ends, strict=False):
         if percent > 0:
-            splits[name] = [pool[i] for i in order[begin:end]]
+            splits[name] = pool.take(order[begin:end])
             if begin == end:
                 repeated = len(lines) - len(pool)
                 dropped = (

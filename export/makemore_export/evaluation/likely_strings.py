@@ -29,7 +29,9 @@ def likely_strings(sampler: Sampler, lines: Sequence[str] | None) -> tuple[Likel
         found = sampler.most_likely(COUNT)
     except OptionError:
         return ()
-    known = None if lines is None else set(as_made(sampler.artifact, lines))
+    known = None
+    if lines is not None:
+        known = {*found.strings}.intersection(as_made(sampler.artifact, lines))
     return tuple(
         LikelyString(
             text=text, probability=float(p), is_line=None if known is None else text in known

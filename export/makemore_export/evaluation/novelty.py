@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from statistics import fmean
 
 import msgspec
@@ -11,7 +13,33 @@ from makemore import Sampler
 from makemore.artifact import Artifact
 from makemore.vocabulary import LABEL_END
 
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.evaluation.likelihood import evaluated, probability_of_any
+from makemore_export.models import Model
+
 SAMPLES = 1000
+_AT_ONCE = 1 << 17  # lines
+
+
+class Memorised(msgspec.Struct, frozen=True, kw_only=True):
+    """How probable it is that a string of the model is one of train, `of_train`, and `losses`:
+    those of dev and test, in nats per token, of the model given that its string is none of train.
+
+    No string of a split without duplicates is one of train. The model does not know that; it gives
+    the strings that it was trained on more than their share. Without them, as `novel` samples, it
+    is a better model of new strings: each of n tokens on average, stops counted, costs
+    log(1 - `of_train`) / n less.
+    """
+
+    of_train: float
+    losses: dict[str, float]
+
+    def __str__(self) -> str:
+        losses = "  ".join(f"{name} {loss:.4f}" for name, loss in self.losses.items())
+        return (
+            f"{self.of_train:.1%} of its probability is on strings of train; "
+            f"given that a string is none of them: {losses}"
+        )
 
 
 class Novelty(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +48,7 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
     `in_train` are lines of train, `held_out` lines of dev or test only, and the others are new;
     `distinct` is the number of different strings. `mean_length`, and `mean_prefix` and
     `longest_prefix` of what a sample shares with the start of a training line, are in characters.
+    `memorised` is None where it was not measured: for a text with duplicates, or a large one.
     """
 
     samples: int
@@ -29,6 +58,7 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
     mean_length: float
     mean_prefix: float
     longest_prefix: int
+    memorised: Memorised | None = None
 
     def __str__(self) -> str:
         new = self.samples - self.in_train - self.held_out
@@ -43,33 +73,60 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
         return f"{count / self.samples:.1%}"
 
 
-def measure(sampler: Sampler, splits: Mapping[str, Sequence[str]], seed: int) -> Novelty:
+def measure(sampler: Sampler, splits: Mapping[str, Iterable[str]], seed: int) -> Novelty:
     """Compares `SAMPLES` strings of `sampler`, with default options, to the lines of each split."""
     made = {name: as_made(sampler.artifact, lines) for name, lines in splits.items()}
     return compare(sampler.sample(SAMPLES, seed=seed, min_length=0), made)
 
 
-def as_made(artifact: Artifact, lines: Sequence[str]) -> Sequence[str]:
+def memorised(
+    model: Model, strings: Mapping[str, EncodedStrings], losses: Mapping[str, float | None]
+) -> Memorised | None:
+    """strings: of splits without duplicates, and `losses` the model's, by split; None where there
+    are too many of train to evaluate all, or where the model gives all its probability to them.
+    """
+    train = strings["train"]
+    if len(evaluated(train)) < len(train):
+        return None
+    of_train = probability_of_any(model, train)
+    given = {
+        name: loss + math.log1p(-of_train) * len(strings[name]) / strings[name].token_count
+        for name, loss in losses.items()
+        if name != "train" and loss is not None and of_train < 1
+    }
+    return Memorised(of_train=of_train, losses=given) if given else None
+
+
+def as_made(artifact: Artifact, lines: Iterable[str]) -> Iterable[str]:
     """Lines as a model would make them: without labels, and words with single spaces."""
     if artifact.labels:
-        lines = [line.partition(LABEL_END)[2] for line in lines]
-    return [" ".join(line.split()) for line in lines] if artifact.level == "word" else lines
+        lines = (line.partition(LABEL_END)[2] for line in lines)
+    return (" ".join(line.split()) for line in lines) if artifact.level == "word" else lines
 
 
-def compare(samples: Sequence[str], splits: Mapping[str, Sequence[str]]) -> Novelty:
-    """Compares at least one sample to the lines of train, and of dev and test where there are."""
-    train = set(splits["train"])
-    held_out = {line for name, lines in splits.items() if name != "train" for line in lines} - train
-    ordered = sorted(train)
-    prefixes = [_shared_prefix(sample, ordered) for sample in samples]
+def compare(samples: Sequence[str], splits: Mapping[str, Iterable[str]]) -> Novelty:
+    """Compares at least one sample to the lines of train, and of dev and test where there are.
+
+    It holds some of the lines at a time.
+    """
+    wanted, found = {*samples}, {name: set[str]() for name in splits}
+    shared = dict.fromkeys(wanted, 0)
+    for name, lines in splits.items():
+        left = iter(lines)
+        while known := {*islice(left, _AT_ONCE)}:
+            found[name] |= wanted & known
+            if name == "train":
+                ordered = sorted(known)
+                shared = {s: max(n, _shared_prefix(s, ordered)) for s, n in shared.items()}
+    held_out = set().union(*found.values()) - found["train"]
     return Novelty(
         samples=len(samples),
-        in_train=sum(sample in train for sample in samples),
+        in_train=sum(sample in found["train"] for sample in samples),
         held_out=sum(sample in held_out for sample in samples),
-        distinct=len(set(samples)),
+        distinct=len(wanted),
         mean_length=fmean(map(len, samples)),
-        mean_prefix=fmean(prefixes),
-        longest_prefix=max(prefixes),
+        mean_prefix=fmean(shared[sample] for sample in samples),
+        longest_prefix=max(shared.values()),
     )
 
 

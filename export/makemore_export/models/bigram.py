@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import numpy as np
 import torch
 from makemore.artifact import StateSpec
-from numpy.typing import NDArray
 from torch import Tensor
 
+from makemore_export.data.counting import Ints, count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.models.model import CountingModel
+from makemore_export.models.model import CountingModel, StepFunction
 from makemore_export.models.smoothing import Smoothing, additive
 
 
@@ -35,19 +36,19 @@ class Bigram(CountingModel):
         self.register_buffer("logits", torch.zeros(vocab_size, vocab_size))
 
     def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:
-        pairs, held_out = self._pairs(train), self._pairs(dev) if dev else None
+        held_out = np.concatenate([*self._pairs(dev)]) if dev else None
         size = len(self.logits)
-        counted = additive(pairs, held_out, (size, size), self.config.smoothing)
+        counted = additive(
+            count_distinct(self._pairs(train)), held_out, (size, size), self.config.smoothing
+        )
         self.logits.copy_(torch.from_numpy(counted.table(size)))
         return {"smoothing": counted.k}
 
-    def _pairs(self, strings: EncodedStrings) -> NDArray[np.int64]:
+    def _pairs(self, strings: EncodedStrings) -> Iterator[Ints]:
         """Each token of `strings`, stops included, as the one before times V plus itself."""
-        pairs = []
         for inputs, targets in strings.batches():
             keys = inputs * len(self.logits) + targets
-            pairs.append(keys[targets >= 0].cpu().numpy())
-        return np.concatenate(pairs)
+            yield keys[targets >= 0].cpu().numpy()
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.logits[tokens]  # (B, T, V)
@@ -55,5 +56,8 @@ class Bigram(CountingModel):
     def states(self) -> tuple[StateSpec, ...]:
         return ()
 
+    def step_function(self) -> StepFunction:
+        return StepFunction.of("BigramStep", self, "logits")
+
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
-        return (self.logits[token],)  # (B, V)
+        return (self.logits.index_select(0, token),)  # (B, V)

@@ -7,7 +7,14 @@ import torch
 from makemore.artifact import StateSpec
 from torch import Tensor, nn
 
-from makemore_export.models.model import BlockSize, EmbeddingWidth, HiddenWidth, Model, uniform_head
+from makemore_export.models.model import (
+    BlockSize,
+    EmbeddingWidth,
+    HiddenWidth,
+    Model,
+    StepFunction,
+    uniform_head,
+)
 from makemore_export.models.recipe import Recipe
 
 
@@ -46,6 +53,9 @@ class BoW(Model):
 
     def states(self) -> tuple[StateSpec, ...]:
         return (StateSpec(name="sum", dtype=self.precision, shape=(self.config.n_embd,)),)
+
+    def step_function(self) -> StepFunction:
+        return StepFunction("BowStep", dict(self.named_parameters()), {})
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         x = self.token_embedding(token) + self.position_embedding(position)  # (B, C)

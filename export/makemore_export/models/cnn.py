@@ -17,6 +17,7 @@ from makemore_export.models.model import (
     HiddenWidth,
     Layers,
     Model,
+    StepFunction,
     uniform_head,
 )
 from makemore_export.models.recipe import Recipe
@@ -104,6 +105,9 @@ class CNN(Model):
             )
             for layer, convolution in enumerate(self.convolutions)
         )
+
+    def step_function(self) -> StepFunction:
+        return StepFunction("CnnStep", dict(self.named_parameters()), {})
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         x = self.embedding(token)  # (B, C)

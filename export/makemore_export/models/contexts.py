@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from makemore_export.data.counting import Ints, count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings
 
-Ints = NDArray[np.int64]
+_LARGEST = 1 << 63
 
 
 class Events(NamedTuple):
-    """Each token of the training strings, stops included: int64 (E,), string after string."""
+    """What comes after what in the training strings, stops included: E different events.
 
-    last: Ints  # the token before
-    token: Ints
-    age: Ints  # tokens since the start token; 0 where `last` is the start token
+    An event is a token and the `span` tokens before it, from the start token on.
+    """
+
+    before: Ints  # (span, E) the last one first; V for those before the start token
+    token: Ints  # (E,)
+    times: Ints  # (E,) how often it is in the strings
 
     @classmethod
-    def of(cls, strings: EncodedStrings) -> Events:
-        pairs = [
-            torch.stack([inputs, targets])[:, targets >= 0].cpu().numpy()
-            for inputs, targets in strings.batches()
-        ]
-        last, token = np.concatenate(pairs, axis=1)
-        number = np.arange(len(last))
-        return cls(last, token, number - np.maximum.accumulate(np.where(last == 0, number, 0)))
+    def of(cls, strings: EncodedStrings, span: int) -> Events:
+        base = strings.vocab_size + 1
+        if base ** (span + 1) > _LARGEST:  # a number cannot tell them apart: each on its own
+            *before, token = np.concatenate([*_windows(strings, span)], axis=1)
+            return cls(np.stack(before), token, np.ones_like(token))
+        powers = base ** np.arange(span + 1)
+        numbers, times = count_distinct(powers @ each for each in _windows(strings, span))
+        *before, token = numbers // powers[:, None] % base
+        return cls(np.stack(before), token, times)
+
+
+def _windows(strings: EncodedStrings, span: int) -> Iterator[Ints]:
+    """The tokens before each token of a batch, the last one first, then itself: (span + 1, E)."""
+    for inputs, targets in strings.batches():
+        padded = torch.nn.functional.pad(inputs, (span - 1, 0), value=strings.vocab_size)
+        before = [*padded.unfold(1, inputs.shape[1], 1).unbind(1)][::-1]
+        yield torch.stack([*before, targets])[:, targets >= 0].cpu().numpy()
 
 
 class Level(NamedTuple):
@@ -36,7 +50,7 @@ class Level(NamedTuple):
 
     first: int  # number of the first
     suffixes: Ints  # (contexts,) the number of each without its oldest token
-    edges: Ints  # (contexts,) each without its newest token, times V, plus that token
+    edges: Ints  # (contexts,) each without its newest token, times V, plus that token, rising
     at: Ints  # (E,) that before each event; -1 where the string is too short for one
 
     @property
@@ -46,16 +60,21 @@ class Level(NamedTuple):
 
 def known_contexts(events: Events, vocab_size: int, longest: int) -> list[Level]:
     """The known contexts of 0 to `longest` tokens, by length."""
-    shorter = Level(0, np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros_like(events.last))
-    levels = [shorter]
+    ending = [np.zeros_like(events.token)] * (longest + 1)  # those that end so many tokens before
+    levels = [Level(0, np.zeros(1, np.int64), np.zeros(0, np.int64), ending[0])]
     for length in range(1, longest + 1):
-        here = np.flatnonzero(events.age >= length - 1)
-        keys = shorter.at[here - 1] * vocab_size + events.last[here]
-        edges, seen, numbers = np.unique(keys, return_index=True, return_inverse=True)
-        at = np.full_like(events.last, -1)
-        at[here] = numbers + shorter.rows.stop
-        shorter = Level(shorter.rows.stop, shorter.at[here[seen]], edges, at)
-        levels.append(shorter)
+        first = levels[-1].rows.stop
+        reaching = events.before[length - 1 : longest] < vocab_size  # that have their oldest token
+        keys = [
+            ending[back + 1][there] * vocab_size + events.before[back, there]
+            for back, there in enumerate(reaching)
+        ]
+        edges, seen = np.unique(keys[0], return_index=True)
+        suffixes = ending[0][reaching[0]][seen]
+        ending = [np.full_like(events.token, -1) for _ in keys]
+        for each, there, key in zip(ending, reaching, keys, strict=True):
+            each[there] = first + np.searchsorted(edges, key)
+        levels.append(Level(first, suffixes, edges, ending[0]))
     return levels
 
 

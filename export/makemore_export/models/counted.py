@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from makemore_export.data.counting import Ints
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.models.contexts import Events, Ints, Level, automaton, known_contexts
+from makemore_export.models.contexts import Events, Level, automaton, known_contexts
 
 _DENSE = 16 << 20  # bytes up to which all contexts have dense rows, which are the fastest
 _DENSE_OF_SPARSE = 2 << 20  # bytes of those that have them in a model that is larger
@@ -28,7 +29,7 @@ class Counted(NamedTuple):
 
     @classmethod
     def of(cls, train: EncodedStrings, order: int) -> Counted:
-        vocab_size, events = train.vocab_size, Events.of(train)
+        vocab_size, events = train.vocab_size, Events.of(train, order - 1)
         levels = known_contexts(events, vocab_size, order - 1)
         dense = _dense_levels(levels, vocab_size)
         ngrams = [_ngrams(level, events, vocab_size) for level in levels[dense:]]

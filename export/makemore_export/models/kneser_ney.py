@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from makemore_export.models.contexts import Events, Ints, Level
+from makemore_export.data.counting import Ints, sum_by_number
+from makemore_export.models.contexts import Events, Level
 from makemore_export.models.counted import Counted
 from makemore_export.models.sparse_level import Seen
 
@@ -52,15 +53,18 @@ def _adjusted_counts(
     the strings; others are numbers of distinct tokens that come before the n-gram.
     """
     suffixes = np.concatenate([level.suffixes for level in levels])
-    whole = events.age >= len(levels) - 2
+    whole = levels[-1].at >= 0
     longer = np.zeros(0, np.int64)
     counted = []
     for length, level in reversed([*enumerate(levels)]):
         raw = level.at[whole] * vocab_size + events.token[whole]
         continued = suffixes[longer // vocab_size] * vocab_size + longer % vocab_size
-        longer, counts = np.unique(np.concatenate([raw, continued]), return_counts=True)
+        longer, counts = sum_by_number(
+            np.concatenate([raw, continued]),
+            np.concatenate([events.times[whole], np.ones_like(continued)]),
+        )
         counted.append((longer, counts))
-        whole = events.age == length - 2
+        whole = (levels[length - 1].at >= 0) & (level.at < 0)
     return counted[::-1]
 
 

@@ -18,6 +18,7 @@ from makemore_export.models.model import (
     EmbeddingWidth,
     HiddenWidth,
     Model,
+    StepFunction,
     uniform_head,
 )
 from makemore_export.models.recipe import Recipe
@@ -81,6 +82,12 @@ class MLP(Model):
         # Their sum as a product: ONNX Runtime's sum rounds otherwise in a batch of one.
         read = (reads.new_ones(1, self.config.context) @ reads).squeeze(1)
         return self._logits(read, x=None), window[:, 1:]
+
+    def step_function(self) -> StepFunction:
+        hidden = ["embedding.weight", "hidden.weight", "hidden.bias"]
+        names = [*(hidden if self.tables is None else ["tables"]), "head.weight", "head.bias"]
+        direct = [] if self.direct is None else ["direct.weight"]
+        return StepFunction.of("MlpStep", self, *names, *direct)
 
     @torch.no_grad()
     def fold(self) -> None:

@@ -33,11 +33,18 @@ DropoutRate = Annotated[
 class StepFunction(NamedTuple):
     """The ONNX function that a model's step is exported as, for runtimes with a kernel of its name.
 
-    Its inputs are those of the step, then the model's parameters in their order.
+    Its inputs are those of the step, then `parameters`: by the name of each within the model.
     """
 
     name: str
+    parameters: dict[str, Tensor]
     attributes: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str, model: nn.Module, *parameters: str) -> StepFunction:
+        """Without attributes, of the model's parameters and buffers of these names."""
+        weights = dict(model.named_parameters()) | dict(model.named_buffers())
+        return cls(name, {key: weights[key] for key in parameters}, {})
 
 
 class Model(nn.Module, ABC):
@@ -56,9 +63,6 @@ class Model(nn.Module, ABC):
     config: Any
     block_size: int | None
     """Positions that the model knows, or None where any position will do."""
-
-    step_function: StepFunction | None = None
-    """None: the nodes of the step are exported as they are."""
 
     @classmethod
     def block_size_of(cls, config: Mapping[str, Any]) -> int | None:
@@ -90,6 +94,12 @@ class Model(nn.Module, ABC):
     def components(self) -> Sequence[Model]:
         """The models that this one is a mixture of, in order; none for most."""
         return ()
+
+    def step_function(self) -> StepFunction | None:
+        """That of the step with the present weights, folded or not. None: the nodes of the step are
+        exported as they are.
+        """
+        return None
 
     def fold(self) -> None:
         """Computes beforehand, from the present weights, what every `step` would compute."""

@@ -10,7 +10,7 @@ from makemore.artifact import StateSpec
 from msgspec import Meta
 from torch import Tensor, nn
 
-from makemore_export.models.model import Model
+from makemore_export.models.model import Model, StepFunction
 from makemore_export.models.recipe import Recipe
 
 
@@ -42,8 +42,11 @@ class NeuralBigram(Model):
     def states(self) -> tuple[StateSpec, ...]:
         return ()
 
+    def step_function(self) -> StepFunction:
+        return StepFunction.of("BigramStep", self, "logits")
+
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
-        return (self.logits[token],)  # (B, V)
+        return (self.logits.index_select(0, token),)  # (B, V)
 
     def penalty(self) -> Tensor:
         penalty: Tensor = self.config.l2 * self.logits.square().mean()

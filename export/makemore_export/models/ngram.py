@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import accumulate
 from typing import Annotated, Any, Literal, cast
@@ -15,11 +16,11 @@ from makemore.errors import OptionError
 from msgspec import Meta
 from torch import Tensor, nn
 
+from makemore_export.data.counting import Ints, count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.models.contexts import Ints
 from makemore_export.models.counted import Counted
 from makemore_export.models.kneser_ney import kneser_ney
-from makemore_export.models.model import CountingModel
+from makemore_export.models.model import CountingModel, StepFunction
 from makemore_export.models.smoothing import Smoothing, additive
 from makemore_export.models.sparse_level import SparseLevel
 
@@ -93,9 +94,10 @@ class Ngram(CountingModel):
         )
         self.to(device)
         if self.config.method == "additive":
-            held_out = self._ngrams(dev) if dev else None
+            held_out = np.concatenate([*self._ngrams(dev)]) if dev else None
             shape = (counted.total, self.vocab_size)
-            model = additive(self._ngrams(train), held_out, shape, self.config.smoothing)
+            seen_in_train = count_distinct(self._ngrams(train))
+            model = additive(seen_in_train, held_out, shape, self.config.smoothing)
             table, fitted = model.table(counted.dense_rows), {"smoothing": model.k}
             seen = [model.seen(ngrams, level.rows) for level, _, ngrams in counted.sparse()]
         else:
@@ -108,11 +110,17 @@ class Ngram(CountingModel):
         return fitted
 
     def expected_bytes(self, train: EncodedStrings) -> int:
-        """At most about that for a long text: as if its rest had as much new as its beginning."""
-        lengths = (train.lengths + 1).cumsum(0)  # (N,)
-        some = train.first(max(1, int((lengths <= _TOKENS_TRIED).sum())))
-        size = Counted.of(some, self.config.order).table_bytes()
-        return size * int(lengths[-1]) // int(lengths[len(some) - 1])
+        """At most about that for a long text: as if its rest had as much new as its beginning.
+
+        What is new gets rarer: from half of the beginning to all of it the tables grow by a factor,
+        and by no larger one as the text doubles again (Heaps, 1978, "Information retrieval").
+        """
+        some = train.first_tokens(_TOKENS_TRIED)
+        half = some.first_tokens(some.token_count // 2)
+        size, less = (Counted.of(s, self.config.order).table_bytes() for s in (some, half))
+        factor = 2 if len(half) == len(some) else min(2, size / less)
+        doublings = math.log2(train.token_count / some.token_count)
+        return round(size * math.pow(factor, doublings))
 
     def fault(self) -> str | None:
         vocab_size, sparse = self.vocab_size, self._sparse()
@@ -138,13 +146,11 @@ class Ngram(CountingModel):
                 return f"levels.{i}.{fault}"
         return None
 
-    def _ngrams(self, strings: EncodedStrings) -> Ints:
+    def _ngrams(self, strings: EncodedStrings) -> Iterator[Ints]:
         """Each token of `strings`, stops included, as its context times V plus itself."""
-        ngrams = []
         for inputs, targets in strings.batches():
             keys = self._contexts(inputs) * self.vocab_size + targets
-            ngrams.append(keys[targets >= 0].cpu().numpy())
-        return np.concatenate(ngrams)
+            yield keys[targets >= 0].cpu().numpy()
 
     def _contexts(self, tokens: Tensor) -> Tensor:
         """The longest known context after each of `tokens`: int64 (B, T)."""
@@ -208,6 +214,11 @@ class Ngram(CountingModel):
 
     def states(self) -> tuple[StateSpec, ...]:
         return (StateSpec(name="context", dtype="int64", shape=()),)
+
+    def step_function(self) -> StepFunction | None:
+        if self.levels:
+            return None
+        return StepFunction.of("NgramStep", self, "logits", "next", "state")
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
         context, after = self._after(state[0], token)

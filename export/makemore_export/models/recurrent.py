@@ -20,6 +20,7 @@ from makemore_export.models.model import (
     HiddenWidth,
     Layers,
     Model,
+    StepFunction,
     uniform_head,
 )
 from makemore_export.models.recipe import Recipe
@@ -33,7 +34,7 @@ class RecurrentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     n_layer: Layers = 1
     n_embd: EmbeddingWidth = 64
     n_hidden: HiddenWidth = 256
-    dropout: DropoutRate = 0.3
+    dropout: DropoutRate = 0.2
 
 
 class Recurrent(Model):
@@ -45,11 +46,13 @@ class Recurrent(Model):
     """
 
     Config = RecurrentConfig
-    recipe = Recipe(max_steps=10_000, batch_size=32, learning_rate=8e-3, weight_decay=0.01)
+    recipe = Recipe(max_steps=10_000, batch_size=32, learning_rate=8e-3, weight_decay=0.08)
     block_size = None
     layer_type: ClassVar[type[nn.RNN | nn.LSTM | nn.GRU]]
     memories: ClassVar[tuple[str, ...]] = ("hidden",)
     """The state tensors of a layer, its output first."""
+    function: ClassVar[str]
+    """The name of its step as a function of ONNX."""
 
     table: Tensor | None
     """What the first layer reads of each token (V, G), once folded."""
@@ -95,6 +98,14 @@ class Recurrent(Model):
             after += self.cell(read, weights, *state[layer * size : (layer + 1) * size])
         return (self.head(after[-size]), *after)
 
+    def step_function(self) -> StepFunction:
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        names = [f"layers.{kind}_l{i}" for i in range(self.config.n_layer) for kind in kinds]
+        names = (
+            ["embedding.weight", *names] if self.table is None else ["table", names[1], *names[3:]]
+        )
+        return StepFunction.of(self.function, self, *names, "head.weight", "head.bias")
+
     @torch.no_grad()
     def fold(self) -> None:
         if self.embedding.num_embeddings <= FEW_TOKENS:
@@ -124,6 +135,7 @@ class RNN(Recurrent):
     Config = RNNConfig
     recipe = Recipe(weight_decay=0.01)
     layer_type = nn.RNN
+    function = "RnnStep"
 
     @staticmethod
     def cell(read: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:
@@ -136,6 +148,7 @@ class LSTM(Recurrent):
     """
 
     layer_type = nn.LSTM
+    function = "LstmStep"
     memories = ("hidden", "cell")
 
     @staticmethod
@@ -148,7 +161,7 @@ class LSTM(Recurrent):
 
 
 class GRUConfig(RecurrentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fewer weights than an LSTM of as many units, and a little less dropout."""
+    """Decays less than an LSTM, and drops a little more in its place."""
 
     dropout: DropoutRate = 0.25
 
@@ -161,6 +174,7 @@ class GRU(Recurrent):
     Config = GRUConfig
     recipe = Recipe(max_steps=14_000, batch_size=32, learning_rate=2e-3, weight_decay=0.01)
     layer_type = nn.GRU
+    function = "GruStep"
 
     @staticmethod
     def cell(read: Tensor, weights: Sequence[Tensor], *memory: Tensor) -> tuple[Tensor, ...]:

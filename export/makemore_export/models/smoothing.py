@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from makemore_export.models.contexts import Ints
+from makemore_export.data.counting import Ints
 from makemore_export.models.sparse_level import Seen
 
 Smoothing = Annotated[
@@ -64,15 +64,16 @@ class Additive(NamedTuple):
 
 
 def additive(
-    train: Ints, dev: Ints | None, shape: tuple[int, int], smoothing: float | None
+    train: tuple[Ints, Ints], dev: Ints | None, shape: tuple[int, int], smoothing: float | None
 ) -> Additive:
-    """train, dev: the n-grams of the strings. shape: how many contexts and tokens there are.
+    """train: the n-grams that the strings have, sorted, and their counts. dev: those of each token.
+    shape: how many contexts and tokens there are.
 
     smoothing: k, or None for the one of 51 from 0.001 to 100 under which `dev` is likeliest; 1
       without dev.
     """
     contexts, vocab_size = shape
-    ngrams, counts = np.unique(train, return_counts=True)
+    ngrams, counts = train
     totals = np.bincount(ngrams // vocab_size, weights=counts, minlength=contexts)  # (S,)
     if smoothing is None and dev is not None:
         seen = counts_of(dev, ngrams, counts)

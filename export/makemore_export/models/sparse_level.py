@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from makemore_export.models.contexts import Ints, Level
+from makemore_export.data.counting import Ints
+from makemore_export.models.contexts import Level
 
 _NO_CONTEXT = 2**31 - 1  # larger than any
 

@@ -55,7 +55,7 @@ class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     epsilon: Annotated[
         float, Meta(ge=0, lt=1, description="Added to the variance by LayerNorm.")
     ] = 1e-5
-    dropout: DropoutRate = 0.1
+    dropout: DropoutRate = 0.2
 
     @property
     def hidden(self) -> int:
@@ -129,7 +129,7 @@ class Transformer(Model):
     """
 
     Config = TransformerConfig
-    recipe = Recipe(max_steps=26_000)
+    recipe = Recipe(max_steps=26_000, learning_rate=6e-3)
     future: Tensor
 
     def __init__(self, config: TransformerConfig, vocab_size: int) -> None:
@@ -142,10 +142,6 @@ class Transformer(Model):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln = nn.LayerNorm(config.n_embd, config.epsilon)
         self.head = nn.Linear(config.n_embd, vocab_size, bias=config.head_bias)
-        attributes: dict[str, Any] = {"n_head": config.n_head, "epsilon": config.epsilon}
-        if config.activation != "gelu_tanh":
-            attributes["activation"] = config.activation
-        self.step_function = StepFunction("TransformerStep", attributes)
         future = torch.full((config.block_size, config.block_size), -torch.inf).triu(1)
         self.register_buffer("future", future[:, None], persistent=False)  # [position, 0, slot]
         self._initialise()
@@ -166,6 +162,13 @@ class Transformer(Model):
             x = block(x)
         logits: Tensor = self.head(self.ln(x))  # (B, T, V)
         return logits
+
+    def step_function(self) -> StepFunction:
+        config = self.config
+        attributes: dict[str, Any] = {"n_head": config.n_head, "epsilon": config.epsilon}
+        if config.activation != "gelu_tanh":
+            attributes["activation"] = config.activation
+        return StepFunction("TransformerStep", dict(self.named_parameters()), attributes)
 
     def states(self) -> tuple[StateSpec, ...]:
         shape = (self.config.block_size, self.config.n_embd)

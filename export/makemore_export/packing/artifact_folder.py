@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import makemore
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.splits import split
 from makemore_export.evaluation.label_losses import label_losses
-from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.evaluation.likelihood import evaluated, mean_nll
 from makemore_export.evaluation.likely_strings import likely_strings
 from makemore_export.evaluation.novelty import as_made
 from makemore_export.models import Model
@@ -31,6 +32,7 @@ from makemore_export.packing.onnx_export import to_onnx
 from makemore_export.packing.step_module import StepModule
 from makemore_export.packing.torchscript_export import to_torchscript
 from makemore_export.packing.verification import MAX_BYTES, Verification, verify
+from makemore_export.packing.web_page import WEB_FILES
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder
 from makemore_export.runs.checkpoint import Checkpoint
 from makemore_export.runs.run import Run
@@ -38,8 +40,9 @@ from makemore_export.runs.target_lock import locked
 
 MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
 TORCHSCRIPT = "model.ts"
-FILES = frozenset({*MODEL_FILES, "README.md", "report.json"})
-"""What an artifact's folder holds, and nothing else; it may lack `TORCHSCRIPT`."""
+NO_PAGE: Mapping[str, bytes] = MappingProxyType({})
+FILES = frozenset({*MODEL_FILES, "README.md", "report.json", *WEB_FILES})
+"""What an artifact's folder may hold, and nothing else."""
 
 
 def check_target(out: Path) -> None:
@@ -67,12 +70,13 @@ def export(
     lines: Sequence[str] | None = None,
     fingerprints: bool = True,
     torchscript: bool = True,
+    page: Mapping[str, bytes] = NO_PAGE,
 ) -> Report:
     """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
 
     half: in float16. lines: all of the text of `source`, to measure the loss in float16, and for
     the fingerprints of the lines, which are left out without it or with `fingerprints` False.
-    torchscript: with the file `TORCHSCRIPT`.
+    torchscript: with the file `TORCHSCRIPT`. page: files to write beside it, by name.
     At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
     not do what the model does; `OptionError` if `out` holds anything else, or if another process
     exports to it.
@@ -85,6 +89,7 @@ def export(
             lines=lines,
             fingerprints=fingerprints,
             torchscript=torchscript,
+            page=page,
         )
 
 
@@ -96,6 +101,7 @@ def replace_artifact(
     lines: Sequence[str] | None = None,
     fingerprints: bool = True,
     torchscript: bool = True,
+    page: Mapping[str, bytes] = NO_PAGE,
 ) -> Report:
     """What `export` does, for a caller that holds the lock of `out`."""
     check_target(out)
@@ -124,6 +130,7 @@ def replace_artifact(
         prints=prints,
         facts=facts,
         torchscript=torchscript,
+        page=page,
     )
 
 
@@ -137,13 +144,14 @@ def pack(
     prints: Sequence[str] | None = None,
     facts: Mapping[str, Any],
     torchscript: bool = True,
+    page: Mapping[str, bytes] = NO_PAGE,
 ) -> Report:
     """Writes the artifact of a model in eval mode, for a caller that holds the lock of `out`.
 
     artifact: its metadata, without golden samples. reference: the same model in float32, which the
     files are compared with; None for `model` itself. lines: of its text, for the model card.
     prints: the lines whose fingerprints are stored. facts: the fields of the report that are known.
-    torchscript: with the file `TORCHSCRIPT`.
+    torchscript: with the file `TORCHSCRIPT`. page: files to write beside it, by name.
     """
     target = out.resolve()
     artifact = replace(artifact, golden=golden_samples(model, artifact))
@@ -160,6 +168,8 @@ def pack(
             sha256=digests,
         )
         _describe(prepared, artifact, report)
+        for name, content in page.items():
+            (prepared / name).write_bytes(content)
         check_target(out)  # it may have changed meanwhile
         replace_folder(prepared, target)
     return report
@@ -193,7 +203,7 @@ def _held_out(model: Model, run: Run, lines: Sequence[str]) -> dict[str, float |
     """The loss on the last split, by its name; None if infinite."""
     splits = split(lines, run.split, run.seed, keep_duplicates=run.keep_duplicates)
     name, held_out = [*splits.items()][-1]
-    loss = mean_nll(model, EncodedStrings(held_out, run.vocabulary))
+    loss = mean_nll(model, evaluated(EncodedStrings(held_out, run.vocabulary)))
     return {name: loss if math.isfinite(loss) else None}
 
 

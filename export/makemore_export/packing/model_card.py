@@ -65,6 +65,8 @@ def model_card(artifact: Artifact, report: Report) -> str:
         for name, loss in (report.float16_losses or {}).items()
     }
     novelty = f"Of {report.novelty.samples:,} samples: {report.novelty}." if report.novelty else ""
+    if report.novelty and report.novelty.memorised:
+        novelty += f"\n\n{report.novelty.memorised}."
     golden = "\n".join(artifact.golden.strings[:_SAMPLES])
     fence = "`" * max(3, _longest_run(golden) + 1)
     samples = (

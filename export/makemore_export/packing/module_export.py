@@ -19,7 +19,7 @@ from torch import nn
 from makemore_export.models import Model
 from makemore_export.models.foreign import ForeignModel, SequenceModel, StepModel
 from makemore_export.models.token_ids import TokenIds
-from makemore_export.packing.artifact_folder import check_target, pack
+from makemore_export.packing.artifact_folder import NO_PAGE, check_target, pack
 from makemore_export.packing.eager import PACKAGES
 from makemore_export.packing.model_card import Report
 from makemore_export.packing.module_check import check_module
@@ -203,6 +203,7 @@ def pack_import(
     prints: Sequence[str] | None = None,
     facts: Mapping[str, Any],
     torchscript: bool = True,
+    page: Mapping[str, bytes] = NO_PAGE,
 ) -> Report:
     """Writes the artifact of an imported model, as `pack` does; exporters that cannot read the
     module raise `ExportError`.
@@ -217,6 +218,7 @@ def pack_import(
             prints=prints,
             facts=facts,
             torchscript=torchscript,
+            page=page,
         )
     except (ExportError, OptionError):
         raise

@@ -8,22 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from makemore.artifact import METADATA_KEY, Artifact
 from makemore.fingerprints import FINGERPRINTS_KEY, Fingerprints
-from numpy.typing import NDArray
 from onnxscript import opset20
 
+from makemore_export.models import Blend, Model
 from makemore_export.models.model import StepFunction
+from makemore_export.packing.mixture_graph import DOMAIN, mixture_graph
 from makemore_export.packing.step_module import INPUTS, StepModule
 
 OPSET = 20
 """The newest opset that onnxruntime 1.20, the oldest supported, runs in full."""
-
-DOMAIN = "makemore"
-"""Of the functions that steps are exported as."""
 
 
 def to_onnx(
@@ -35,7 +32,33 @@ def to_onnx(
     Inputs are `token`, `position` and the names of the states; outputs are `logits` and those names
     with `next_` before them.
     """
-    states = [spec.name for spec in artifact.states]
+    proto = _mixture(step.model) or _exported(step)
+    metadata = {METADATA_KEY: artifact.to_json()}
+    if fingerprints is not None:
+        metadata[FINGERPRINTS_KEY] = fingerprints.to_text()
+    onnx.helper.set_model_props(proto, metadata)
+    onnx.checker.check_model(proto, full_check=True)
+    return bytes(proto.SerializeToString())
+
+
+def _mixture(model: Model) -> onnx.ModelProto | None:
+    """The functions of a blend's components, and one that mixes them; None for another model, and
+    where a component has no function.
+    """
+    if not isinstance(model, Blend) or not all(map(_function, model.components())):
+        return None
+    parts = [_exported(StepModule(component)) for component in model.components()]
+    return mixture_graph(parts, model.weights.numpy(force=True))
+
+
+def _function(model: Model) -> StepFunction | None:
+    """Kernels of such a function are for float32."""
+    return model.step_function() if model.precision == "float32" else None
+
+
+def _exported(step: StepModule) -> onnx.ModelProto:
+    """The graph of the step, or one call of its function where it has one."""
+    states = [spec.name for spec in step.model.states()]
     batch = {0: torch.export.Dim("batch", min=1)}
     variadic = (tuple(batch for _ in states),) if states else ()
     with _quiet():
@@ -55,28 +78,21 @@ def to_onnx(
         raise TypeError("torch.onnx.export gave no program")
     proto = program.model_proto
     _forget_origin(proto)
-    # Kernels of such a function are for float32.
-    if step.model.step_function is not None and step.model.precision == "float32":
-        parameters = {name: weight.numpy(force=True) for name, weight in step.named_parameters()}
-        proto = as_function(proto, step.model.step_function, parameters)
-    metadata = {METADATA_KEY: artifact.to_json()}
-    if fingerprints is not None:
-        metadata[FINGERPRINTS_KEY] = fingerprints.to_text()
-    onnx.helper.set_model_props(proto, metadata)
-    onnx.checker.check_model(proto, full_check=True)
-    return bytes(proto.SerializeToString())
+    function = _function(step.model)
+    return proto if function is None else _as_function(proto, function)
 
 
-def as_function(
-    proto: onnx.ModelProto, function: StepFunction, parameters: dict[str, NDArray[np.float32]]
-) -> onnx.ModelProto:
+def _as_function(proto: onnx.ModelProto, function: StepFunction) -> onnx.ModelProto:
     """The same model as one node of a model-local function, whose body is the graph of `proto`.
 
     A runtime with a kernel of that domain and name takes the kernel; any other runs the body. All
-    `parameters` are inputs of the function: the exporter may have merged those of equal values and
+    parameters are inputs of the function: the exporter may have merged those of equal values and
     dropped biases of zeros, so the body need not read each. Its other constants go into the body.
     """
     graph = proto.graph
+    parameters = {  # named as within a StepModule
+        f"model.{name}": weight.numpy(force=True) for name, weight in function.parameters.items()
+    }
     inputs = [*(value.name for value in graph.input), *parameters]
     outputs = [value.name for value in graph.output]
     constants = [

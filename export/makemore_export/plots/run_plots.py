@@ -102,9 +102,8 @@ def _strings(run: Run, path: Path | None, encoding: str | None) -> EncodedString
     lines = lines_of(run, None if path is None else read_content(path), encoding)
     if lines is None:
         return None
-    return EncodedStrings(
-        lines if run.keep_duplicates else tuple(dict.fromkeys(lines)), run.vocabulary
-    )
+    kept = lines if run.keep_duplicates else lines.take(lines.first_rows)
+    return EncodedStrings(kept, run.vocabulary)
 
 
 def _sample(trained: Checkpoint, model: Model) -> _Read:

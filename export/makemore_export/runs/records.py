@@ -38,14 +38,15 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
 
     On the way over up to 2,000 strings of train and dev, with `running_loss`, the mean loss of the
     steps since the last evaluation, `step_losses`, those of each of them, and `learning_rate`, that
-    of the latest step. The last record
-    of a run, `finished`, has the best weights' losses over all strings of all splits. `seconds`
-    have gone into the run so far.
+    of the latest step. The last record of a run, `finished`, has the best weights' losses over all
+    strings of each split, but for large ones: `lines` tells over how many of theirs. `seconds` have
+    gone into the run so far.
     """
 
     model: str
     step: int
     losses: dict[str, float | None]
+    lines: dict[str, int] = {}
     running_loss: float | None = None
     step_losses: tuple[float | None, ...] = ()
     learning_rate: float | None = None

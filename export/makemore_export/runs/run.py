@@ -63,8 +63,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a run has come.
 
-    `losses` are nats per token by split, None for an infinite one: the latest in a
-    last checkpoint; in a best one its own, over whole splits once the run is `finished`.
+    `losses` are nats per token by split, None for an infinite one: the latest in a last checkpoint;
+    in a best one its own, once the run is `finished` those of its last evaluation.
     `waited` counts the evaluations since the best one; `seconds` have gone into the run; `nats`
     over `tokens` is the mean loss of the steps since the last evaluation, `step_losses` that of
     each. `log_bytes` is the length

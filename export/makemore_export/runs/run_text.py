@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from makemore.errors import OptionError
 
+from makemore_export.data.lines import Lines
 from makemore_export.data.long_lines import without_long_lines
 from makemore_export.data.text import Content, read_content, text_of
 from makemore_export.runs.run import Run
 
 
-def lines_of(run: Run, given: Content | None, encoding: str | None) -> tuple[str, ...] | None:
+def lines_of(run: Run, given: Content | None, encoding: str | None) -> Lines | None:
     """All lines of the text of a run, long ones cut or left out as it did: of the text given, or
     that of the package; None if it is not.
 

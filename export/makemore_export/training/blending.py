@@ -11,7 +11,7 @@ from makemore.errors import OptionError
 from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.evaluation.likelihood import log_likelihoods
+from makemore_export.evaluation.likelihood import evaluated, log_likelihoods
 from makemore_export.models import Blend, Model, ModelSpec
 from makemore_export.models.blend import BlendConfig, mixture_weights
 from makemore_export.runs import checkpoint
@@ -98,7 +98,8 @@ def train_components(
         trained = checkpoint.load(component_folder.best).progress
         steps, seconds = steps + trained.step, seconds + trained.seconds
     if "dev" in splits:
-        log_probs = [log_likelihoods(each, splits["dev"]) for each in blend.components()]
+        dev = evaluated(splits["dev"])
+        log_probs = [log_likelihoods(each, dev) for each in blend.components()]
         blend.weights.copy_(mixture_weights(torch.stack(log_probs)))
     weights = [round(weight, 4) for weight in blend.weights.tolist()]
     return Progress(step=steps, seconds=seconds, fitted={"weights": weights})

@@ -9,7 +9,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.evaluation.likelihood import evaluated, mean_nll
 from makemore_export.models import Model
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
@@ -57,12 +57,14 @@ def _finish(
     progress: Progress,
     began: float,
 ) -> Evaluation:
-    losses = {name: finite_or_none(mean_nll(model, strings)) for name, strings in splits.items()}
+    some = {name: evaluated(strings) for name, strings in splits.items()}
+    losses = {name: finite_or_none(mean_nll(model, strings)) for name, strings in some.items()}
     seconds = elapsed(began)
     record = Evaluation(
         model=run.model,
         step=progress.step,
         losses=losses,
+        lines={name: len(each) for name, each in some.items() if len(each) < len(splits[name])},
         best=True,
         finished=True,
         seconds=seconds,

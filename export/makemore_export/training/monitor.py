@@ -38,7 +38,7 @@ class Monitor:
         self.folder = folder
         self.began = began
         self.subsets = {
-            name: _subset(in_pieces(strings, optimizer.model))
+            name: in_pieces(strings, optimizer.model).first(_SUBSET).first_tokens(_SUBSET_TOKENS)
             for name, strings in splits.items()
             if name != "test"
         }
@@ -105,11 +105,6 @@ class Monitor:
             average=optimizer.average(),
         )
         checkpoint.save(self.folder.last, last)
-
-
-def _subset(strings: EncodedStrings) -> EncodedStrings:
-    fit = int(((strings.lengths + 1).cumsum(0) <= _SUBSET_TOKENS).sum())
-    return strings.first(min(_SUBSET, max(1, fit)))
 
 
 def _check(losses: Mapping[str, float], step: int, recipe: Recipe) -> None:

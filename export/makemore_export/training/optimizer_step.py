@@ -69,7 +69,7 @@ class OptimizerStep:
         self.model = model
         self.recipe = run.recipe or Recipe()
         self._seed = run.seed
-        self._forward = _forward(model, self.recipe, strings.tokens.device)
+        self._forward = _forward(model, self.recipe, strings.device)
         self._strings = in_pieces(strings, model)
         lengths = self._strings.lengths.cpu().numpy() + 1  # with the stop
         self._buckets = LengthBuckets(
@@ -93,7 +93,7 @@ class OptimizerStep:
         if self.recipe.average:
             self._average = [weight.detach().clone() for weight in self._weights]
         self._optimizer = _optimizer(decayed, free, self.recipe)
-        self.nats, self.tokens = torch.zeros((), device=strings.tokens.device), 0
+        self.nats, self.tokens = torch.zeros((), device=strings.device), 0
         self.tokens_of_step = 0
         self._known_losses: tuple[float | None, ...] = ()
         self._losses: list[Tensor] = []  # of later steps, which nobody has waited for yet
@@ -103,7 +103,7 @@ class OptimizerStep:
     def step(self, step: int, learning_rate: float) -> None:
         """Step number `step`, from 1."""
         rows = self._buckets.rows(step)[distributed.rank() :: distributed.size()]
-        device = self._strings.tokens.device
+        device = self._strings.device
         inputs, targets = self._strings.batch(torch.from_numpy(rows).to(device))
         if not self.model.training:  # evaluation and sampling leave it in eval mode
             self.model.train()

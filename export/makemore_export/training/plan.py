@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
 import msgspec
+import numpy as np
 from makemore.artifact import LENGTH_LIMIT, DataInfo
 from makemore.errors import DataError, OptionError
 from makemore.token_vocabulary import TokenVocabulary, new_vocabulary
 from makemore.vocabulary import LABEL_END, WORDS, Level, Vocabulary, WordVocabulary
+from numpy.typing import NDArray
 
+from makemore_export.data.encoded_strings import encoded_lengths
 from makemore_export.data.labels import labels_of
+from makemore_export.data.lines import Lines
 from makemore_export.data.long_lines import LongLines, without_long_lines
 from makemore_export.data.splits import split
 from makemore_export.data.text import Text
@@ -38,7 +42,7 @@ def plan(
     has_labels: bool = False,
     max_line_length: int | None = None,
     long_lines: LongLines = "error",
-) -> tuple[Run, dict[str, list[str]]]:
+) -> tuple[Run, dict[str, Lines]]:
     """The run, and the lines of each of its splits.
 
     options: those of `options_of(model)`; those left out have the model's defaults, and the block
@@ -49,13 +53,13 @@ def plan(
     splits = split(text.lines, percents, seed, keep_duplicates=keep_duplicates)
     labels = labels_of(text) if has_labels else ()
     strings, train = (
-        [line.partition(LABEL_END)[2] for line in lines] if labels else lines
+        Lines.of(line.partition(LABEL_END)[2] for line in lines) if labels else lines
         for lines in (text.lines, splits["train"])
     )
     tokens = _vocabulary(strings, train, level, vocab_size, split_pattern).tokens
     vocabulary = new_vocabulary(level, tokens, split_pattern, labels)
-    lengths = [len(vocabulary.encode_line(line)) for line in text.lines]
-    longest = max(lengths)
+    lengths = encoded_lengths(text.lines, vocabulary)
+    longest = int(lengths.max())
     defaults = {"block_size": min(longest, MAX_LENGTH) + 1}
     chosen = kind_of(model).choices.choose(model, defaults | {**options}, [*options])
     block_size = MODELS[model].block_size_of(chosen.config)
@@ -121,8 +125,8 @@ def _choices(run: Run) -> dict[str, Any]:
 
 
 def _vocabulary(
-    lines: Sequence[str],
-    train: Sequence[str],
+    lines: Lines,
+    train: Lines,
     level: Level,
     size: int | None,
     split_pattern: str | None,
@@ -138,16 +142,16 @@ def _vocabulary(
         if split_pattern is None:
             raise OptionError("--level token needs --split-pattern, which cuts a line into tokens")
         return TokenVocabulary.split_by(lines, split_pattern)
-    return Vocabulary.of(lines)
+    return Vocabulary(sorted(lines.characters))
 
 
 def _check_lines(
-    text: Text, lengths: Sequence[int], level: Level, limit: int, has_label: bool
+    text: Text, lengths: NDArray[np.int64], level: Level, limit: int, has_label: bool
 ) -> None:
-    for number, length in zip(text.numbers, lengths, strict=True):
-        if length > limit:
-            raise DataError(
-                f"{text.name}: line {number} has {length - has_label} {level}s; a block of "
-                f"{limit + 1} holds {limit - has_label}; a larger one: --block-size; "
-                "--max-line-length with --long-lines drop or cut takes shorter lines"
-            )
+    i = int((lengths > limit).argmax())
+    if lengths[i] > limit:
+        raise DataError(
+            f"{text.name}: line {text.numbers[i]} has {lengths[i] - has_label} {level}s; a block "
+            f"of {limit + 1} holds {limit - has_label}; a larger one: --block-size; "
+            "--max-line-length with --long-lines drop or cut takes shorter lines"
+        )

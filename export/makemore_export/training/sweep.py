@@ -28,7 +28,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 class SweepRun(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one value: the losses of its best weights, in nats per token, None if infinite.
 
-    `test` is never among them.
+    `test` is never among them. `value` names the options, too, where there are several.
     """
 
     value: str
@@ -99,6 +99,21 @@ def table(sweep: Sweep, runs: Sequence[SweepRun]) -> str:
             f"{run.value:>{width}}  {_loss(run.train)}  {_loss(run.dev)}  {run.steps:7,}"
             f"  {run.seconds:7.1f}{mark}"
         )
+    return "\n".join(lines)
+
+
+_SHOWN = 10  # runs of a search
+
+
+def search_table(runs: Sequence[SweepRun]) -> str:
+    """A line for each of the runs with the lowest dev losses, the lowest first."""
+    distinct = {run.value: run for run in runs}.values()
+    best = sorted(distinct, key=lambda run: math.inf if run.dev is None else run.dev)[:_SHOWN]
+    lines = [f"{len(runs)} trials\n train     dev    steps  seconds"]
+    lines += [
+        f"{_loss(run.train)}  {_loss(run.dev)}  {run.steps:7,}  {run.seconds:7.1f}  {run.value}"
+        for run in best
+    ]
     return "\n".join(lines)
 
 

@@ -69,7 +69,7 @@ def _jsonl_column(path: Path, text: str, column: str) -> Numbered:
 
 
 def _csv_column(path: Path, text: str, column: str) -> Numbered:
-    for number, [value] in csv_columns(str(path), text, [column]):
+    for number, [value] in csv_columns(str(path), [text], [column]):
         yield number, value
 
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from makemore.commands.columns import text_of
 from makemore.commands.command import Command
@@ -24,24 +22,25 @@ from makemore.commands.options import (
     threads_option,
     trust_option,
 )
-from makemore.commands.tables import Format, Row, Write, format_of, open_table, table_options
+from makemore.commands.progress import progress
+from makemore.commands.scale import rows_flags, rows_options, sample_rows
+from makemore.commands.tables import (
+    Format,
+    Row,
+    Write,
+    file_of,
+    format_of,
+    open_table,
+    table_options,
+)
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.options import DrawOptions, FilterOptions, SampleOptions
+from makemore.sample import SAMPLE_COLUMNS
 from makemore.sampler import Sampler
 from makemore.text import numbered_items, separator_text
 
-_PROGRESS_FROM = 65_536
-
 Line = Callable[[Row], str]
-
-_SAMPLE_COLUMNS = {
-    "text": "string",
-    "log_prob": "float64",
-    "finish_reason": "string",
-    "seed": "uint64",
-    "row": "uint64",
-}
 
 
 @click.command(cls=Command)
@@ -56,6 +55,7 @@ _SAMPLE_COLUMNS = {
 )
 @click.option("--most-likely", type=int, help="Print the K likeliest strings instead.")
 @click.option("--next", "next_prefix", help="Print what may follow that prefix instead.")
+@rows_options
 @separator_option
 @table_options
 @device_option
@@ -71,7 +71,7 @@ def sample(
     next_prefix: str | None,
     separator: str | None,
     table_format: str | None,
-    output: Path | None,
+    output: Path | str | None,
     device: Device,
     threads: int | None,
     trust: bool,
@@ -83,14 +83,18 @@ def sample(
     """
     if as_json and table_format not in (None, "jsonl"):
         raise OptionError(f"--json cannot be used with --format {table_format}")
+    if not_in is not None:
+        flags["not_in"] = frozenset(_items(not_in, separator))
+    if (asked_rows := rows_flags(flags)) is not None:
+        sample_rows(artifact, asked_rows, output, flags, as_json)
+        return
+    output = file_of(output)
     sampler = load(artifact, device=device, threads=threads, trust=trust)
     chosen = format_of(output, "jsonl" if as_json else table_format)
     others = {"--prefixes": prefixes, "--most-likely": most_likely, "--next": next_prefix}
     asked = [name for name, value in others.items() if value is not None]
     if len(asked) > 1:
         raise OptionError(f"{' and '.join(asked)} cannot be used together")
-    if not_in is not None:
-        flags["not_in"] = frozenset(_items(not_in, separator))
     if next_prefix is not None:
         _refuse("--next", DrawOptions)
         _next_tokens(sampler, next_prefix, _those_of(DrawOptions, flags), output, chosen)
@@ -122,8 +126,8 @@ def _sample(
         flags["seed"] = secrets.randbits(32)
     options = SampleOptions(**flags)
     with (
-        open_table(output, chosen, _SAMPLE_COLUMNS, line) as write,
-        _progress(n) as advance,
+        open_table(output, chosen, SAMPLE_COLUMNS, line) as write,
+        progress("sampling", n) as advance,
     ):
         if chosen == "text":
             texts = sampler.stream(n, **options)
@@ -137,17 +141,6 @@ def _sample(
                 advance(len(made))
     if fresh_seed and chosen == "text":
         click.echo(f"seed {options.seed}", err=True)
-
-
-@contextmanager
-def _progress(n: int) -> Iterator[Any]:
-    console = Console(stderr=True)
-    if n <= _PROGRESS_FROM or not console.is_terminal:
-        yield lambda _: None
-        return
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("sampling", total=n)
-        yield lambda count: progress.advance(task, count)
 
 
 def _complete(

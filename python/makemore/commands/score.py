@@ -21,7 +21,17 @@ from makemore.commands.options import (
     threads_option,
     trust_option,
 )
-from makemore.commands.tables import FLOATS, FORMATS, Row, format_of, open_table, table_options
+from makemore.commands.scale import WORKER_FLAGS, refuse, score_folder, worker_options
+from makemore.commands.tables import (
+    FLOATS,
+    FORMATS,
+    Row,
+    file_of,
+    format_of,
+    open_table,
+    place_of,
+    table_options,
+)
 from makemore.commands.terminal import as_one_line, to_show
 from makemore.errors import OptionError
 from makemore.loading import Device, load
@@ -31,7 +41,12 @@ from makemore.text import numbered_items
 
 @click.command(cls=Command)
 @artifact_argument
-@click.argument("text", type=click.Path(path_type=Path, allow_dash=True), default="-")
+@click.argument(
+    "text",
+    type=click.Path(allow_dash=True),
+    callback=lambda _, __, place: place_of(place),
+    default="-",
+)
 @click.option("--encoding", default="utf-8", show_default=True, help="Encoding of TEXT.")
 @batch_size_option
 @device_option
@@ -52,11 +67,18 @@ from makemore.text import numbered_items
 @separator_option
 @click.option("--label", help="Of the lines, under a model that was trained with labels.")
 @click.option("--tokens", "per_token", is_flag=True, help="The log-probability of each token, too.")
+@click.option(
+    "--score-column",
+    default="log_prob",
+    show_default=True,
+    help="What the scores are called beside the columns of Parquet files in a folder.",
+)
+@worker_options
 @table_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all results.")
 def score(
     artifact: Path,
-    text: Path,
+    text: Path | str,
     encoding: str,
     batch_size: int | None,
     device: Device,
@@ -68,16 +90,36 @@ def score(
     separator: str | None,
     label: str | None,
     per_token: bool,
+    score_column: str,
+    workers: int | None,
+    ray: str | None,
     table_format: str | None,
-    output: Path | None,
+    output: Path | str | None,
     as_json: bool,
 ) -> None:
-    """Scores the lines of TEXT (stdin by default) with ARTIFACT.
+    """Scores the lines of TEXT (stdin by default) with ARTIFACT; or the Parquet files of a folder,
+    or of its URI, into those of another, -o, on all cores.
 
     Prints the natural-log probability of each line, its stop included, and on stderr the mean over
     all characters, or words, stops counted. Blank lines and white space at the ends are left out,
     as in training. In JSON, the log-probability of an impossible line, minus infinity, is null.
     """
+    if isinstance(text, str) or text.is_dir():
+        score_folder(
+            artifact,
+            text,
+            output,
+            as_json,
+            column=column,
+            score_column=score_column,
+            label=label,
+            on_unknown="-inf" if keep_going else "error",
+            workers=workers,
+            ray=ray,
+        )
+        return
+    refuse(WORKER_FLAGS | {"score_column"}, "but for a folder")
+    output = file_of(output)
     sampler = load(artifact, device=device, threads=threads, trust=trust)
     chosen = format_of(output, table_format)
     if as_json and (output is not None or table_format is not None):

@@ -40,8 +40,8 @@ def table_options(command: F) -> F:
     command = click.option(
         "-o",
         "--output",
-        type=click.Path(path_type=Path, allow_dash=True),
-        callback=lambda _, __, path: None if path == Path("-") else path,
+        type=click.Path(allow_dash=True),
+        callback=lambda _, __, place: None if place in (None, "-") else place_of(place),
         help="File.  [default: stdout]",
     )(command)
     return click.option(
@@ -50,6 +50,18 @@ def table_options(command: F) -> F:
         type=click.Choice(FORMATS),
         help="Of what is written.  [default: that of the file's suffix, or text]",
     )(command)
+
+
+def place_of(place: str) -> Path | str:
+    """A path, or a URI as it is."""
+    return place if "://" in place else Path(place)
+
+
+def file_of(place: Path | str | None) -> Path | None:
+    """Where one table is written, which is no URI."""
+    if isinstance(place, str):
+        raise OptionError(f"{place}: one table is written to a file of this machine, or to stdout")
+    return place
 
 
 def format_of(path: Path | None, named: str | None) -> Format:

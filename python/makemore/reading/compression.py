@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import IO, Any, NamedTuple
 
@@ -42,15 +42,26 @@ def unpacked(name: str, data: bytes, limit: int = MAX_UNPACKED) -> tuple[bytes, 
 
     `DataError` for a broken file, or one that unpacks to more than `limit` bytes.
     """
-    found = next((each for each in COMPRESSIONS if each.begins.match(data)), None)
+    found = compression_of(data)
     if found is None:
         return data, None
+    return b"".join(unpacked_blocks(name, data, found, limit)), found.name
+
+
+def compression_of(data: bytes | memoryview) -> Compression | None:
+    """The format of compressed bytes; None for others."""
+    return next((each for each in COMPRESSIONS if each.begins.match(data)), None)
+
+
+def unpacked_blocks(
+    name: str, data: bytes | memoryview, found: Compression, limit: int = MAX_UNPACKED
+) -> Iterator[bytes]:
+    """What `unpacked` gives, block by block."""
     opened = _opener(name, found)
-    blocks, size = [], 0
+    size = 0
     try:
         with opened(io.BytesIO(data)) as stream:
             while block := stream.read(_BLOCK):
-                blocks.append(block)
                 size += len(block)
                 if size > limit:
                     raise DataError(
@@ -58,13 +69,13 @@ def unpacked(name: str, data: bytes, limit: int = MAX_UNPACKED) -> tuple[bytes, 
                         f"{limit:,}, the limit for compressed files; if you trust the file, "
                         f"unpack it first ({found.command}), and name the unpacked one"
                     )
+                yield block
     except DataError:
         raise
     except Exception as error:  # each format has errors of its own
         raise DataError(
             f"{name}: {found.name} that cannot be unpacked: {error}; is it whole?"
         ) from None
-    return b"".join(blocks), found.name
 
 
 def _opener(name: str, found: Compression) -> Callable[[IO[bytes]], Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from makemore.errors import DataError
 from makemore.text import BYTE_ORDER_MARK
@@ -13,18 +14,21 @@ _DELIMITERS = "\t;,"
 
 
 def csv_columns(
-    name: str, text: str, columns: Sequence[str]
+    name: str, pieces: Iterable[str], columns: Sequence[str]
 ) -> Iterator[tuple[int, list[str | None]]]:
     """The cells of each row in `columns`, which the first row names; None where a row is too short.
+    The pieces of the text end where lines do.
 
     A row has the number of its line, from 1, or of its last line where it goes over several. What
     divides cells is the tab, semicolon or comma that the first line has most of. `DataError` names
     the place and what is wrong.
     """
-    text = text.removeprefix(BYTE_ORDER_MARK)
-    head = text.partition("\n")[0]
+    pieces = iter(pieces)
+    first = next(pieces, "").removeprefix(BYTE_ORDER_MARK)
+    head = first.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=lambda each: (head.count(each), each == ","))
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    lines = chain.from_iterable(io.StringIO(each, newline="") for each in chain([first], pieces))
+    rows = csv.DictReader(lines, strict=True, delimiter=delimiter)
     try:
         names = [*(rows.fieldnames or ())]
         for column in columns:

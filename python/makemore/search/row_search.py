@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from makemore._core import CancellationToken
+from makemore._core import CancellationToken, Strings
+from makemore.decoded import Decoded
 from makemore.engine import Engine
 from makemore.errors import ExhaustedError, OptionError
 from makemore.options import MAX_EMPTY_ROWS, MAX_ROWS, SampleOptions
@@ -48,22 +49,28 @@ class RowSearch:
 
     def decode_rows(self, rows: int) -> Chunk:
         """Those of the next rows that pass, whether they came before or not."""
-        engine = self.engine
+        decoded = self._decode(rows)
+        texts = self.engine.vocabulary.texts_of(decoded)
+        chunk = Chunk(texts, decoded, self.options.first_row + self.tried)
+        if self.text_filter is None:
+            return chunk
+        passing = self.text_filter.passing(texts)
+        return chunk if len(passing) == len(texts) else chunk.take(passing)
+
+    def decode_ids(self, rows: int) -> Decoded | Strings:
+        """The same without their texts, which are made only where a filter reads them."""
+        return self._decode(rows) if self.text_filter is None else self.decode_rows(rows).decoded
+
+    def _decode(self, rows: int) -> Strings:
         first_row = self.options.first_row + self.tried
         if first_row + rows > 2**64:
             raise OptionError(
                 f"first_row is {self.options.first_row}; with {self.tried + rows} rows it passes "
                 "2**64"
             )
-        decoded = engine.decode(
+        return self.engine.decode(
             self.plan.request, rows, first_row, self.seed, self.log_probs, self.cancellation
         )
-        texts = engine.vocabulary.texts_of(decoded)
-        chunk = Chunk(texts, decoded, first_row)
-        if self.text_filter is None:
-            return chunk
-        passing = self.text_filter.passing(texts)
-        return chunk if len(passing) == len(texts) else chunk.take(passing)
 
     def chunks(self, n: int | None, most: int | None = None) -> Iterator[Chunk]:
         """The first n strings that pass, or all of them; `most` at a time, few at first.

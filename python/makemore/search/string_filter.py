@@ -27,7 +27,7 @@ class TextFilter:
             passes &= ~self.fingerprints.contains(texts)
         not_in = self.options.not_in
         if not_in is not None:
-            passes &= [text not in not_in for text in texts]
+            passes &= np.array([text not in not_in for text in texts], dtype=bool)
         return np.flatnonzero(passes)
 
 

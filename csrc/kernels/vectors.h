@@ -28,6 +28,7 @@ template <std::size_t Lanes>
 using Floats = typename VectorOf<float, Lanes>::Type;
 using Vector = Floats<kLanes>;
 using Integers = VectorOf<std::uint32_t, kLanes>::Type;
+using Signed = VectorOf<std::int32_t, kLanes>::Type;
 
 #define INLINE [[gnu::always_inline]] inline
 
@@ -41,6 +42,20 @@ INLINE Floats<Lanes> load(const float* from) {
 template <class Values>
 INLINE void store(float* to, Values vector) {
   __builtin_memcpy(to, &vector, sizeof(vector));
+}
+
+/// Of a vector the first `count` lanes, or all where there are not so many.
+INLINE void store_some(float* to, Vector vector, std::size_t count) {
+  if (count >= kLanes) return store(to, vector);
+  __builtin_memcpy(to, &vector, count * sizeof(float));
+}
+
+/// `count` floats and then zeros, or a whole vector.
+INLINE Vector load_some(const float* from, std::size_t count) {
+  if (count >= kLanes) return load(from);
+  Vector vector{};
+  __builtin_memcpy(&vector, from, count * sizeof(float));
+  return vector;
 }
 
 template <class To, class From>
@@ -124,11 +139,30 @@ INLINE Vector gelu(Vector x) {
 
 INLINE Vector relu(Vector x) { return x > 0.0f ? x : Vector{}; }
 
-/// x / (1 + e^-x).
-INLINE Vector silu(Vector x) { return x * reciprocal(1.0f + exp2(x * -kLog2E)); }
+/// 1 / (1 + e^-x), off by 1e-7.
+INLINE Vector sigmoid(Vector x) { return reciprocal(1.0f + exp2(x * -kLog2E)); }
 
-/// 2 / (1 + e^-2x) - 1, off by 1e-7.
+/// x / (1 + e^-x).
+INLINE Vector silu(Vector x) { return x * sigmoid(x); }
+
+/// 2 / (1 + e^-2x) - 1, off by 2e-7.
 INLINE Vector tanh(Vector x) { return 2.0f * reciprocal(1.0f + exp2(x * (-2 * kLog2E))) - 1.0f; }
+
+/// The natural logarithm of what is at least 2^-126, off by 2e-7 and two units in the last place;
+/// of all that is less, minus infinity; of NaN, NaN.
+INLINE Vector log(Vector x) {
+  constexpr std::uint32_t kHalfRoot = 0x3f3504f3;  // sqrt(1 / 2): the mantissa is taken from there
+  const Integers shifted = bits<Integers>(x) - kHalfRoot;
+  const auto exponent = bits<Signed>(shifted) >> 23;
+  const Vector m = bits<Vector>(bits<Integers>(x) - (bits<Integers>(exponent) << 23)) - 1.0f;
+  // log((1 + s) / (1 - s)) = 2 (s + s^3 / 3 + s^5 / 5 + ...), |s| < 0.172
+  const Vector s = m / (2.0f + m), t = s * s;
+  const Vector series =
+      2.0f * s * (1.0f + t * (0.333333333f + t * (0.2f + t * (0.142857143f + t * 0.111111111f))));
+  const Vector sum = __builtin_convertvector(exponent, Vector) * 0.693147181f + series;
+  const Vector known = x < 1.17549435e-38f ? Vector{} - __builtin_inff() : sum;
+  return x == x ? known : x;
+}
 
 }  // namespace
 }  // namespace makemore

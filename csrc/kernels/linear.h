@@ -1,0 +1,108 @@
+// Matrix products with weights in panels, in vector code.
+//
+// For files that are compiled once for each kind of processor: all names are local to each. Every
+// sum runs in one order, whatever the number of rows and the place of a row among them, so a row's
+// outputs have the same bits in every batch. Only our own code may be called: of an inline function
+// that other files use too, the linker may keep the copy compiled here, for instructions that
+// another processor lacks.
+#pragma once
+
+#include "linear_data.h"
+#include "vectors.h"
+
+namespace makemore::kernels {
+namespace {
+
+#if defined(__AVX512F__)
+#define KERNEL x86_64_v4
+constexpr const char* kName = "x86-64-v4";
+#elif defined(__AVX2__)
+#define KERNEL x86_64_v3
+constexpr const char* kName = "x86-64-v3";
+#else
+#define KERNEL neon
+constexpr const char* kName = "neon";
+#endif
+constexpr std::size_t kTileRows = kLanes == 8 ? 3 : 6;  // AVX2 has only 16 registers
+constexpr std::size_t kTileVectors = 4;
+constexpr std::size_t kPanel = kTileVectors * kLanes;
+constexpr std::size_t kWide = 1024;  // from so many outputs on, their memory is prefetched
+
+/// What becomes of the sums of a matrix product: they are stored, added to what is there, or stored
+/// after an activation.
+enum class Epilogue { kStore, kAdd, kActivate };
+
+INLINE Vector activated(Vector x, Activation activation) {
+  switch (activation) {
+    case Activation::kGelu:
+      return gelu(x);
+    case Activation::kRelu:
+      return relu(x);
+    case Activation::kSilu:
+      return silu(x);
+    case Activation::kTanh:
+      return tanh(x);
+    case Activation::kGeluTanh:
+      break;
+  }
+  return gelu_tanh(x);
+}
+
+/// A block of a matrix product: `Rows` rows by `Vectors` vectors of a panel's outputs, of which the
+/// first `columns` exist.
+template <std::size_t Rows, std::size_t Vectors>
+void tile(const float* x, std::size_t inputs, const float* panel, const float* bias, float* out,
+          std::size_t stride, std::size_t columns, Epilogue epilogue, Activation activation) {
+  Vector sums[Rows][Vectors];
+  for (std::size_t row = 0; row < Rows; ++row) {
+    for (std::size_t v = 0; v < Vectors; ++v) sums[row][v] = load(bias + v * kLanes);
+  }
+  for (std::size_t k = 0; k < inputs; ++k) {
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      const Vector weight = load(panel + (k * Vectors + v) * kLanes);
+      for (std::size_t row = 0; row < Rows; ++row) sums[row][v] += x[row * inputs + k] * weight;
+    }
+  }
+  for (std::size_t row = 0; row < Rows; ++row, out += stride) {
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      if (epilogue == Epilogue::kAdd) {
+        sums[row][v] += load_some(out + v * kLanes, columns - v * kLanes);
+      }
+      if (epilogue == Epilogue::kActivate) sums[row][v] = activated(sums[row][v], activation);
+    }
+    if (columns == Vectors * kLanes) {
+      for (std::size_t v = 0; v < Vectors; ++v) store(out + v * kLanes, sums[row][v]);
+    } else {
+      __builtin_memcpy(out, sums[row], columns * sizeof(float));
+    }
+  }
+}
+
+using Tile = decltype(&tile<1, 1>);
+#define ROWS(n) {tile<n, 1>, tile<n, 2>, tile<n, 3>, tile<n, 4>}
+constexpr Tile kTiles[][kTileVectors] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
+
+/// From x (rows, inputs) to out (rows, outputs).
+void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Epilogue epilogue,
+            Activation activation = {}) {
+  const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
+  for (std::size_t column = 0; column < weight.outputs; column += kPanel) {
+    const std::size_t left = weight.outputs - column;
+    const std::size_t columns = left < kPanel ? left : kPanel;
+    const std::size_t vectors = (columns + kLanes - 1) / kLanes;
+    for (std::size_t i = 0; i < tiles; ++i) {
+      const std::size_t first = i * rows / tiles, end = (i + 1) * rows / tiles;
+      for (std::size_t row = first; row < end && weight.outputs >= kWide; ++row) {
+        float* line = out + row * weight.outputs + column;
+        for (std::size_t j = 0; j < columns; j += 16) __builtin_prefetch(line + j, 1, 3);
+      }
+      kTiles[end - first - 1][vectors - 1](
+          x + first * weight.inputs, weight.inputs, weight.panels + column * weight.inputs,
+          weight.bias + column, out + first * weight.outputs + column, weight.outputs, columns,
+          epilogue, activation);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace makemore::kernels

@@ -1,0 +1,33 @@
+#include "packed_weights.h"
+
+#include <algorithm>
+
+namespace makemore::kernels {
+
+float* PackedWeights::allocate(std::size_t floats) {
+  memory_.push_back(aligned_buffer(floats * sizeof(float)));
+  return memory_.back().front().values;
+}
+
+const float* PackedWeights::copy(std::span<const float> values) {
+  float* copied = allocate(values.size());
+  std::ranges::copy(values, copied);
+  return copied;
+}
+
+Linear PackedWeights::linear(const float* weight, std::size_t outputs, std::size_t inputs,
+                             const float* bias) {
+  const std::size_t padded = (outputs + lanes_ - 1) / lanes_ * lanes_;
+  float* panels = allocate(padded * inputs);
+  for (std::size_t output = 0; output < outputs; ++output) {
+    const std::size_t first = output / panel_ * panel_;
+    const std::size_t columns = std::min(panel_, padded - first);
+    float* column = panels + first * inputs + (output - first);
+    for (std::size_t k = 0; k < inputs; ++k) column[k * columns] = weight[output * inputs + k];
+  }
+  float* padded_bias = allocate(padded);
+  if (bias != nullptr) std::copy_n(bias, outputs, padded_bias);
+  return {panels, padded_bias, inputs, outputs};
+}
+
+}  // namespace makemore::kernels

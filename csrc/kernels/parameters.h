@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "aligned_buffer.h"
+
+namespace makemore::kernels {
+
+/// A constant as the file has it, row by row: of float32, or of int32.
+struct Parameter {
+  bool is_integer = false;
+  std::vector<std::size_t> shape;
+  AlignedBuffer data;
+};
+
+/// The parameters of a function, one after the other. None may be empty, so that each size counts
+/// numbers that are in memory, and a small multiple of it fits.
+class Parameters {
+ public:
+  /// Throws ArtifactError where one is empty.
+  explicit Parameters(std::span<const Parameter> parameters);
+
+  /// All of them, those that were taken too.
+  std::size_t count() const { return parameters_.size(); }
+
+  /// The shape of any of them; throws ArtifactError unless it has that many axes.
+  const std::vector<std::size_t>& shape(std::size_t index, std::size_t axes) const;
+
+  /// Takes the next one. Throws ArtifactError unless it has that type and shape.
+  std::span<const float> floats(const std::vector<std::size_t>& shape);
+
+  /// Takes the next one, of integers from 0 to below `end`.
+  std::span<const std::int32_t> indices(std::size_t size, std::size_t end);
+
+ private:
+  const Parameter& take(bool is_integer, const std::vector<std::size_t>& shape);
+
+  std::span<const Parameter> parameters_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace makemore::kernels

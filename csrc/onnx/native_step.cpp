@@ -1,0 +1,131 @@
+#include "native_step.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "bounds.h"
+
+namespace makemore {
+
+NativeStep::NativeStep(std::shared_ptr<const OnnxModel> model, const NativeModel& native,
+                       std::optional<std::int64_t> block_size)
+    : OnnxStep(std::move(model)),
+      native_(native),
+      reads_pages_(native.reads_pages()),
+      block_size_(std::min(native.block_size(), block_size.value_or(native.block_size()))),
+      pool_(SnapshotPool::make(native.state_bytes())),
+      zeros_(aligned_buffer(native.state_bytes())) {}
+
+std::size_t NativeStep::snapshot_bytes() const {
+  return native_.state_bytes() == 0 ? 0 : pool_->node_bytes();
+}
+
+void NativeStep::reset(std::int64_t rows) {
+  require_rows(rows);
+  require_memory(static_cast<std::size_t>(rows));
+  states_.assign(static_cast<std::size_t>(rows), StateSnapshot());
+  if (rows > 0) return;
+  previous_ = {};
+  part_logits_ = {};
+  logits_ = {};
+  scratch_ = {};
+}
+
+std::size_t NativeStep::scratch_floats(std::size_t rows) const {
+  std::size_t floats = 2 * (native_.vocab_size() + native_.kernel().lanes);  // of the mixture
+  for (const auto& part : native_.parts()) {
+    floats = std::max(floats, part.component->scratch_floats(rows));
+  }
+  return floats;
+}
+
+/// Gives each row the memory of its next state.
+void NativeStep::advance_states(std::span<const std::int64_t> positions) {
+  const std::size_t rows = states_.size();
+  const auto* zeros = reinterpret_cast<const std::byte*>(zeros_.data());
+  before_.assign(rows, zeros);
+  after_.assign(rows, nullptr);
+  if (native_.state_bytes() == 0) return;
+  previous_.resize(rows);
+  for (std::size_t row = 0; row < rows; ++row) {
+    if (reads_pages_) go_back(row, positions[row]);
+    auto [next, data] =
+        pool_->add(reads_pages_ ? states_[row] : StateSnapshot(), positions[row] + 1);
+    if (states_[row]) before_[row] = states_[row]->data;
+    after_[row] = data;
+    previous_[row] = std::exchange(states_[row], std::move(next));
+  }
+}
+
+/// Drops the steps of a row from a position on; throws OptionError where it has not come so far.
+void NativeStep::go_back(std::size_t row, std::int64_t position) {
+  StateSnapshot& state = states_[row];
+  while (state && state->steps > position) state = StateSnapshot(state)->before;
+  const std::int64_t steps = state ? state->steps : 0;
+  if (position == steps) return;
+  throw OptionError("a row of " + std::to_string(steps) + " steps was given position " +
+                    std::to_string(position));
+}
+
+void NativeStep::list_pages(std::span<const std::int64_t> positions) {
+  const auto block_size = static_cast<std::size_t>(native_.block_size());
+  pages_.resize(states_.size() * block_size);
+  for (std::size_t row = 0; row < states_.size(); ++row) {
+    const SnapshotNode* step = states_[row].get();
+    for (auto slot = static_cast<std::size_t>(positions[row]) + 1; slot > 0; --slot) {
+      pages_[row * block_size + slot - 1] = step->data;
+      step = step->before.get();
+    }
+  }
+}
+
+std::span<const float> NativeStep::run(std::span<const std::int64_t> tokens,
+                                       std::span<const std::int64_t> positions) {
+  require_fit(std::ssize(states_), tokens, positions);
+  require_below("a token", tokens, vocab_size());
+  require_below("a position", positions, block_size_);
+  const std::size_t rows = states_.size(), size = rows * native_.vocab_size();
+  const std::size_t bytes = scratch_floats(rows) * sizeof(float);
+  if (scratch_.size() * sizeof(AlignedBlock) < bytes) scratch_ = aligned_buffer(bytes);
+  const auto& weights = native_.mixture_weights();
+  logits_.resize(size);
+  part_logits_.resize(weights.size() * size);
+  float* const scratch = scratch_.data()->values;
+  advance_states(positions);
+  if (reads_pages_) list_pages(positions);
+  const std::size_t block_size = reads_pages_ ? static_cast<std::size_t>(native_.block_size()) : 0;
+  float* logits = weights.empty() ? logits_.data() : part_logits_.data();
+  for (const auto& part : native_.parts()) {
+    part.component->run({rows, tokens.data(), positions.data(), before_.data(), after_.data(),
+                         part.offset, logits, pages_.data(), block_size},
+                        scratch);
+    logits += size;
+  }
+  previous_.clear();
+  if (!weights.empty()) {
+    const kernels::Mixture mixture{weights.size(), native_.vocab_size(), weights.data()};
+    native_.kernel().mixture(mixture, part_logits_.data(), rows, scratch, logits_.data());
+  }
+  return logits_;
+}
+
+void NativeStep::select(std::span<const std::int64_t> parents) {
+  require_parents(std::ssize(states_), parents);
+  std::vector<StateSnapshot> states;
+  for (const std::int64_t parent : parents) {
+    states.push_back(states_[static_cast<std::size_t>(parent)]);
+  }
+  require_memory(states.size());
+  states_ = std::move(states);
+}
+
+void NativeStep::restore(std::span<const std::optional<StateSnapshot>> states) {
+  require_memory(states.size());
+  states_.resize(states.size());
+  for (std::size_t row = 0; row < states.size(); ++row) {
+    if (states[row]) states_[row] = *states[row];
+  }
+}
+
+}  // namespace makemore

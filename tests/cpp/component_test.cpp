@@ -1,0 +1,168 @@
+#include "component.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "errors.h"
+
+namespace {
+
+using namespace makemore::kernels;
+
+Parameter parameter(std::vector<std::size_t> shape, const std::vector<float>& values) {
+  Parameter made{false, std::move(shape), makemore::aligned_buffer(values.size() * sizeof(float))};
+  std::memcpy(made.data.data(), values.data(), values.size() * sizeof(float));
+  return made;
+}
+
+Parameter indices(const std::vector<std::int32_t>& values) {
+  Parameter made{true, {values.size()}, makemore::aligned_buffer(values.size() * sizeof(float))};
+  std::memcpy(made.data.data(), values.data(), values.size() * sizeof(float));
+  return made;
+}
+
+/// Numbers from -limit to limit, then some where floats end.
+std::vector<float> sweep(float limit) {
+  std::vector<float> values;
+  for (int i = -1'000; i <= 1'000; ++i) values.push_back(limit * static_cast<float>(i) / 1'000);
+  for (const float value : {0.0f, -0.0f, 1e-30f, 1e-7f, 90.0f, 200.0f, 1e10f, 3e38f}) {
+    values.push_back(value);
+    values.push_back(-value);
+  }
+  return values;
+}
+
+/// The states (rows, floats) after a first step of a token for each row.
+std::vector<float> first_states(const Component& component, std::size_t rows, std::size_t floats) {
+  auto zeros = makemore::aligned_buffer(floats * sizeof(float));
+  auto states = makemore::aligned_buffer(rows * floats * sizeof(float));
+  std::vector<float> logits(rows * component.vocab_size());
+  std::vector<std::int64_t> tokens(rows), positions(rows);
+  std::vector<const std::byte*> before(rows, reinterpret_cast<const std::byte*>(zeros.data()));
+  std::vector<std::byte*> after;
+  for (std::size_t row = 0; row < rows; ++row) {
+    tokens[row] = static_cast<std::int64_t>(row);
+    after.push_back(reinterpret_cast<std::byte*>(states.data()->values + row * floats));
+  }
+  auto scratch = makemore::aligned_buffer(component.scratch_floats(rows) * sizeof(float));
+  component.run(
+      {rows, tokens.data(), positions.data(), before.data(), after.data(), 0, logits.data()},
+      scratch.data()->values);
+  const float* values = states.data()->values;
+  return {values, values + rows * floats};
+}
+
+/// A network of one unit, whose gates read the numbers of `table` (V, gates).
+std::unique_ptr<Component> one_unit(const Kernel& kernel, const char* function, std::size_t states,
+                                    const std::vector<float>& table, std::size_t gates) {
+  const std::size_t vocab = table.size() / gates;
+  const std::vector<float> none(vocab);
+  std::vector<Parameter> parameters;
+  parameters.push_back(parameter({vocab, gates}, table));
+  parameters.push_back(parameter({gates, 1}, std::vector<float>(gates)));
+  parameters.push_back(parameter({gates}, std::vector<float>(gates)));
+  parameters.push_back(parameter({vocab, 1}, none));
+  parameters.push_back(parameter({vocab}, none));
+  return new_component(kernel, function, std::vector(states, StateLayout{false, {1}}), parameters);
+}
+
+}  // namespace
+
+TEST_CASE("tanh of a cell is off by 2e-7 at most") {
+  const auto values = sweep(12);
+  for (const Kernel* kernel : family_kernels()) {
+    const auto component = one_unit(*kernel, "RnnStep", 1, values, 1);
+    const auto states = first_states(*component, values.size(), 1);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      REQUIRE(std::abs(states[i] - std::tanh(static_cast<double>(values[i]))) < 2e-7);
+    }
+  }
+}
+
+TEST_CASE("the sigmoid of a gate is off by 1e-7 at most, its product with a tanh by 3e-7") {
+  const auto values = sweep(25);
+  std::vector<float> table;  // input, forget, candidate and output gate
+  for (const float value : values) table.insert(table.end(), {value, 0, 50, 50});
+  for (const Kernel* kernel : family_kernels()) {
+    const auto component = one_unit(*kernel, "LstmStep", 2, table, 4);
+    const auto states = first_states(*component, values.size(), 2);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double cell = 1 / (1 + std::exp(-static_cast<double>(values[i])));
+      REQUIRE(std::abs(states[2 * i + 1] - cell) < 1e-7);
+      REQUIRE(std::abs(states[2 * i] - std::tanh(cell)) < 3e-7);
+    }
+  }
+}
+
+TEST_CASE("a mixture of one model is its log-softmax, off by 2e-6 at most") {
+  const std::array weights{1.0f};
+  for (const Kernel* kernel : family_kernels()) {
+    for (const std::size_t size : {2, 15, 16, 27, 300}) {
+      const Mixture mixture{1, size, weights.data()};
+      std::vector<float> logits(3 * size), mixed(3 * size), scratch(2 * (size + kernel->lanes));
+      for (std::size_t i = 0; i < logits.size(); ++i) {
+        logits[i] = 40 * std::sin(static_cast<float>(i * i));
+      }
+      kernel->mixture(mixture, logits.data(), 3, scratch.data(), mixed.data());
+      for (std::size_t row = 0; row < 3; ++row) {
+        double total = 0;
+        for (std::size_t i = 0; i < size; ++i) {
+          total += std::exp(static_cast<double>(logits[row * size + i]));
+        }
+        for (std::size_t i = row * size; i < (row + 1) * size; ++i) {
+          const double expected = logits[i] - std::log(total);
+          REQUIRE(std::abs(mixed[i] - expected) < 2e-6 * (1 + std::abs(expected)));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("what is impossible for all models of a mixture stays impossible, and NaN stays NaN") {
+  const std::array weights{0.25f, 0.75f};
+  const float none = -std::numeric_limits<float>::infinity();
+  for (const Kernel* kernel : family_kernels()) {
+    const Mixture mixture{2, 3, weights.data()};
+    const std::array logits{0.0f, none, 1.0f, 0.0f, none, -1.0f};
+    std::array<float, 3> mixed;
+    std::vector<float> scratch(2 * (3 + kernel->lanes));
+    kernel->mixture(mixture, logits.data(), 1, scratch.data(), mixed.data());
+    CHECK(std::isfinite(mixed[0]));
+    CHECK(mixed[1] == none);
+    const std::array unknown{0.0f, std::nanf(""), 1.0f, 0.0f, 0.0f, 0.0f};
+    kernel->mixture(mixture, unknown.data(), 1, scratch.data(), mixed.data());
+    CHECK(std::isnan(mixed[1]));
+  }
+}
+
+TEST_CASE("an n-gram refuses tables that lead out of each other") {
+  const std::vector<float> logits(6);  // 3 contexts, 2 tokens
+  const std::vector<StateLayout> states{{true, {}}};
+  for (const Kernel* kernel : family_kernels()) {
+    const auto made = [&](const std::vector<std::int32_t>& next,
+                          const std::vector<std::int32_t>& state) {
+      std::vector<Parameter> parameters;
+      parameters.push_back(parameter({3, 2}, logits));
+      parameters.push_back(indices(next));
+      parameters.push_back(indices(state));
+      return new_component(*kernel, "NgramStep", states, parameters);
+    };
+    CHECK(made({0, 1, 2, 0}, {0, 1, 1}) != nullptr);
+    CHECK_THROWS_AS(made({0, 1, 3, 0}, {0, 1, 1}), makemore::ArtifactError);
+    CHECK_THROWS_AS(made({0, -1, 2, 0}, {0, 1, 1}), makemore::ArtifactError);
+    CHECK_THROWS_AS(made({0, 1, 2, 0}, {0, 1, 2}), makemore::ArtifactError);
+    CHECK_THROWS_AS(made({0, 1, 2}, {0, 1, 1}), makemore::ArtifactError);
+    CHECK_THROWS_AS(made({0, 1, 2, 0}, {0, 1}), makemore::ArtifactError);
+  }
+}
+
+TEST_CASE("a function that no kernel stands for has no component") {
+  for (const Kernel* kernel : family_kernels()) {
+    CHECK(new_component(*kernel, "OtherStep", {}, {}) == nullptr);
+  }
+}

@@ -1,0 +1,236 @@
+"""The family's kernels in place of the functions that files carry as standard nodes."""
+
+from __future__ import annotations
+
+import makemore
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from makemore import _core
+from makemore.errors import ArtifactError, OptionError
+from makemore.runtime.onnxruntime_library import open_library
+from onnx import helper, numpy_helper
+from tiny_artifacts import FOLDER
+
+FAMILY = sorted((FOLDER / "family").glob("*/model.onnx"))
+BLEND = FOLDER / "family" / "blend" / "model.onnx"
+POSITIONS, VOCAB = 8, 5
+TOLERANCE = 1e-5
+"""Largest difference of two logits, both sums in float32, as a share of the largest logit."""
+
+
+@pytest.fixture(params=_core.kernels())
+def kernel(request):
+    return request.param
+
+
+@pytest.fixture(params=FAMILY, ids=lambda file: file.parent.name)
+def file(request):
+    return request.param
+
+
+def open_model(kernel, file):
+    return _core.OnnxModel(open_library(), file, kernel=kernel)
+
+
+def open_step(kernel, file, block_size=None):
+    model = open_model(kernel, file)
+    return _core.cpu_step(model, [None] * len(model.states), block_size)
+
+
+def some_tokens(rows):
+    return np.random.default_rng(1).integers(VOCAB, size=(64, POSITIONS))[:rows]
+
+
+def logits_of(step, tokens):
+    """(rows, positions, V) of strings of tokens (rows, positions)."""
+    step.reset(len(tokens))
+    logits = [
+        step.run(tokens[:, position].copy(), np.full(len(tokens), position)).copy()
+        for position in range(tokens.shape[1])
+    ]
+    return np.stack(logits, 1)
+
+
+def changed(file, tmp_path, change):
+    model = onnx.load(file)
+    change(model)
+    onnx.save(model, tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+def weight_of(model, name):
+    return next(weight for weight in model.graph.initializer if weight.name.endswith(name))
+
+
+def put(weight, values):
+    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+
+
+def test_a_model_tells_which_kernel_runs_it(kernel, file):
+    assert open_model(kernel, file).kernel == kernel
+    assert open_model(None, file).kernel == _core.kernels()[0]
+    assert open_model("", file).kernel == ""
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 64])
+def test_a_kernel_gives_the_logits_of_the_functions_bodies(kernel, file, rows):
+    tokens = some_tokens(rows)
+    body = logits_of(open_step("", file), tokens)
+    np.testing.assert_allclose(
+        logits_of(open_step(kernel, file), tokens),
+        body,
+        rtol=0,
+        atol=TOLERANCE * np.abs(body).max(),
+    )
+
+
+def test_logits_do_not_depend_on_the_batch_nor_on_its_other_rows(kernel, file):
+    step, tokens = open_step(kernel, file), some_tokens(64)
+    together = logits_of(step, tokens)
+    for rows in (slice(0, 1), slice(5, 7), slice(30, 41)):
+        np.testing.assert_array_equal(logits_of(step, tokens[rows]), together[rows])
+    np.testing.assert_array_equal(logits_of(step, tokens[::-1]), together[::-1])
+    many = np.tile(tokens, (4, 1))
+    np.testing.assert_array_equal(logits_of(step, many), np.tile(together, (4, 1, 1)))
+
+
+def test_rows_that_are_selected_go_on_from_where_their_parents_were(kernel, file):
+    step, tokens = open_step(kernel, file), some_tokens(3)
+    expected = logits_of(step, tokens)
+    logits_of(step, tokens[:, :4])
+    parents = [0, 1, 2, 1, 0]
+    step.select(np.array(parents))
+    again = step.run(tokens[parents, 4], np.full(5, 4))
+    np.testing.assert_array_equal(again, expected[parents, 4])
+
+
+def test_samples_are_those_of_the_bodies(kernel, file, monkeypatch):
+    def sampler(kernel):
+        opened = _core.OnnxModel
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                _core, "OnnxModel", lambda *args, **options: opened(*args, kernel=kernel, **options)
+            )
+            return makemore.load(file, threads=1)
+
+    fused, body = (sampler(name).sample(3000, seed=3) for name in (kernel, ""))
+    assert np.mean([a != b for a, b in zip(fused, body, strict=True)]) < 1e-3
+
+
+def test_a_token_or_a_position_that_is_not_known_is_refused(kernel, file):
+    step = open_step(kernel, file, block_size=POSITIONS)
+    step.reset(1)
+    for token, position in ((VOCAB, 0), (-1, 0), (0, POSITIONS), (0, -1)):
+        with pytest.raises(OptionError, match="must be >= 0 and below"):
+            step.run(np.array([token]), np.array([position]))
+
+
+def test_onnxruntime_alone_runs_the_file(file):
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+    states = {
+        value.name: np.zeros((2, *value.shape[1:]), types[value.type])
+        for value in session.get_inputs()[2:]
+    }
+    tokens, position = np.array([0, 3]), np.array([0, 0])
+    logits, *_ = session.run(None, {"token": tokens, "position": position, **states})
+    step = open_step("", file)
+    step.reset(2)
+    np.testing.assert_array_equal(logits, step.run(tokens, position))
+
+
+def test_a_probability_of_zero_stays_one_in_a_mixture(kernel, tmp_path):
+    def never_second(model):
+        for name in ("part0.model.head.bias", "part2.model.head.bias"):
+            put(weight_of(model, name), np.array([0, -np.inf, 0, 0, 0], np.float32))
+        logits = weight_of(model, "part1.model.logits")
+        values = numpy_helper.to_array(logits).copy()
+        values[:, 1] = -np.inf
+        put(logits, values)
+
+    file = changed(BLEND, tmp_path, never_second)
+    for name in (kernel, ""):
+        logits = logits_of(open_step(name, file), some_tokens(3))
+        assert np.isneginf(logits[..., 1]).all()
+        assert np.isfinite(logits[..., [0, 2, 3, 4]]).all()
+
+
+def computed(model):
+    name = model.graph.node[0].input[-1]
+    model.graph.node[0].input[-1] = "computed"
+    model.graph.node.insert(0, helper.make_node("Abs", [name], ["computed"]))
+
+
+def listed(model):
+    weight = weight_of(model, "part0.model.head.bias")
+    values = numpy_helper.to_array(weight)
+    weight.ClearField("raw_data")
+    weight.float_data.extend(values.tolist())
+
+
+def after_the_mixture(model):
+    model.graph.node[-1].output[0] = "mixed"
+    model.graph.node.append(helper.make_node("Identity", ["mixed"], ["logits"]))
+
+
+def states_crossed(model):
+    """Hidden units and cells of a layer are of one shape, so only their names tell."""
+    inputs = model.graph.node[0].input
+    inputs[2], inputs[3] = inputs[3], inputs[2]
+
+
+def far_context(model):
+    weight = weight_of(model, "part1.model.next")
+    values = numpy_helper.to_array(weight).copy()
+    values[7] = 10_000
+    put(weight, values)
+
+
+@pytest.mark.parametrize(
+    "change", [computed, listed, after_the_mixture, states_crossed, far_context]
+)
+def test_a_file_that_the_kernels_cannot_stand_for_runs_as_its_nodes(kernel, tmp_path, change):
+    file = changed(BLEND, tmp_path, change)
+    assert open_model(kernel, file).kernel == ""
+    if change is far_context:  # no step from the first state leads there
+        return
+    tokens = some_tokens(3)
+    np.testing.assert_array_equal(
+        logits_of(open_step(kernel, file), tokens), logits_of(open_step("", file), tokens)
+    )
+
+
+@pytest.mark.parametrize("file", FAMILY, ids=lambda file: file.parent.name)
+def test_weights_of_another_shape_are_left_to_onnxruntime(kernel, tmp_path, file):
+    """Each weight of the file once, with a row more, a row less, and of another type."""
+    for weight in onnx.load(file).graph.initializer:
+        if file.parent.name == "attention" and not weight.name.startswith("part1."):
+            continue  # the transformer would still run in its kernel, within the session
+        values = numpy_helper.to_array(weight)
+        wrong = [np.concatenate([values, values[:1]]), values[None], values.astype(np.float64)]
+        if len(values) > 1:
+            wrong.append(values[:-1])
+        for other in wrong:
+            if weight.name == "model.position_embedding.weight" and other.ndim == 2:
+                continue  # a block of another size
+            altered = changed(
+                file, tmp_path, lambda model, w=weight.name, o=other: put(weight_of(model, w), o)
+            )
+            try:
+                opened = open_model(kernel, altered)
+            except (ArtifactError, makemore.OrtError):
+                continue
+            assert opened.kernel == "", (weight.name, other.shape, other.dtype)
+
+
+def test_a_table_of_numbers_below_zero_is_refused(tmp_path):
+    def wrap(model):
+        weight = weight_of(model, "part1.model.next")
+        values = numpy_helper.to_array(weight).copy()
+        values[0] = -1
+        put(weight, values)
+
+    with pytest.raises(ArtifactError, match=r"'part1.model.next'.* holds -1; it must be >= 0"):
+        open_model(None, changed(BLEND, tmp_path, wrap))
