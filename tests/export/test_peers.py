@@ -1,0 +1,56 @@
+"""The benchmark against other runtimes: what it makes of their figures and of their ids."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    if not BENCHMARKS.is_dir():
+        pytest.skip("no benchmarks beside these tests")
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    before = {*sys.modules}
+    yield
+    for name in {*sys.modules} - before:
+        if name.partition(".")[0] in {"peer", "peers", "peers_plot", "worker", "figures"}:
+            del sys.modules[name]
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_strings_joined_by_numpy_are_those_that_python_joins():
+    import peer
+
+    letters = ["\0", "a", "é", "𠮷"]
+    ids = np.random.default_rng(0).integers(0, 4, (200, 5))
+    expected = ["".join(letters[i] for i in row).partition("\0")[0] for row in ids.tolist()]
+    assert peer.join(ids, letters) == expected
+    assert "" in expected
+    assert max(map(len, expected)) == 5
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_ratios_are_over_the_fastest_of_the_others_within_a_round():
+    pytest.importorskip("scipy")
+    from peer import COLD, OURS
+    from peers import over_fastest
+
+    rates = {
+        1: {
+            OURS: [8.0, 6.0, 9.0],
+            COLD: [2.0, 2.0, 2.0],
+            "a": [1.0, 2.0, 3.0],
+            "b": [1.0, 1.0, 1.0],
+        },
+        100: {OURS: [4.0], "a": [1.0], "b": [2.0]},
+    }
+    one, many = over_fastest(rates)
+    assert (one["names a call"], one["fastest"], one["names/s"]) == (1, "a", 2.0)
+    assert one[f"{OURS}, over it"] == 3.0  # of 8, 3 and 3
+    assert one[f"{COLD}, over it"] == 1.0  # of 2, 1 and 2/3
+    assert (many["fastest"], many[f"{OURS}, over it"], many[f"{COLD}, over it"]) == ("b", 2.0, "")
+    assert over_fastest({1: {OURS: [1.0]}}) == []
