@@ -168,7 +168,11 @@ if __name__ == "__main__":
 
 def begin(tmp_path, rows):
     """`mm-sample --rows` in a session of its own, once it has made some shards."""
-    script = "from makemore.commands.sample import sample; sample()"
+    # A job in the background ignores Ctrl-C.
+    script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from makemore.commands.sample import sample; sample()"
+    )
     options = ["--rows", rows, "--shard-rows", SHARD_ROWS, "--workers", 2, "--seed", 7]
     command = [sys.executable, "-c", script, BIGRAM, *options, "-o", tmp_path / "made"]
     process = subprocess.Popen(
