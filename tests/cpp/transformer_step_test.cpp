@@ -225,7 +225,7 @@ TEST_CASE("every kernel gives the logits of the definition") {
     CAPTURE(shape.width);
     const Weights weights(shape);
     constexpr std::size_t kRows = 3;
-    for (const Kernel* kernel : kernels()) {
+    for (const Kernel* kernel : makemore::transformer::kernels()) {
       CAPTURE(kernel->name);
       const TransformerStep step = weights.step(*kernel);
       Rows rows(shape, kRows);
@@ -256,7 +256,7 @@ TEST_CASE("every kernel gives the logits of the definition") {
 
 TEST_CASE("a row's logits have the same bits whatever the rows beside it") {
   const Weights weights(kSmall);
-  for (const Kernel* kernel : kernels()) {
+  for (const Kernel* kernel : makemore::transformer::kernels()) {
     CAPTURE(kernel->name);
     const TransformerStep step = weights.step(*kernel);
     const auto all = logits_of(step, kSmall, 0, 200);
@@ -272,7 +272,7 @@ TEST_CASE("a row's logits have the same bits whatever the rows beside it") {
 TEST_CASE("only the pages up to a row's position are read, and only that one is written") {
   const Weights weights(kSmall);
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const Kernel* kernel : kernels()) {
+  for (const Kernel* kernel : makemore::transformer::kernels()) {
     const TransformerStep step = weights.step(*kernel);
     Rows clean(kSmall, 1), poisoned(kSmall, 1, nan);
     for (const std::int64_t position : {0, 1}) {
@@ -288,7 +288,7 @@ TEST_CASE("only the pages up to a row's position are read, and only that one is 
 
 TEST_CASE("threads share a step") {
   const Weights weights(kSmall);
-  for (const Kernel* kernel : kernels()) {
+  for (const Kernel* kernel : makemore::transformer::kernels()) {
     const TransformerStep step = weights.step(*kernel);
     const auto expected = logits_of(step, kSmall, 0, 20);
     std::vector<std::future<std::vector<std::vector<float>>>> threads;
@@ -301,7 +301,7 @@ TEST_CASE("threads share a step") {
 
 TEST_CASE("a token or a position that a model does not know is refused") {
   const Weights weights(kSmall);
-  for (const Kernel* kernel : kernels()) {
+  for (const Kernel* kernel : makemore::transformer::kernels()) {
     const TransformerStep step = weights.step(*kernel);
     for (const std::int64_t wrong : {std::int64_t{-1}, std::int64_t{27}}) {
       CHECK_THROWS_AS(step.require_known(std::array{wrong}, std::array<std::int64_t, 1>{0}),
@@ -314,7 +314,7 @@ TEST_CASE("a token or a position that a model does not know is refused") {
 }
 
 TEST_CASE("parameters that are none of a GPT-2 are refused") {
-  for (const Kernel* kernel : kernels()) {
+  for (const Kernel* kernel : makemore::transformer::kernels()) {
     Weights weights(kSmall);
     CHECK_THROWS_WITH_AS(TransformerStep(*kernel, weights.parameters, 5, kEpsilon),
                          "a width of 64 is not for 5 heads", ArtifactError);
