@@ -106,15 +106,14 @@ class NativeModel::Reader {
     const bool all_ours = std::ranges::all_of(
         graph_.nodes, [](const NodeView& node) { return node.domain == kDomain; });
     if (!all_ours) return false;
+    // A transformer alone has a step of its own, which shares pages between rows. An n-gram alone
+    // is slower here with many rows: a snapshot of each costs more than the step.
+    const std::string_view first = kind_of(graph_.nodes.front().op);
+    if (!is_mixture && (first == transformer::kFunction || first == "NgramStep")) return false;
     for (std::size_t i = 0; i < (is_mixture ? count - 1 : 1); ++i) {
       if (!add_part(graph_.nodes[i], native)) return false;
     }
     if (states_ != model_.states().size()) return false;
-    // A transformer alone has a step of its own, which shares pages between rows. An n-gram alone
-    // is slower here with many rows: a snapshot of each costs more than the step.
-    if (!is_mixture && (native.reads_pages() || kind_of(graph_.nodes[0].op) == "NgramStep")) {
-      return false;
-    }
     if (is_mixture) return read_mixture(graph_.nodes.back(), native);
     return logits_.front() == model_.output_names()[0];
   }

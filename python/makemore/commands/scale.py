@@ -118,7 +118,7 @@ def sample_rows(
     if asked.distinct is not None:
         found = scale.distinct(folder, asked.distinct, memory_limit=asked.memory_limit)
         facts["distinct_strings"] = found
-    count.tell(manifest, facts, as_json)
+    count.show(manifest, facts, as_json)
 
 
 def score_folder(
@@ -136,7 +136,7 @@ def score_folder(
     count = _Count(lambda _: None)
     with redirect_stdout(sys.stderr):
         manifest = scale.score(artifact, source, folder, on_result=count, **options)
-    count.tell(manifest, {}, as_json)
+    count.show(manifest, {}, as_json)
 
 
 def refuse(names: set[str], where: str) -> None:
@@ -171,11 +171,11 @@ class _Count:
         self.remade += result.state == "remade"
         self._advance(result.shard.rows)
 
-    def tell(self, manifest: Manifest, told: Mapping[str, int], as_json: bool) -> None:
+    def show(self, manifest: Manifest, others: Mapping[str, int], as_json: bool) -> None:
         """Prints what there is."""
         facts = {
             "strings": manifest.strings,
-            **told,
+            **others,
             "files": manifest.files,
             "kept": self.kept,
             "remade": self.remade,

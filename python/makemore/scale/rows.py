@@ -24,7 +24,7 @@ CHUNK_ROWS = 1 << 18
 """Rows decoded at a time: the more, the more prefixes they share, and the more memory they take."""
 
 _CHUNK_TOKENS = 1 << 23
-"""Most tokens, and bytes, that they have together, as far as can be told: models of long strings
+"""Most tokens, and bytes, that they have together, as far as is known: models of long strings
 decode fewer rows at a time."""
 
 _ROWS = integer(0, 2**64)

@@ -102,7 +102,7 @@ def generate(
     engine = Engine(workers, ray, executor)
     engine.check()
     model = Model.of(artifact, as_bytes=ray is not None)
-    model.open().sample_columns(first_row, 0, seed=seed, **given)  # what cannot be is told here
+    model.open().sample_columns(first_row, 0, seed=seed, **given)  # raises for what cannot be
     if first_row + rows > 2**64:
         raise OptionError(f"first_row is {first_row}; with {rows} rows it passes 2**64")
     request = {"rows": rows, "first_row": first_row, "seed": seed, "shard_rows": shard_rows}

@@ -106,7 +106,7 @@ def score(
     engine.check()
     model = Model.of(artifact, as_bytes=ray is not None)
     options = {"label": label, "on_unknown": on_unknown}
-    model.open().score([], **options)  # type: ignore[arg-type]  # what cannot be is told here
+    model.open().score([], **options)  # type: ignore[arg-type]  # raises for what cannot be
     job = ScoreJob(Folder.of(output), Folder.of(source), model, column, score_column, options)
     if (job.folder.path, job.folder.filesystem) == (job.source.path, job.source.filesystem):
         raise OptionError(f"{job.source.name}: scores go to another folder than their source")
