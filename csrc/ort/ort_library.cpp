@@ -35,6 +35,29 @@ void* find_symbol(const std::filesystem::path& path, const char* name) {
 }
 #endif
 
+/// The last error that ONNX Runtime logged: its statuses leave out why a provider did not load. All
+/// users of the library in a process share one environment, which goes on logging to the first
+/// one's logger when that one has gone: so this lasts as long as the process.
+struct Log {
+  std::mutex mutex;
+  std::string last_error;
+};
+
+Log& process_log() {
+  static Log& log = *std::make_unique<Log>().release();  // never freed
+  return log;
+}
+
+void keep_error(void*, int, const char*, const char*, const char*, const char* message) noexcept {
+  Log& log = process_log();
+  const std::lock_guard lock(log.mutex);
+  try {
+    log.last_error = message;
+  } catch (const std::bad_alloc&) {
+    log.last_error.clear();
+  }
+}
+
 /// Some messages end their line, some do not.
 std::string without_line_end(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -64,12 +87,9 @@ Library::Library(const std::filesystem::path& path) {
   }
   OrtEnv* env = nullptr;
   // Nothing is to be printed: errors come back as statuses, and the log is kept for what they omit.
-  const auto keep = [](void* log, int, const char*, const char*, const char*, const char* message) {
-    const std::lock_guard lock(static_cast<Log*>(log)->mutex);
-    static_cast<Log*>(log)->last_error = message;
-  };
-  check("starting ONNX Runtime", CreateEnvWithCustomLogger, static_cast<LoggingFunction>(keep),
-        log_.get(), static_cast<int>(kLogError), "makemore", &env);
+  check("starting ONNX Runtime", CreateEnvWithCustomLogger,
+        static_cast<LoggingFunction>(keep_error), nullptr, static_cast<int>(kLogError), "makemore",
+        &env);
   env_ = own(ReleaseEnv, env);
   cpu_memory_ = memory("Cpu", kDeviceAllocator);
   arena_memory_ = memory("Cpu", kArenaAllocator);
@@ -134,8 +154,8 @@ void Library::append_cuda(OrtSessionOptions* options) const {
     check("device 'cuda' cannot be had", SessionOptionsAppendExecutionProvider_CUDA_V2, options,
           raw);
   } catch (const OrtError& error) {
-    const std::lock_guard lock(log_->mutex);
-    const std::string more = without_line_end(log_->last_error);
+    const std::lock_guard lock(process_log().mutex);
+    const std::string more = without_line_end(process_log().last_error);
     throw OrtError(error.what() + (more.empty() ? "" : "; " + more));
   }
 }

@@ -99,15 +99,8 @@ class Library {
   std::string take(OrtStatus* status) const;
   void append_cuda(OrtSessionOptions* options) const;
 
-  /// The last error that ONNX Runtime logged: its statuses leave out why a provider did not load.
-  struct Log {
-    std::mutex mutex;
-    std::string last_error;
-  };
-
   void* const* table_ = nullptr;
   std::string version_;
-  std::unique_ptr<Log> log_ = std::make_unique<Log>();
   Owned<OrtEnv> env_{nullptr, nullptr};
   Owned<OrtMemoryInfo> cpu_memory_{nullptr, nullptr}, arena_memory_{nullptr, nullptr};
   std::unique_ptr<std::mutex> opening_ = std::make_unique<std::mutex>();
