@@ -19,7 +19,7 @@ struct RowBatch {
   float* logits;  // (B, V)
   // (B, T): what each step of a row wrote, this one's at its position, for models that keep pages;
   // else null. T is `block_size`.
-  const std::byte* const* pages = nullptr;
+  const float* const* pages = nullptr;
   std::size_t block_size = 0;
 };
 

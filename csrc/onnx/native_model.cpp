@@ -106,10 +106,8 @@ class NativeModel::Reader {
     const bool all_ours = std::ranges::all_of(
         graph_.nodes, [](const NodeView& node) { return node.domain == kDomain; });
     if (!all_ours) return false;
-    // A transformer alone has a step of its own, which shares pages between rows. An n-gram alone
-    // is slower here with many rows: a snapshot of each costs more than the step.
-    const std::string_view first = kind_of(graph_.nodes.front().op);
-    if (!is_mixture && (first == transformer::kFunction || first == "NgramStep")) return false;
+    // An n-gram alone is slower here with many rows: a snapshot of each costs more than the step.
+    if (!is_mixture && kind_of(graph_.nodes.front().op) == "NgramStep") return false;
     for (std::size_t i = 0; i < (is_mixture ? count - 1 : 1); ++i) {
       if (!add_part(graph_.nodes[i], native)) return false;
     }
@@ -151,9 +149,9 @@ class NativeModel::Reader {
             ? transformer::new_component(native.kernel_.name, layouts, parameters,
                                          attributes_of(node))
             : kernels::new_component(native.kernel_, kind_of(node.op), layouts, parameters);
-    if (!component || static_cast<std::int64_t>(component->vocab_size()) != model_.vocab_size()) {
-      return false;
-    }
+    if (!component) return false;
+    const std::size_t width = component->vocab_size();
+    if (!native.parts_.empty() && width != native.vocab_size()) return false;
     native.parts_.push_back({std::move(component), native.state_bytes_});
     const std::size_t bytes = native.parts_.back().component->step_bytes();
     native.state_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -183,12 +181,18 @@ class NativeModel::Reader {
 std::unique_ptr<const NativeModel> NativeModel::read(const kernels::Kernel& kernel,
                                                      std::string_view file,
                                                      const OnnxModel& model) {
+  std::unique_ptr<NativeModel> native(new NativeModel(kernel));
   try {
-    std::unique_ptr<NativeModel> native(new NativeModel(kernel));
-    if (Reader(file, model).read(*native)) return native;
+    if (!Reader(file, model).read(*native)) return nullptr;
   } catch (const ArtifactError&) {  // the nodes of the file may still run
+    return nullptr;
   }
-  return nullptr;
+  const auto width = static_cast<std::int64_t>(native->vocab_size());
+  if (width != model.vocab_size()) {
+    throw ArtifactError("the logits are declared " + std::to_string(model.vocab_size()) +
+                        " wide, but the weights give " + std::to_string(width) + " logits");
+  }
+  return native;
 }
 
 bool NativeModel::reads_pages() const {

@@ -25,7 +25,8 @@ class NativeModel {
   };
 
   /// From the bytes of the file that `model` opened. Null where the file is not such a model in
-  /// all details: ONNX Runtime then runs its nodes.
+  /// all details: ONNX Runtime then runs its nodes. Throws ArtifactError where the weights give
+  /// other logits than the file declares.
   static std::unique_ptr<const NativeModel> read(const kernels::Kernel& kernel,
                                                  std::string_view file, const OnnxModel& model);
 

@@ -25,8 +25,10 @@ void NativeStep::reset(std::int64_t rows) {
   require_rows(rows);
   require_memory(static_cast<std::size_t>(rows));
   states_.assign(static_cast<std::size_t>(rows), StateSnapshot());
+  pages_.resize(states_.size() * pages_per_row());
   if (rows > 0) return;
   previous_ = {};
+  pages_ = {};
   part_logits_ = {};
   logits_ = {};
   scratch_ = {};
@@ -54,6 +56,10 @@ void NativeStep::advance_states(std::span<const std::int64_t> positions) {
         pool_->add(reads_pages_ ? states_[row] : StateSnapshot(), positions[row] + 1);
     if (states_[row]) before_[row] = states_[row]->data;
     after_[row] = data;
+    if (reads_pages_) {
+      pages_[row * pages_per_row() + static_cast<std::size_t>(positions[row])] =
+          reinterpret_cast<const float*>(data);
+    }
     previous_[row] = std::exchange(states_[row], std::move(next));
   }
 }
@@ -68,16 +74,8 @@ void NativeStep::go_back(std::size_t row, std::int64_t position) {
                     std::to_string(position));
 }
 
-void NativeStep::list_pages(std::span<const std::int64_t> positions) {
-  const auto block_size = static_cast<std::size_t>(native_.block_size());
-  pages_.resize(states_.size() * block_size);
-  for (std::size_t row = 0; row < states_.size(); ++row) {
-    const SnapshotNode* step = states_[row].get();
-    for (auto slot = static_cast<std::size_t>(positions[row]) + 1; slot > 0; --slot) {
-      pages_[row * block_size + slot - 1] = step->data;
-      step = step->before.get();
-    }
-  }
+std::size_t NativeStep::pages_per_row() const {
+  return reads_pages_ ? static_cast<std::size_t>(native_.block_size()) : 0;
 }
 
 std::span<const float> NativeStep::run(std::span<const std::int64_t> tokens,
@@ -93,12 +91,10 @@ std::span<const float> NativeStep::run(std::span<const std::int64_t> tokens,
   part_logits_.resize(weights.size() * size);
   float* const scratch = scratch_.data()->values;
   advance_states(positions);
-  if (reads_pages_) list_pages(positions);
-  const std::size_t block_size = reads_pages_ ? static_cast<std::size_t>(native_.block_size()) : 0;
   float* logits = weights.empty() ? logits_.data() : part_logits_.data();
   for (const auto& part : native_.parts()) {
     part.component->run({rows, tokens.data(), positions.data(), before_.data(), after_.data(),
-                         part.offset, logits, pages_.data(), block_size},
+                         part.offset, logits, pages_.data(), pages_per_row()},
                         scratch);
     logits += size;
   }
@@ -112,19 +108,28 @@ std::span<const float> NativeStep::run(std::span<const std::int64_t> tokens,
 
 void NativeStep::select(std::span<const std::int64_t> parents) {
   require_parents(std::ssize(states_), parents);
-  std::vector<StateSnapshot> states;
+  std::vector<std::optional<StateSnapshot>> states;
   for (const std::int64_t parent : parents) {
     states.push_back(states_[static_cast<std::size_t>(parent)]);
   }
-  require_memory(states.size());
-  states_ = std::move(states);
+  restore(states);
 }
 
 void NativeStep::restore(std::span<const std::optional<StateSnapshot>> states) {
   require_memory(states.size());
   states_.resize(states.size());
+  pages_.resize(states.size() * pages_per_row());
   for (std::size_t row = 0; row < states.size(); ++row) {
-    if (states[row]) states_[row] = *states[row];
+    if (states[row] && states_[row] != *states[row]) put(row, *states[row]);
+  }
+}
+
+void NativeStep::put(std::size_t row, const StateSnapshot& state) {
+  states_[row] = state;
+  if (!reads_pages_) return;
+  for (const SnapshotNode* step = state.get(); step != nullptr; step = step->before.get()) {
+    pages_[row * pages_per_row() + static_cast<std::size_t>(step->steps - 1)] =
+        reinterpret_cast<const float*>(step->data);
   }
 }
 

@@ -32,7 +32,8 @@ class NativeStep : public OnnxStep {
  private:
   void advance_states(std::span<const std::int64_t> positions);
   void go_back(std::size_t row, std::int64_t position);
-  void list_pages(std::span<const std::int64_t> positions);
+  void put(std::size_t row, const StateSnapshot& state);
+  std::size_t pages_per_row() const;
   std::size_t scratch_floats(std::size_t rows) const;
 
   const NativeModel& native_;
@@ -43,7 +44,7 @@ class NativeStep : public OnnxStep {
   std::vector<StateSnapshot> states_, previous_;  // (rows,)
   std::vector<const std::byte*> before_;          // (rows,)
   std::vector<std::byte*> after_;                 // (rows,)
-  std::vector<const std::byte*> pages_;           // (rows, T) where they are read
+  std::vector<const float*> pages_;               // (rows, T) of a row's steps, where they are read
   AlignedBuffer scratch_;
   std::vector<float> part_logits_, logits_;  // (K, rows, V), (rows, V)
 };

@@ -44,44 +44,24 @@ std::optional<std::size_t> bytes_of(ort::ElementType type, std::span<const std::
 }
 
 OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, ModelFile file,
-                     const ModelOptions& options, std::unique_ptr<FusedOp> op)
+                     const ModelOptions& options)
     : library_(std::move(library)),
       file_(std::move(file)),
       options_(options),
-      op_(std::move(op)),
       runs_(std::max(1U, std::thread::hardware_concurrency())) {
   try {
     check_file(file_.bytes, options_.trust);
-    session_ = open();
+    session_ = library_->bounded_session(
+        file_.bytes, library_->session_options(options_.device).get(), options_.max_bytes);
     read_names();
     read_contract();
-    if (op_) op_->check(*this);
-    if (options_.kernel != nullptr)
+    if (options_.kernel != nullptr) {
       native_ = NativeModel::read(*options_.kernel, file_.bytes, *this);
+    }
   } catch (const ArtifactError& error) {
     throw ArtifactError("cannot load " + file_.name + ": " + error.what());
   }
   if (!options_.keep_file) file_.bytes = {};
-}
-
-ort::Owned<ort::OrtSession> OnnxModel::open() {
-  const auto open_with = [&](const FusedOp* op) {
-    const auto options = library_->session_options(options_.device);
-    if (op != nullptr) op->add_to(options.get());
-    return library_->bounded_session(file_.bytes, options.get(), options_.max_bytes);
-  };
-  try {
-    return open_with(op_.get());
-  } catch (const ArtifactError&) {
-    if (!op_ || !op_->declined()) throw;
-  }
-  op_.reset();
-  return open_with(nullptr);
-}
-
-std::string OnnxModel::kernel() const {
-  if (native_) return native_->kernel().name;
-  return op_ ? op_->kernel() : "";
 }
 
 void OnnxModel::read_names() {

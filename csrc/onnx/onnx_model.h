@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "fused_op.h"
 #include "model_file.h"
 #include "native_model.h"
 #include "ort_library.h"
@@ -46,10 +45,9 @@ struct ModelOptions {
 class OnnxModel {
  public:
   /// Throws ArtifactError for a file that may not be opened (see check_file), that is no ONNX model
-  /// or that breaks the contract, OrtError where the device cannot be had. Where `op` declines, the
-  /// session runs without it.
+  /// or that breaks the contract, OrtError where the device cannot be had.
   OnnxModel(std::shared_ptr<const ort::Library> library, ModelFile file,
-            const ModelOptions& options = {}, std::unique_ptr<FusedOp> op = nullptr);
+            const ModelOptions& options = {});
 
   const ort::Library& library() const { return *library_; }
   ort::Device device() const { return options_.device; }
@@ -66,13 +64,10 @@ class OnnxModel {
   const std::vector<const char*>& output_names() const { return output_names_; }
 
   /// Null where ONNX Runtime runs the nodes of the file.
-  const FusedOp* fused_op() const { return op_.get(); }
-
-  /// Null where kernels cannot run the whole of the file.
   const NativeModel* native() const { return native_.get(); }
 
-  /// Name of what runs the model, or a part of it; "" where ONNX Runtime runs its nodes.
-  std::string kernel() const;
+  /// Name of what runs the model; "" where ONNX Runtime runs the nodes of the file.
+  std::string kernel() const { return native_ ? native_->kernel().name : ""; }
 
   /// The first step of every string, computed by `step` once for all steps of this model.
   std::shared_ptr<const FirstStep> first_step(SnapshotStep& step) const {
@@ -90,7 +85,6 @@ class OnnxModel {
   std::string metadata(const std::string& key) const;
 
  private:
-  ort::Owned<ort::OrtSession> open();
   void read_names();
   void read_contract();
   void read_state(std::size_t input);
@@ -108,7 +102,6 @@ class OnnxModel {
   std::shared_ptr<const ort::Library> library_;
   ModelFile file_;
   ModelOptions options_;
-  std::unique_ptr<FusedOp> op_;
   ort::Owned<ort::OrtSession> session_{nullptr, nullptr};
   std::unique_ptr<const NativeModel> native_;
   std::vector<std::string> inputs_, outputs_;

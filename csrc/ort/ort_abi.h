@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 
 // The slice of ONNX Runtime's C ABI that we use, declared by hand: no registry offers its headers.
 // OrtGetApiBase()->GetApi(n) returns a table of function pointers whose slots never move; version
@@ -15,11 +14,8 @@ inline constexpr std::uint32_t kApiVersion = 17;
 struct OrtAllocator;
 struct OrtArenaCfg;
 struct OrtCUDAProviderOptionsV2;
-struct OrtCustomOpDomain;
 struct OrtEnv;
 struct OrtIoBinding;
-struct OrtKernelContext;
-struct OrtKernelInfo;
 struct OrtMemoryInfo;
 struct OrtModelMetadata;
 struct OrtRunOptions;
@@ -35,40 +31,10 @@ struct OrtApiBase {
   const char* (*GetVersionString)();
 };
 
-using PathChar = std::filesystem::path::value_type;
-
 using LoggingFunction = void (*)(void* parameter, int severity, const char* category,
                                  const char* logger, const char* location, const char* message);
 
-/// The description of a custom operator: the table of version 16, to which later releases only
-/// append.
-struct OrtCustomOp {
-  std::uint32_t version;
-  void* (*CreateKernel)(const OrtCustomOp*, const void* api, const OrtKernelInfo*);
-  const char* (*GetName)(const OrtCustomOp*);
-  const char* (*GetExecutionProviderType)(const OrtCustomOp*);  // null: the CPU
-  int (*GetInputType)(const OrtCustomOp*, std::size_t index);
-  std::size_t (*GetInputTypeCount)(const OrtCustomOp*);
-  int (*GetOutputType)(const OrtCustomOp*, std::size_t index);
-  std::size_t (*GetOutputTypeCount)(const OrtCustomOp*);
-  void (*KernelCompute)(void* kernel, OrtKernelContext*);
-  void (*KernelDestroy)(void* kernel);
-  int (*GetInputCharacteristic)(const OrtCustomOp*, std::size_t index);
-  int (*GetOutputCharacteristic)(const OrtCustomOp*, std::size_t index);
-  int (*GetInputMemoryType)(const OrtCustomOp*, std::size_t index);
-  int (*GetVariadicInputMinArity)(const OrtCustomOp*);
-  int (*GetVariadicInputHomogeneity)(const OrtCustomOp*);
-  int (*GetVariadicOutputMinArity)(const OrtCustomOp*);
-  int (*GetVariadicOutputHomogeneity)(const OrtCustomOp*);
-  OrtStatus* (*CreateKernelV2)(const OrtCustomOp*, const void* api, const OrtKernelInfo*,
-                               void** kernel);
-  OrtStatus* (*KernelComputeV2)(void* kernel, OrtKernelContext*);
-};
-
-// Values of the C enums.
-enum ErrorCode : int { kFail = 1 };                          // OrtErrorCode
-enum Characteristic : int { kRequired = 0, kVariadic = 2 };  // OrtCustomOpInputOutputCharacteristic
-// As in onnx.proto.
+// Values of the C enums, of which the first is that of onnx.proto.
 enum ElementType : int { kFloat = 1, kInt64 = 7, kBool = 9, kHalf = 10, kDouble = 11 };
 enum LoggingLevel : int { kLogError = 3 };                               // OrtLoggingLevel
 enum OptimizationLevel : int { kOptimizeAll = 99 };                      // GraphOptimizationLevel
@@ -84,12 +50,9 @@ using Call = Slot<Index, OrtStatus*(Arguments...)>;
 template <std::size_t Index, class Handle>
 using Release = Slot<Index, void(Handle*)>;
 
-inline constexpr Call<0, int, const char*> CreateStatus;
 inline constexpr Slot<2, const char*(const OrtStatus*)> GetErrorMessage;
 inline constexpr Call<4, LoggingFunction, void*, int, const char*, OrtEnv**>
     CreateEnvWithCustomLogger;
-inline constexpr Call<7, const OrtEnv*, const PathChar*, const OrtSessionOptions*, OrtSession**>
-    CreateSession;
 inline constexpr Call<8, const OrtEnv*, const void*, std::size_t, const OrtSessionOptions*,
                       OrtSession**>
     CreateSessionFromArray;
@@ -101,9 +64,6 @@ inline constexpr Call<10, OrtSessionOptions**> CreateSessionOptions;
 inline constexpr Call<23, OrtSessionOptions*, int> SetSessionGraphOptimizationLevel;
 inline constexpr Call<24, OrtSessionOptions*, int> SetIntraOpNumThreads;
 inline constexpr Call<25, OrtSessionOptions*, int> SetInterOpNumThreads;
-inline constexpr Call<26, const char*, OrtCustomOpDomain**> CreateCustomOpDomain;
-inline constexpr Call<27, OrtCustomOpDomain*, const OrtCustomOp*> CustomOpDomain_Add;
-inline constexpr Call<28, OrtSessionOptions*, OrtCustomOpDomain*> AddCustomOpDomain;
 inline constexpr Call<30, const OrtSession*, std::size_t*> SessionGetInputCount;
 inline constexpr Call<31, const OrtSession*, std::size_t*> SessionGetOutputCount;
 inline constexpr Call<33, const OrtSession*, std::size_t, OrtTypeInfo**> SessionGetInputTypeInfo;
@@ -115,38 +75,22 @@ inline constexpr Call<37, const OrtSession*, std::size_t, OrtAllocator*, char**>
 inline constexpr Call<49, const OrtMemoryInfo*, void*, std::size_t, const std::int64_t*,
                       std::size_t, int, OrtValue**>
     CreateTensorWithDataAsOrtValue;
-inline constexpr Call<51, const OrtValue*, void**> GetTensorMutableData;
 inline constexpr Call<55, const OrtTypeInfo*, const OrtTensorTypeAndShapeInfo**>
     CastTypeInfoToTensorInfo;
 inline constexpr Call<60, const OrtTensorTypeAndShapeInfo*, int*> GetTensorElementType;
 inline constexpr Call<61, const OrtTensorTypeAndShapeInfo*, std::size_t*> GetDimensionsCount;
 inline constexpr Call<62, const OrtTensorTypeAndShapeInfo*, std::int64_t*, std::size_t>
     GetDimensions;
-inline constexpr Call<64, const OrtTensorTypeAndShapeInfo*, std::size_t*>
-    GetTensorShapeElementCount;
-inline constexpr Call<65, const OrtValue*, OrtTensorTypeAndShapeInfo**> GetTensorTypeAndShape;
 inline constexpr Call<68, const char*, int, int, int, OrtMemoryInfo**> CreateMemoryInfo;
 inline constexpr Call<76, OrtAllocator*, void*> AllocatorFree;
 inline constexpr Call<78, OrtAllocator**> GetAllocatorWithDefaultOptions;
-inline constexpr Call<85, const OrtKernelInfo*, const char*, float*> KernelInfoGetAttribute_float;
-inline constexpr Call<86, const OrtKernelInfo*, const char*, std::int64_t*>
-    KernelInfoGetAttribute_int64;
-inline constexpr Call<87, const OrtKernelInfo*, const char*, char*, std::size_t*>
-    KernelInfoGetAttribute_string;
-inline constexpr Call<90, const OrtKernelContext*, std::size_t, const OrtValue**>
-    KernelContext_GetInput;
-inline constexpr Call<91, OrtKernelContext*, std::size_t, const std::int64_t*, std::size_t,
-                      OrtValue**>
-    KernelContext_GetOutput;
 inline constexpr Release<92, OrtEnv> ReleaseEnv;
 inline constexpr Release<93, OrtStatus> ReleaseStatus;
 inline constexpr Release<94, OrtMemoryInfo> ReleaseMemoryInfo;
 inline constexpr Release<95, OrtSession> ReleaseSession;
 inline constexpr Release<96, OrtValue> ReleaseValue;
 inline constexpr Release<98, OrtTypeInfo> ReleaseTypeInfo;
-inline constexpr Release<99, OrtTensorTypeAndShapeInfo> ReleaseTensorTypeAndShapeInfo;
 inline constexpr Release<100, OrtSessionOptions> ReleaseSessionOptions;
-inline constexpr Release<101, OrtCustomOpDomain> ReleaseCustomOpDomain;
 inline constexpr Call<111, const OrtSession*, OrtModelMetadata**> SessionGetModelMetadata;
 inline constexpr Call<116, const OrtModelMetadata*, OrtAllocator*, const char*, char**>
     ModelMetadataLookupCustomMetadataMap;
@@ -162,8 +106,6 @@ inline constexpr Call<137, OrtIoBinding*, const char*, const OrtValue*> BindOutp
 inline constexpr Call<138, OrtIoBinding*, const char*, const OrtMemoryInfo*> BindOutputToDevice;
 inline constexpr Call<140, const OrtIoBinding*, OrtAllocator*, OrtValue***, std::size_t*>
     GetBoundOutputValues;
-inline constexpr Slot<141, void(OrtIoBinding*)> ClearBoundInputs;
-inline constexpr Slot<142, void(OrtIoBinding*)> ClearBoundOutputs;
 inline constexpr Call<144, OrtEnv*, const OrtMemoryInfo*, const OrtArenaCfg*>
     CreateAndRegisterAllocator;
 inline constexpr Release<157, OrtArenaCfg> ReleaseArenaCfg;
@@ -179,15 +121,5 @@ inline constexpr Call<206, OrtCUDAProviderOptionsV2*, const char* const*, const 
                       std::size_t>
     UpdateCUDAProviderOptions;
 inline constexpr Release<208, OrtCUDAProviderOptionsV2> ReleaseCUDAProviderOptions;
-inline constexpr Call<230, const OrtKernelInfo*, std::size_t*> KernelInfo_GetInputCount;
-inline constexpr Call<231, const OrtKernelInfo*, std::size_t*> KernelInfo_GetOutputCount;
-inline constexpr Call<232, const OrtKernelInfo*, std::size_t, char*, std::size_t*>
-    KernelInfo_GetInputName;
-inline constexpr Call<233, const OrtKernelInfo*, std::size_t, char*, std::size_t*>
-    KernelInfo_GetOutputName;
-inline constexpr Call<234, const OrtKernelInfo*, std::size_t, OrtTypeInfo**>
-    KernelInfo_GetInputTypeInfo;
-inline constexpr Call<249, const OrtKernelInfo*, std::size_t, int*, const OrtValue**>
-    KernelInfoGetConstantInput_tensor;
 
 }  // namespace makemore::ort

@@ -87,18 +87,18 @@ Attend attend_for(std::size_t size) {
   }
 }
 
-/// Writes the keys and values of qkv (rows, 3 C) to `place` in each row's page of its position, and
-/// reads what is there in its pages (T) up to that one; out is (rows, C).
-void attention(const Model& model, const float* qkv, const std::int64_t* positions,
-               std::size_t rows, const float* const* pages, float* const* written,
-               std::size_t place, float* scores, float* out) {
+/// Writes the keys and values of qkv (rows, 3 C) of a layer to `place` in each row's page of its
+/// position, and reads what is there in its pages up to that one, from row `first` of the batch on;
+/// out is (rows, C).
+void attention(const Model& model, const StepBatch& batch, std::size_t first, std::size_t rows,
+               const float* qkv, std::size_t place, float* scores, float* out) {
   const std::size_t width = model.width;
   const Attend attend = attend_for(width / model.heads);
-  for (std::size_t row = 0; row < rows; ++row) {
-    const auto slot = static_cast<std::size_t>(positions[row]);
-    __builtin_memcpy(written[row] + place, qkv + width, 2 * width * sizeof(float));
-    attend(model, qkv, pages, place, slot + 1, scores, out);
-    pages += model.block_size;
+  for (std::size_t row = first; row < first + rows; ++row) {
+    const auto used = static_cast<std::size_t>(batch.positions[row]) + 1;
+    float* written = reinterpret_cast<float*>(batch.written[row]) + place;
+    __builtin_memcpy(written, qkv + width, 2 * width * sizeof(float));
+    attend(model, qkv, batch.pages + row * batch.pages_per_row, place, used, scores, out);
     qkv += 3 * width;
     out += width;
   }

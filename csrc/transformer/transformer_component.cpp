@@ -20,7 +20,7 @@ std::vector<Parameter> as_matrices(std::span<const kernels::Parameter> parameter
   return matrices;
 }
 
-/// A page of a row is what a step writes, at the offset of the batch.
+/// A page is what a step of a row wrote, in which this model's part begins at an offset.
 class TransformerComponent final : public kernels::Component {
  public:
   TransformerComponent(const Kernel& kernel, std::span<const kernels::Parameter> parameters,
@@ -45,19 +45,8 @@ class TransformerComponent final : public kernels::Component {
   std::size_t scratch_floats(std::size_t) const override { return 0; }  // it has its own
 
   void run(const kernels::RowBatch& batch, float*) const override {
-    const std::size_t block_size = step_.model().block_size;
-    std::vector<const float*> pages(batch.rows * block_size);
-    std::vector<float*> written(batch.rows);
-    for (std::size_t row = 0; row < batch.rows; ++row) {
-      const auto used = static_cast<std::size_t>(batch.positions[row]) + 1;
-      for (std::size_t slot = 0; slot < used; ++slot) {
-        const std::byte* page = batch.pages[row * batch.block_size + slot] + batch.offset;
-        pages[row * block_size + slot] = reinterpret_cast<const float*>(page);
-      }
-      written[row] = reinterpret_cast<float*>(batch.after[row] + batch.offset);
-    }
-    step_.run({batch.tokens, batch.rows}, {batch.positions, batch.rows}, pages.data(),
-              written.data(), batch.logits);
+    step_.run({batch.rows, batch.tokens, batch.positions, batch.pages, batch.block_size,
+               batch.after, batch.offset / sizeof(float), batch.logits});
   }
 
  private:

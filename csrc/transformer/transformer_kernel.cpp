@@ -76,14 +76,13 @@ void first_qkv(const Model& model, float* scratch, float* out) {
 void forward(const Model& model, const StepBatch& batch, std::size_t first, std::size_t rows,
              float* scratch) {
   const std::size_t width = model.width;
-  const std::int64_t* positions = batch.positions + first;
   float* x = scratch;                // (rows, C)
   float* normed = x + rows * width;  // (rows, C)
   float* wide = normed + rows * width;
   float* scores = wide + rows * wide_columns(model) + kPanel;
   for (std::size_t row = 0; row < rows; ++row) {
     const auto token = static_cast<std::size_t>(batch.tokens[first + row]);
-    const auto position = static_cast<std::size_t>(positions[row]);
+    const auto position = static_cast<std::size_t>(batch.positions[first + row]);
     embed(model, token, position, x + row * width);
     if (model.first_qkv == nullptr) continue;
     __builtin_memcpy(wide + row * 3 * width,
@@ -93,8 +92,7 @@ void forward(const Model& model, const StepBatch& batch, std::size_t first, std:
   for (std::size_t i = 0; i < model.layer_count; ++i) {
     const Layer& layer = model.layers[i];
     if (i > 0 || model.first_qkv == nullptr) project(model, layer, x, rows, normed, wide);
-    attention(model, wide, positions, rows, batch.pages + first * model.block_size,
-              batch.written + first, 2 * i * width, scores, normed);
+    attention(model, batch, first, rows, wide, batch.place + 2 * i * width, scores, normed);
     linear(layer.projection, normed, rows, x, Epilogue::kAdd);
     normalise(layer.ln_2, model.epsilon, x, rows, width, normed);
     linear(layer.mlp_up, normed, rows, wide, Epilogue::kActivate, model.activation);

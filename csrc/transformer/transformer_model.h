@@ -37,16 +37,18 @@ struct Model {
   Linear head;
 };
 
-/// One step of each row. A page is what a row keeps of a position, the key and the value of each
-/// layer, (L, 2, C): that of the row's position is written, then all up to it are read. Rows may
-/// have read pages in common: Kwon et al. (2023), Efficient Memory Management for Large Language
-/// Model Serving with PagedAttention, section 4.
+/// One step of each row. A page is what a row keeps of a position; in it, from float `place` on,
+/// are the key and the value of each layer, (L, 2, C). That of the row's position is written, then
+/// all up to it are read. Rows may have read pages in common: Kwon et al. (2023), Efficient Memory
+/// Management for Large Language Model Serving with PagedAttention, section 4.
 struct StepBatch {
   std::size_t rows;
   const std::int64_t *tokens, *positions;  // (B,), in range
-  const float* const* pages;               // (B, T)
-  float* const* written;                   // (B,) the page of each row's position again
-  float* logits;                           // (B, V)
+  const float* const* pages;               // (B, pages_per_row), of which T may be read
+  std::size_t pages_per_row;
+  std::byte* const* written;  // (B,) the page of each row's position again
+  std::size_t place;
+  float* logits;  // (B, V)
 };
 
 /// The step for one kind of processor.

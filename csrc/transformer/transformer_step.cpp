@@ -152,19 +152,10 @@ Linear TransformerStep::linear(Reader& reader, std::size_t outputs, std::size_t 
   return weights_.linear(weight, outputs, inputs, has_bias ? reader.next(outputs, 1) : nullptr);
 }
 
-void TransformerStep::require_known(std::span<const std::int64_t> tokens,
-                                    std::span<const std::int64_t> positions) const {
-  require_below("a token", tokens, static_cast<std::int64_t>(model_.vocab_size));
-  require_below("a position", positions, static_cast<std::int64_t>(model_.block_size));
-}
-
-void TransformerStep::run(std::span<const std::int64_t> tokens,
-                          std::span<const std::int64_t> positions, const float* const* pages,
-                          float* const* written, float* logits) const {
+void TransformerStep::run(const StepBatch& batch) const {
   thread_local AlignedBuffer scratch;  // reused by the next step
-  const std::size_t bytes = kernel_.scratch_floats(model_, tokens.size()) * sizeof(float);
+  const std::size_t bytes = kernel_.scratch_floats(model_, batch.rows) * sizeof(float);
   if (scratch.size() * sizeof(AlignedBlock) < bytes) scratch = aligned_buffer(bytes);
-  const StepBatch batch{tokens.size(), tokens.data(), positions.data(), pages, written, logits};
   kernel_.step(model_, batch, scratch.data()->values);
 }
 

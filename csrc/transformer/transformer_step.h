@@ -40,14 +40,8 @@ class TransformerStep {
   /// Floats of a page: what a row keeps of a position.
   std::size_t page_floats() const { return 2 * model_.layer_count * model_.width; }
 
-  /// Throws OptionError for a token or a position that the model does not know.
-  void require_known(std::span<const std::int64_t> tokens,
-                     std::span<const std::int64_t> positions) const;
-
-  /// Feeds each row its token at its position, both (B,) and known. `written` (B,) is the page of
-  /// that position, which is also in `pages` (B, T) beside those before it; logits is (B, V).
-  void run(std::span<const std::int64_t> tokens, std::span<const std::int64_t> positions,
-           const float* const* pages, float* const* written, float* logits) const;
+  /// Feeds each row its token at its position, which are known.
+  void run(const StepBatch& batch) const;
 
  private:
   class Reader;

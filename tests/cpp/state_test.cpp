@@ -29,8 +29,8 @@ std::shared_ptr<const OnnxModel> open(const std::string& name, const std::string
 }
 
 /// Makes steps of the kernel, without ONNX Runtime.
-NewStep paged_steps(const std::string& kernel) {
-  return [model = open("fused", kernel)] { return model->fused_op()->new_step(model); };
+NewStep native_steps(const std::string& kernel) {
+  return [model = open("fused", kernel)] { return new_cpu_step(model, {0, 0, 0, 0}, {}); };
 }
 
 /// Every kind of step that can save: ONNX Runtime's over each tiny model, and each kernel's.
@@ -41,7 +41,7 @@ std::vector<NewStep> kinds() {
       return std::make_unique<CpuStep>(model, axes);
     });
   }
-  for (const std::string& kernel : kernel_names()) kinds.push_back(paged_steps(kernel));
+  for (const std::string& kernel : kernel_names()) kinds.push_back(native_steps(kernel));
   return kinds;
 }
 
@@ -118,7 +118,7 @@ TEST_CASE("the first step is fed token 0, and is computed once for a model") {
 
 TEST_CASE("rows that began alike share pages") {
   for (const std::string& kernel : kernel_names()) {
-    const auto step = paged_steps(kernel)();
+    const auto step = native_steps(kernel)();
     step->reset(1);
     step->run(Ids{0}, Ids{0});
     const StateSnapshot begun = step->save(0);
@@ -130,7 +130,7 @@ TEST_CASE("rows that began alike share pages") {
 
 TEST_CASE("a paged row may step again where it has been, but leaves no position out") {
   for (const std::string& kernel : kernel_names()) {
-    const NewStep fresh = paged_steps(kernel);
+    const NewStep fresh = native_steps(kernel);
     const auto step = fresh();
     step->reset(1);
     for (const std::int64_t position : {0, 1, 2}) step->run(Ids{position}, Ids{position});

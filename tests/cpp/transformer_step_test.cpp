@@ -154,12 +154,16 @@ class Oracle {
   std::size_t position_ = 0, next_ = 0;
 };
 
+constexpr std::size_t kPlace = 3;  // floats of a page that belong to another model
+
 /// The pages of some rows, and their last logits.
 struct Rows {
   Rows(const Shape& of, std::size_t rows, float fill = 0)
-      : shape(of), logits(rows * of.vocab), memory(rows * of.block * page_floats(), fill) {
+      : shape(of),
+        logits(rows * of.vocab),
+        memory(rows * of.block * (kPlace + page_floats()), fill) {
     for (std::size_t i = 0; i < rows * of.block; ++i) {
-      pages.push_back(memory.data() + i * page_floats());
+      pages.push_back(memory.data() + i * (kPlace + page_floats()));
     }
   }
 
@@ -168,12 +172,14 @@ struct Rows {
   void run(const TransformerStep& step, const std::vector<std::int64_t>& tokens,
            const std::vector<std::int64_t>& positions) {
     REQUIRE(step.page_floats() == page_floats());
-    std::vector<float*> written;
+    std::vector<std::byte*> written;
     for (std::size_t row = 0; row < tokens.size(); ++row) {
       const std::size_t slot = row * shape.block + static_cast<std::size_t>(positions[row]);
-      written.push_back(memory.data() + slot * page_floats());
+      float* page = memory.data() + slot * (kPlace + page_floats());
+      written.push_back(reinterpret_cast<std::byte*>(page));
     }
-    step.run(tokens, positions, pages.data(), written.data(), logits.data());
+    step.run({tokens.size(), tokens.data(), positions.data(), pages.data(), shape.block,
+              written.data(), kPlace, logits.data()});
   }
 
   std::vector<float> row(std::size_t index) const {
@@ -296,20 +302,6 @@ TEST_CASE("threads share a step") {
       threads.push_back(std::async(std::launch::async, logits_of, std::cref(step), kSmall, 0, 20));
     }
     for (auto& thread : threads) CHECK(thread.get() == expected);
-  }
-}
-
-TEST_CASE("a token or a position that a model does not know is refused") {
-  const Weights weights(kSmall);
-  for (const Kernel* kernel : makemore::transformer::kernels()) {
-    const TransformerStep step = weights.step(*kernel);
-    for (const std::int64_t wrong : {std::int64_t{-1}, std::int64_t{27}}) {
-      CHECK_THROWS_AS(step.require_known(std::array{wrong}, std::array<std::int64_t, 1>{0}),
-                      OptionError);
-    }
-    CHECK_THROWS_WITH_AS(
-        step.require_known(std::array<std::int64_t, 1>{0}, std::array<std::int64_t, 1>{6}),
-        "a position is 6; it must be >= 0 and below 6", OptionError);
   }
 }
 
