@@ -69,8 +69,14 @@ def random_model(name: str, config: dict[str, Any], vocab_size: int = VOCAB) -> 
     return model
 
 
+HALVES = ("rnn", "lstm", "gru", "direct", "cnn", "bow", "attention", "blend")
+"""Of these there is one in float16, too: `half-` and the name."""
+
+
 def build(name: str) -> bytes:
-    model = random_model(*MODELS[name])
+    model = random_model(*MODELS[name.removeprefix("half-")])
+    if name.startswith("half-"):
+        model = model.half()
     artifact = metadata(
         CHARACTERS,
         name=name,
@@ -82,6 +88,6 @@ def build(name: str) -> bytes:
 
 
 if __name__ == "__main__":
-    for name in MODELS:
+    for name in (*MODELS, *(f"half-{name}" for name in HALVES)):
         (FOLDER / "family" / name).mkdir(parents=True, exist_ok=True)
         (FOLDER / "family" / name / "model.onnx").write_bytes(build(name))

@@ -16,8 +16,13 @@ from tiny_artifacts import FOLDER
 FAMILY = sorted((FOLDER / "family").glob("*/model.onnx"))
 BLEND = FOLDER / "family" / "blend" / "model.onnx"
 POSITIONS, VOCAB = 8, 5
-TOLERANCE = 1e-5
-"""Largest difference of two logits, both sums in float32, as a share of the largest logit."""
+
+
+def tolerance(file):
+    """Largest difference of two logits as a share of the largest: both sums are in float32, but of
+    a model in float16 ONNX Runtime may well calculate in that, and rounds what it keeps.
+    """
+    return 5e-3 if file.parent.name.startswith("half-") else 1e-5
 
 
 @pytest.fixture(params=_core.kernels())
@@ -82,7 +87,7 @@ def test_a_kernel_gives_the_logits_of_the_functions_bodies(kernel, file, rows):
         logits_of(open_step(kernel, file), tokens),
         body,
         rtol=0,
-        atol=TOLERANCE * np.abs(body).max(),
+        atol=tolerance(file) * np.abs(body).max(),
     )
 
 
@@ -116,7 +121,8 @@ def test_samples_are_those_of_the_bodies(kernel, file, monkeypatch):
             return makemore.load(file, threads=1)
 
     fused, body = (sampler(name).sample(3000, seed=3) for name in (kernel, ""))
-    assert np.mean([a != b for a, b in zip(fused, body, strict=True)]) < 1e-3
+    limit = 0.05 if file.parent.name.startswith("half-") else 1e-3
+    assert np.mean([a != b for a, b in zip(fused, body, strict=True)]) < limit
 
 
 def test_a_token_or_a_position_that_is_not_known_is_refused(kernel, file):
@@ -129,7 +135,7 @@ def test_a_token_or_a_position_that_is_not_known_is_refused(kernel, file):
 
 def test_onnxruntime_alone_runs_the_file(file):
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+    types = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
     states = {
         value.name: np.zeros((2, *value.shape[1:]), types[value.type])
         for value in session.get_inputs()[2:]
@@ -138,7 +144,8 @@ def test_onnxruntime_alone_runs_the_file(file):
     logits, *_ = session.run(None, {"token": tokens, "position": position, **states})
     step = open_step("", file)
     step.reset(2)
-    np.testing.assert_array_equal(logits, step.run(tokens, position))
+    limit = tolerance(file) if file.parent.name.startswith("half-") else 0
+    np.testing.assert_allclose(logits, step.run(tokens, position), rtol=0, atol=limit)
 
 
 def test_a_probability_of_zero_stays_one_in_a_mixture(kernel, tmp_path):
@@ -206,8 +213,6 @@ def test_a_file_that_the_kernels_cannot_stand_for_runs_as_its_nodes(kernel, tmp_
 def test_weights_of_another_shape_are_left_to_onnxruntime(kernel, tmp_path, file):
     """Each weight of the file once, with a row more, a row less, and of another type."""
     for weight in onnx.load(file).graph.initializer:
-        if file.parent.name == "attention" and not weight.name.startswith("part1."):
-            continue  # the transformer would still run in its kernel, within the session
         values = numpy_helper.to_array(weight)
         wrong = [np.concatenate([values, values[:1]]), values[None], values.astype(np.float64)]
         if len(values) > 1:

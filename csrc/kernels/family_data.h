@@ -19,7 +19,7 @@ struct RowBatch {
   float* logits;  // (B, V)
   // (B, T): what each step of a row wrote, this one's at its position, for models that keep pages;
   // else null. T is `block_size`.
-  const float* const* pages = nullptr;
+  const std::byte* const* pages = nullptr;
   std::size_t block_size = 0;
 };
 
@@ -30,10 +30,10 @@ enum class Cell { kRnn, kLstm, kGru };
 /// value gets from the input and from the hidden units; of a plain cell four vectors of units.
 /// Weights have the vectors that they add to, which are three for each half of a GRU.
 struct RecurrentLayer {
-  const float* start;        // (V or 1, blocks, 4, lanes): what the sums of a token begin with
-  const float* from_input;   // (blocks, inputs, vectors, lanes), or null where `start` has it all
-  const float* from_hidden;  // (blocks, H, vectors, lanes)
-  std::size_t inputs;
+  const float* start;   // (V or 1, blocks, 4, lanes): what the sums of a token begin with
+  Numbers from_input;   // (blocks, inputs, vectors, lanes)
+  Numbers from_hidden;  // (blocks, H, vectors, lanes)
+  std::size_t inputs;   // 0 where `start` has all that a token adds
 };
 
 /// An embedding, unless the first layer starts from a table of tokens, layers of cells, a head.
@@ -53,14 +53,14 @@ struct Perceptron {
   const float* tables;     // (context, V, H) what the hidden layer reads of each token, or null
   Linear from_window;      // where there are no tables
   Linear head;
-  Linear direct;  // from the embeddings to the logits; no panels where there is none
+  Linear direct;  // from the embeddings to the logits; no outputs where there is none
 };
 
 /// A layer of a convolutional network: its state is the last `dilation` inputs, a ring.
 struct Convolution {
   std::size_t dilation;
   Linear filter_and_gate;
-  Linear residual;  // no panels in the last layer
+  Linear residual;  // no outputs in the last layer
 };
 
 struct Convolutions {

@@ -54,7 +54,7 @@ void perceptron_chunk(const Perceptron& model, const RowBatch& batch, std::size_
     linear(model.from_window, x, count, hidden, Epilogue::kActivate, Activation::kTanh);
   }
   linear(model.head, hidden, count, logits, Epilogue::kStore);
-  if (model.direct.panels != nullptr) linear(model.direct, x, count, logits, Epilogue::kAdd);
+  if (model.direct.outputs > 0) linear(model.direct, x, count, logits, Epilogue::kAdd);
 }
 
 /// tanh of the first half of x (rows, 2 C) times the sigmoid of the second: out has rows of
@@ -107,7 +107,7 @@ void convolutions_chunk(const Convolutions& model, const RowBatch& batch, std::s
     for (std::size_t row = 0; row < count; ++row) {
       __builtin_memcpy(outputs + row * wide + i * width, output + row * width, bytes);
     }
-    if (layer.residual.panels == nullptr) continue;
+    if (layer.residual.outputs == 0) continue;
     linear(layer.residual, output, count, x, Epilogue::kAdd);
   }
   finish_convolutions(model, outputs, count, outputs + count * wide,

@@ -50,8 +50,8 @@ INLINE Vector activated(Vector x, Activation activation) {
 
 /// A block of a matrix product: `Rows` rows by `Vectors` vectors of a panel's outputs, of which the
 /// first `columns` exist.
-template <std::size_t Rows, std::size_t Vectors>
-void tile(const float* x, std::size_t inputs, const float* panel, const float* bias, float* out,
+template <class Number, std::size_t Rows, std::size_t Vectors>
+void tile(const float* x, std::size_t inputs, const Number* panel, const float* bias, float* out,
           std::size_t stride, std::size_t columns, Epilogue epilogue, Activation activation) {
   Vector sums[Rows][Vectors];
   for (std::size_t row = 0; row < Rows; ++row) {
@@ -78,13 +78,16 @@ void tile(const float* x, std::size_t inputs, const float* panel, const float* b
   }
 }
 
-using Tile = decltype(&tile<1, 1>);
-#define ROWS(n) {tile<n, 1>, tile<n, 2>, tile<n, 3>, tile<n, 4>}
-constexpr Tile kTiles[][kTileVectors] = {ROWS(1), ROWS(2), ROWS(3), ROWS(4), ROWS(5), ROWS(6)};
+template <class Number>
+using Tile = decltype(&tile<Number, 1, 1>);
+#define ROWS(n) {tile<Number, n, 1>, tile<Number, n, 2>, tile<Number, n, 3>, tile<Number, n, 4>}
+template <class Number>
+constexpr Tile<Number> kTiles[][kTileVectors] = {ROWS(1), ROWS(2), ROWS(3),
+                                                 ROWS(4), ROWS(5), ROWS(6)};
 
-/// From x (rows, inputs) to out (rows, outputs).
-void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Epilogue epilogue,
-            Activation activation = {}) {
+template <class Number>
+void linear(const Linear& weight, const Number* panels, const float* x, std::size_t rows,
+            float* out, Epilogue epilogue, Activation activation) {
   const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
   for (std::size_t column = 0; column < weight.outputs; column += kPanel) {
     const std::size_t left = weight.outputs - column;
@@ -96,12 +99,20 @@ void linear(const Linear& weight, const float* x, std::size_t rows, float* out, 
         float* line = out + row * weight.outputs + column;
         for (std::size_t j = 0; j < columns; j += 16) __builtin_prefetch(line + j, 1, 3);
       }
-      kTiles[end - first - 1][vectors - 1](
-          x + first * weight.inputs, weight.inputs, weight.panels + column * weight.inputs,
-          weight.bias + column, out + first * weight.outputs + column, weight.outputs, columns,
+      kTiles<Number>[end - first - 1][vectors - 1](
+          x + first* weight.inputs, weight.inputs, panels + column* weight.inputs,
+          weight.bias + column, out + first* weight.outputs + column, weight.outputs, columns,
           epilogue, activation);
     }
   }
+}
+
+/// From x (rows, inputs) to out (rows, outputs).
+void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Epilogue epilogue,
+            Activation activation = {}) {
+  const auto [floats, halves] = weight.panels;
+  if (halves != nullptr) return linear(weight, halves, x, rows, out, epilogue, activation);
+  linear(weight, floats, x, rows, out, epilogue, activation);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "half.h"
+
 namespace makemore::kernels {
 
 float* PackedWeights::allocate(std::size_t floats) {
@@ -15,19 +17,27 @@ const float* PackedWeights::copy(std::span<const float> values) {
   return copied;
 }
 
+Numbers PackedWeights::matrix(std::span<const float> values) {
+  if (!halves_) return {copy(values), nullptr};
+  memory_.push_back(aligned_buffer(values.size() * sizeof(std::uint16_t)));
+  auto* halves = reinterpret_cast<std::uint16_t*>(memory_.back().data());
+  std::ranges::transform(values, halves, half_of_float);
+  return {nullptr, halves};
+}
+
 Linear PackedWeights::linear(const float* weight, std::size_t outputs, std::size_t inputs,
                              const float* bias) {
   const std::size_t padded = (outputs + lanes_ - 1) / lanes_ * lanes_;
-  float* panels = allocate(padded * inputs);
+  std::vector<float> panels(padded * inputs);
   for (std::size_t output = 0; output < outputs; ++output) {
     const std::size_t first = output / panel_ * panel_;
     const std::size_t columns = std::min(panel_, padded - first);
-    float* column = panels + first * inputs + (output - first);
+    float* column = panels.data() + first * inputs + (output - first);
     for (std::size_t k = 0; k < inputs; ++k) column[k * columns] = weight[output * inputs + k];
   }
   float* padded_bias = allocate(padded);
   if (bias != nullptr) std::copy_n(bias, outputs, padded_bias);
-  return {panels, padded_bias, inputs, outputs};
+  return {matrix(panels), padded_bias, inputs, outputs};
 }
 
 }  // namespace makemore::kernels

@@ -12,8 +12,9 @@ namespace makemore::kernels {
 /// The weights of a model in the form that a kernel reads, and their memory.
 class PackedWeights {
  public:
-  /// `lanes`: floats of a vector; `panel`: outputs of a panel.
-  PackedWeights(std::size_t lanes, std::size_t panel) : lanes_(lanes), panel_(panel) {}
+  /// `lanes`: floats of a vector; `panel`: outputs of a panel; `halves`: matrices in float16.
+  PackedWeights(std::size_t lanes, std::size_t panel, bool halves)
+      : lanes_(lanes), panel_(panel), halves_(halves) {}
 
   std::size_t lanes() const { return lanes_; }
 
@@ -22,11 +23,15 @@ class PackedWeights {
 
   const float* copy(std::span<const float> values);
 
+  /// A copy in the number format of matrices.
+  Numbers matrix(std::span<const float> values);
+
   /// From a weight (outputs, inputs), row by row, and a bias (outputs), or null for zeros.
   Linear linear(const float* weight, std::size_t outputs, std::size_t inputs, const float* bias);
 
  private:
   std::size_t lanes_, panel_;
+  bool halves_;
   std::vector<AlignedBuffer> memory_;
 };
 

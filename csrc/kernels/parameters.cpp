@@ -30,6 +30,11 @@ Parameters::Parameters(std::span<const Parameter> parameters) : parameters_(para
   }
 }
 
+bool Parameters::were_halves() const {
+  return std::ranges::all_of(
+      parameters_, [](const Parameter& each) { return each.is_integer || each.was_half; });
+}
+
 const std::vector<std::size_t>& Parameters::shape(std::size_t index, std::size_t axes) const {
   if (index >= parameters_.size()) {
     throw ArtifactError("there are " + std::to_string(parameters_.size()) +

@@ -9,9 +9,9 @@
 
 namespace makemore::kernels {
 
-/// A constant as the file has it, row by row: of float32, or of int32.
+/// A constant of the file, row by row: float32, which may have been float16 there, or int32.
 struct Parameter {
-  bool is_integer = false;
+  bool is_integer = false, was_half = false;
   std::vector<std::size_t> shape;
   AlignedBuffer data;
 };
@@ -25,6 +25,9 @@ class Parameters {
 
   /// All of them, those that were taken too.
   std::size_t count() const { return parameters_.size(); }
+
+  /// Whether all that are not integers were float16.
+  bool were_halves() const;
 
   /// The shape of any of them; throws ArtifactError unless it has that many axes.
   const std::vector<std::size_t>& shape(std::size_t index, std::size_t axes) const;

@@ -22,8 +22,8 @@ struct CellRows {
 
 /// What `Rows` rows of x (rows, inputs) add to the sums of a block; `Last` is the sum that a GRU's
 /// third vector of weights adds to.
-template <Cell kind, std::size_t Last, std::size_t Rows>
-INLINE void add_products(const float* x, std::size_t inputs, const float* weights,
+template <Cell kind, std::size_t Last, std::size_t Rows, class Number>
+INLINE void add_products(const float* x, std::size_t inputs, const Number* weights,
                          Vector (&sums)[Rows][4]) {
   constexpr std::size_t kVectors = kind == Cell::kGru ? 3 : 4;
   for (std::size_t k = 0; k < inputs; ++k, weights += kVectors * kLanes) {
@@ -32,6 +32,18 @@ INLINE void add_products(const float* x, std::size_t inputs, const float* weight
       const std::size_t to = kind == Cell::kGru && v == 2 ? Last : v;
       for (std::size_t row = 0; row < Rows; ++row) sums[row][to] += x[row * inputs + k] * weight;
     }
+  }
+}
+
+/// The same of a block's weights of a layer.
+template <Cell kind, std::size_t Last, std::size_t Rows>
+INLINE void add_block(const float* x, std::size_t inputs, const Numbers& weights, std::size_t block,
+                      Vector (&sums)[Rows][4]) {
+  const std::size_t first = block * inputs * (kind == Cell::kGru ? 3 : 4) * kLanes;
+  if (weights.halves != nullptr) {
+    add_products<kind, Last>(x, inputs, weights.halves + first, sums);
+  } else {
+    add_products<kind, Last>(x, inputs, weights.floats + first, sums);
   }
 }
 
@@ -58,19 +70,14 @@ INLINE void finish_cell(const Vector (&sums)[4], std::size_t hidden, const float
 template <Cell kind, std::size_t Rows>
 void cell_tile(const RecurrentLayer& layer, std::size_t hidden, std::size_t block,
                const CellRows& rows) {
-  constexpr std::size_t kVectors = kind == Cell::kGru ? 3 : 4;
   constexpr std::size_t kUnits = kind == Cell::kRnn ? 4 * kLanes : kLanes;
   Vector sums[Rows][4];
   for (std::size_t row = 0; row < Rows; ++row) {
     const float* start = rows.start[row] + block * 4 * kLanes;
     for (std::size_t v = 0; v < 4; ++v) sums[row][v] = load(start + v * kLanes);
   }
-  if (layer.from_input != nullptr) {
-    add_products<kind, 2>(rows.x, layer.inputs,
-                          layer.from_input + block * layer.inputs * kVectors * kLanes, sums);
-  }
-  add_products<kind, 3>(rows.hidden, hidden, layer.from_hidden + block * hidden * kVectors * kLanes,
-                        sums);
+  add_block<kind, 2>(rows.x, layer.inputs, layer.from_input, block, sums);
+  add_block<kind, 3>(rows.hidden, hidden, layer.from_hidden, block, sums);
   const std::size_t unit = block * kUnits, left = hidden - unit;
   for (std::size_t row = 0; row < Rows; ++row) {
     float *after = rows.after[row] + unit, *out = rows.out + row * hidden + unit;

@@ -34,7 +34,7 @@ class RecurrentComponent final : public Component {
  public:
   RecurrentComponent(const Kernel& kernel, Cell cell, std::span<const StateLayout> states,
                      Parameters parameters)
-      : kernel_(kernel), weights_(kernel.lanes, kernel.panel) {
+      : kernel_(kernel), weights_(kernel.lanes, kernel.panel, parameters.were_halves()) {
     const std::size_t memories = cell == Cell::kLstm ? 2 : 1;
     const std::size_t layers = states.size() / memories;
     const bool has_table = parameters.count() == 4 * layers + 1;
@@ -79,17 +79,17 @@ class RecurrentComponent final : public Component {
 
  private:
   /// Puts a weight (gates * H, inputs) into blocks.
-  const float* packed(const Blocks& blocks, std::span<const float> weight, std::size_t inputs) {
+  Numbers packed(const Blocks& blocks, std::span<const float> weight, std::size_t inputs) {
     const std::size_t vectors = blocks.vectors();
-    float* out = weights_.allocate(blocks.count() * inputs * vectors * blocks.lanes);
+    std::vector<float> out(blocks.count() * inputs * vectors * blocks.lanes);
     for (std::size_t row = 0; row < blocks.gates() * blocks.hidden; ++row) {
       const std::size_t gate = row / blocks.hidden, unit = row % blocks.hidden;
-      float* to = out + blocks.place(gate, unit, inputs, vectors);
+      float* to = out.data() + blocks.place(gate, unit, inputs, vectors);
       for (std::size_t k = 0; k < inputs; ++k) {
         to[k * vectors * blocks.lanes] = weight[row * inputs + k];
       }
     }
-    return out;
+    return weights_.matrix(out);
   }
 
   /// What the sums begin with, for each row of `read` (rows, gates * H): it and the bias of the
@@ -112,8 +112,8 @@ class RecurrentComponent final : public Component {
   /// Of weights from the input and from the hidden units, then a bias of each.
   RecurrentLayer layer(const Blocks& blocks, std::size_t inputs, Parameters& parameters) {
     const std::size_t gates = blocks.gates() * blocks.hidden;
-    const float* from_input = packed(blocks, parameters.floats({gates, inputs}), inputs);
-    const float* from_hidden =
+    const Numbers from_input = packed(blocks, parameters.floats({gates, inputs}), inputs);
+    const Numbers from_hidden =
         packed(blocks, parameters.floats({gates, blocks.hidden}), blocks.hidden);
     const auto read = parameters.floats({gates});
     return {started(blocks, read, parameters.floats({gates})), from_input, from_hidden, inputs};
@@ -123,9 +123,9 @@ class RecurrentComponent final : public Component {
   RecurrentLayer layer_of_table(const Blocks& blocks, Parameters& parameters) {
     const std::size_t gates = blocks.gates() * blocks.hidden;
     const auto read = parameters.floats({model_.vocab_size, gates});
-    const float* from_hidden =
+    const Numbers from_hidden =
         packed(blocks, parameters.floats({gates, blocks.hidden}), blocks.hidden);
-    return {started(blocks, read, parameters.floats({gates})), nullptr, from_hidden, 0};
+    return {started(blocks, read, parameters.floats({gates})), {}, from_hidden, 0};
   }
 
   const Kernel& kernel_;

@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 namespace makemore {
@@ -44,6 +46,59 @@ INLINE void store(float* to, Values vector) {
   __builtin_memcpy(to, &vector, sizeof(vector));
 }
 
+INLINE float widened(std::uint16_t half) {
+#if defined(__AVX2__)
+  return _cvtsh_ss(half);
+#else
+  __fp16 number;
+  __builtin_memcpy(&number, &half, sizeof(half));
+  return number;
+#endif
+}
+
+INLINE std::uint16_t narrowed(float value) {
+#if defined(__AVX2__)
+  return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT);
+#else
+  const auto number = static_cast<__fp16>(value);
+  std::uint16_t half;
+  __builtin_memcpy(&half, &number, sizeof(half));
+  return half;
+#endif
+}
+
+#if defined(__AVX512F__)
+constexpr __mmask16 kAll = 0xffff;  // given only so that GCC 12 gives no false warning
+#endif
+
+/// Of numbers in float16.
+template <std::size_t Lanes = kLanes>
+INLINE Floats<Lanes> load(const std::uint16_t* from) {
+#if defined(__AVX512F__)
+  if constexpr (Lanes == 16) {
+    __m256i halves;
+    __builtin_memcpy(&halves, from, sizeof(halves));
+    return _mm512_maskz_cvtph_ps(kAll, halves);
+  }
+#endif
+#if defined(__AVX2__)
+  if constexpr (Lanes == 8) {
+    __m128i halves;
+    __builtin_memcpy(&halves, from, sizeof(halves));
+    return _mm256_cvtph_ps(halves);
+  }
+#elif defined(__ARM_NEON)
+  if constexpr (Lanes == 4) {
+    float16x4_t halves;
+    __builtin_memcpy(&halves, from, sizeof(halves));
+    return vcvt_f32_f16(halves);
+  }
+#endif
+  Floats<Lanes> vector;
+  for (std::size_t i = 0; i < Lanes; ++i) vector[i] = widened(from[i]);
+  return vector;
+}
+
 /// Of a vector the first `count` lanes, or all where there are not so many.
 INLINE void store_some(float* to, Vector vector, std::size_t count) {
   if (count >= kLanes) return store(to, vector);
@@ -76,10 +131,6 @@ INLINE float sum(Floats<Lanes> vector) {
     return sum<Lanes / 2>(halves[0] + halves[1]);
   }
 }
-
-#if defined(__AVX512F__)
-constexpr __mmask16 kAll = 0xffff;  // given only so that GCC 12 gives no false warning
-#endif
 
 /// 1 / x to a unit or two in the last place; x is finite.
 INLINE Vector reciprocal(Vector x) {

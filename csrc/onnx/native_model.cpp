@@ -7,6 +7,7 @@
 
 #include "bounds.h"
 #include "errors.h"
+#include "half.h"
 #include "node_check.h"
 #include "onnx_model.h"
 #include "protobuf_reader.h"
@@ -45,22 +46,40 @@ GraphView read_graph(std::string_view file) {
   return graph;
 }
 
-/// The numbers of a tensor, which lie in its raw bytes.
+/// Numbers of float16 in float32.
+AlignedBuffer widened(std::string_view halves) {
+  const std::size_t count = halves.size() / sizeof(std::uint16_t);
+  AlignedBuffer buffer = aligned_buffer(count * sizeof(float));
+  float* const floats = buffer.data()->values;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint16_t half = 0;
+    std::memcpy(&half, halves.data() + i * sizeof(half), sizeof(half));
+    floats[i] = float_of_half(half);
+  }
+  return buffer;
+}
+
+/// The numbers of a tensor, which lie in its raw bytes; of float16 as float32.
 Parameter read_parameter(std::string_view tensor) {
   enum { kRaw = 9 };
-  constexpr std::int64_t kFloat = 1, kInt32 = 6;
+  constexpr std::int64_t kFloat = 1, kInt32 = 6, kHalf = 10;
   const std::int64_t type = element_type(tensor);
-  Parameter parameter{type == kInt32, tensor_shape(tensor), {}};
+  Parameter parameter{type == kInt32, type == kHalf, tensor_shape(tensor), {}};
   const std::string_view raw = ort::last_bytes(tensor, kRaw);
-  std::optional<std::size_t> bytes = sizeof(float);
+  std::optional<std::size_t> bytes = parameter.was_half ? sizeof(std::uint16_t) : sizeof(float);
   for (const std::size_t size : parameter.shape) {
     if (bytes) bytes = checked_product({*bytes, size});
   }
-  if ((type != kFloat && type != kInt32) || bytes != raw.size() || raw.empty()) {
-    throw ArtifactError("a parameter is not raw float32 or int32");
+  const bool is_known = type == kFloat || type == kInt32 || type == kHalf;
+  if (!is_known || bytes != raw.size() || raw.empty()) {
+    throw ArtifactError("a parameter is not raw float32, float16 or int32");
   }
-  parameter.data = aligned_buffer(raw.size());
-  std::memcpy(parameter.data.data(), raw.data(), raw.size());
+  if (parameter.was_half) {
+    parameter.data = widened(raw);
+  } else {
+    parameter.data = aligned_buffer(raw.size());
+    std::memcpy(parameter.data.data(), raw.data(), raw.size());
+  }
   return parameter;
 }
 
@@ -135,7 +154,6 @@ class NativeModel::Reader {
       connects =
           node.inputs[2 + i] == inputs[2 + states_] && node.outputs[1 + i] == outputs[1 + states_];
       const StateTensor& state = model_.states()[states_];
-      if (state.element_type == ort::kHalf) return false;
       layouts.push_back(
           {state.element_type == ort::kInt64, {state.shape.begin(), state.shape.end()}});
     }

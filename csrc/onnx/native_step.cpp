@@ -57,8 +57,7 @@ void NativeStep::advance_states(std::span<const std::int64_t> positions) {
     if (states_[row]) before_[row] = states_[row]->data;
     after_[row] = data;
     if (reads_pages_) {
-      pages_[row * pages_per_row() + static_cast<std::size_t>(positions[row])] =
-          reinterpret_cast<const float*>(data);
+      pages_[row * pages_per_row() + static_cast<std::size_t>(positions[row])] = data;
     }
     previous_[row] = std::exchange(states_[row], std::move(next));
   }
@@ -128,8 +127,7 @@ void NativeStep::put(std::size_t row, const StateSnapshot& state) {
   states_[row] = state;
   if (!reads_pages_) return;
   for (const SnapshotNode* step = state.get(); step != nullptr; step = step->before.get()) {
-    pages_[row * pages_per_row() + static_cast<std::size_t>(step->steps - 1)] =
-        reinterpret_cast<const float*>(step->data);
+    pages_[row * pages_per_row() + static_cast<std::size_t>(step->steps - 1)] = step->data;
   }
 }
 

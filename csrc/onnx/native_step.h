@@ -44,7 +44,7 @@ class NativeStep : public OnnxStep {
   std::vector<StateSnapshot> states_, previous_;  // (rows,)
   std::vector<const std::byte*> before_;          // (rows,)
   std::vector<std::byte*> after_;                 // (rows,)
-  std::vector<const float*> pages_;               // (rows, T) of a row's steps, where they are read
+  std::vector<const std::byte*> pages_;           // (rows, T) of a row's steps, where they are read
   AlignedBuffer scratch_;
   std::vector<float> part_logits_, logits_;  // (K, rows, V), (rows, V)
 };

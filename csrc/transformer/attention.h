@@ -12,10 +12,16 @@ namespace {
 constexpr std::size_t kPrefetch = 12;  // pages that are fetched ahead of the one in use
 constexpr float kLog2E = 1.44269504f;
 
+/// Numbers of a page from byte `place` on.
+template <class Number>
+INLINE const Number* numbers_at(const std::byte* page, std::size_t place) {
+  return reinterpret_cast<const Number*>(page + place);
+}
+
 /// `Vectors` vectors of the attention's output for a row, from `column` on: the mean of the values
 /// at `place` in each of `used` pages, weighted by `weights` (heads, used).
-template <std::size_t Lanes, std::size_t Vectors>
-INLINE void weighted_mean(const Model& model, const float* weights, const float* const* pages,
+template <class Number, std::size_t Lanes, std::size_t Vectors>
+INLINE void weighted_mean(const Model& model, const float* weights, const std::byte* const* pages,
                           std::size_t place, std::size_t used, std::size_t column, float* out) {
   const std::size_t size = model.width / model.heads;
   const float* weight[Vectors];
@@ -24,8 +30,9 @@ INLINE void weighted_mean(const Model& model, const float* weights, const float*
   for (std::size_t v = 0; v < Vectors; ++v)
     weight[v] = weights + (column + v * Lanes) / size * used;
   for (std::size_t slot = 0; slot < used; ++slot) {
+    const Number* value = numbers_at<Number>(pages[slot], place) + column;
     for (std::size_t v = 0; v < Vectors; ++v) {
-      sums[v] += weight[v][slot] * load<Lanes>(pages[slot] + place + column + v * Lanes);
+      sums[v] += weight[v][slot] * load<Lanes>(value + v * Lanes);
       totals[v] += weight[v][slot];
     }
   }
@@ -36,17 +43,18 @@ INLINE void weighted_mean(const Model& model, const float* weights, const float*
 /// Scaled dot-product attention of one row: its query (C) against the key at `place` in each of its
 /// `used` pages; the value follows the key. A head is a whole number of vectors. `scores` holds
 /// (heads, used) floats and a vector.
-template <std::size_t Lanes>
-void attend(const Model& model, const float* query, const float* const* pages, std::size_t place,
-            std::size_t used, float* scores, float* out) {
+template <class Number, std::size_t Lanes>
+void attend(const Model& model, const float* query, const std::byte* const* pages,
+            std::size_t place, std::size_t used, float* scores, float* out) {
   const std::size_t width = model.width, size = width / model.heads;
   const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(size));
   for (std::size_t slot = 0; slot < used; ++slot) {
-    const float* key = pages[slot] + place;
+    const Number* key = numbers_at<Number>(pages[slot], place);
     float* score = scores + slot;
     if (slot + kPrefetch < used) {
-      const float* ahead = pages[slot + kPrefetch] + place;
-      for (std::size_t i = 0; i < 2 * width; i += 16) __builtin_prefetch(ahead + i, 0, 2);
+      const std::byte* ahead = pages[slot + kPrefetch] + place;
+      const std::size_t bytes = 2 * width * sizeof(Number);
+      for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i, 0, 2);
     }
     for (std::size_t head = 0; head < width; head += size, score += used) {
       Floats<Lanes> products{};
@@ -66,41 +74,63 @@ void attend(const Model& model, const float* query, const float* const* pages, s
   for (std::size_t i = 0; i < model.heads * used; i += kLanes) {
     store(scores + i, exp2(load(scores + i)));
   }
+  const std::size_t values = place + width * sizeof(Number);
   std::size_t column = 0;
   for (; column + 4 * Lanes <= width; column += 4 * Lanes) {
-    weighted_mean<Lanes, 4>(model, scores, pages, place + width, used, column, out);
+    weighted_mean<Number, Lanes, 4>(model, scores, pages, values, used, column, out);
   }
   for (; column < width; column += Lanes) {
-    weighted_mean<Lanes, 1>(model, scores, pages, place + width, used, column, out);
+    weighted_mean<Number, Lanes, 1>(model, scores, pages, values, used, column, out);
   }
 }
 
-using Attend = decltype(&attend<1>);
+using Attend = decltype(&attend<float, 1>);
 
 /// `attend` with the widest vectors that divide a head.
-template <std::size_t Lanes = kLanes>
+template <class Number, std::size_t Lanes = kLanes>
 Attend attend_for(std::size_t size) {
   if constexpr (Lanes == 1) {
-    return attend<1>;
+    return attend<Number, 1>;
   } else {
-    return size % Lanes == 0 ? attend<Lanes> : attend_for<Lanes / 2>(size);
+    return size % Lanes == 0 ? attend<Number, Lanes> : attend_for<Number, Lanes / 2>(size);
   }
+}
+
+INLINE void keep(const float* numbers, std::size_t count, float* to) {
+  __builtin_memcpy(to, numbers, count * sizeof(float));
+}
+
+INLINE void keep(const float* numbers, std::size_t count, std::uint16_t* to) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = narrowed(numbers[i]);
 }
 
 /// Writes the keys and values of qkv (rows, 3 C) of a layer to `place` in each row's page of its
 /// position, and reads what is there in its pages up to that one, from row `first` of the batch on;
 /// out is (rows, C).
-void attention(const Model& model, const StepBatch& batch, std::size_t first, std::size_t rows,
-               const float* qkv, std::size_t place, float* scores, float* out) {
+template <class Number>
+void attention_at(const Model& model, const StepBatch& batch, std::size_t first, std::size_t rows,
+                  const float* qkv, std::size_t place, float* scores, float* out) {
   const std::size_t width = model.width;
-  const Attend attend = attend_for(width / model.heads);
+  const Attend attend = attend_for<Number>(width / model.heads);
   for (std::size_t row = first; row < first + rows; ++row) {
     const auto used = static_cast<std::size_t>(batch.positions[row]) + 1;
-    float* written = reinterpret_cast<float*>(batch.written[row]) + place;
-    __builtin_memcpy(written, qkv + width, 2 * width * sizeof(float));
+    keep(qkv + width, 2 * width, reinterpret_cast<Number*>(batch.written[row] + place));
     attend(model, qkv, batch.pages + row * batch.pages_per_row, place, used, scores, out);
     qkv += 3 * width;
     out += width;
+  }
+}
+
+/// The same of layer `layer`, where it lies in a page.
+void attention(const Model& model, const StepBatch& batch, std::size_t first, std::size_t rows,
+               const float* qkv, std::size_t layer, float* scores, float* out) {
+  const std::size_t number = layer * 2 * model.width;
+  if (model.halves) {
+    const std::size_t place = batch.place + number * sizeof(std::uint16_t);
+    attention_at<std::uint16_t>(model, batch, first, rows, qkv, place, scores, out);
+  } else {
+    const std::size_t place = batch.place + number * sizeof(float);
+    attention_at<float>(model, batch, first, rows, qkv, place, scores, out);
   }
 }
 

@@ -26,7 +26,7 @@ class TransformerComponent final : public kernels::Component {
   TransformerComponent(const Kernel& kernel, std::span<const kernels::Parameter> parameters,
                        const Attributes& attributes)
       : step_(kernel, as_matrices(parameters), attributes.heads, attributes.epsilon,
-              attributes.activation) {}
+              attributes.activation, kernels::Parameters(parameters).were_halves()) {}
 
   std::size_t vocab_size() const override { return step_.model().vocab_size; }
 
@@ -35,7 +35,7 @@ class TransformerComponent final : public kernels::Component {
     return {2 * model.layer_count, kernels::StateLayout{false, {model.block_size, model.width}}};
   }
 
-  std::size_t step_bytes() const override { return step_.page_floats() * sizeof(float); }
+  std::size_t step_bytes() const override { return step_.page_bytes(); }
   bool reads_pages() const override { return true; }
 
   std::int64_t block_size() const override {
@@ -46,7 +46,7 @@ class TransformerComponent final : public kernels::Component {
 
   void run(const kernels::RowBatch& batch, float*) const override {
     step_.run({batch.rows, batch.tokens, batch.positions, batch.pages, batch.block_size,
-               batch.after, batch.offset / sizeof(float), batch.logits});
+               batch.after, batch.offset, batch.logits});
   }
 
  private:

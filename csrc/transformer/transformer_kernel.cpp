@@ -92,7 +92,7 @@ void forward(const Model& model, const StepBatch& batch, std::size_t first, std:
   for (std::size_t i = 0; i < model.layer_count; ++i) {
     const Layer& layer = model.layers[i];
     if (i > 0 || model.first_qkv == nullptr) project(model, layer, x, rows, normed, wide);
-    attention(model, batch, first, rows, wide, batch.place + 2 * i * width, scores, normed);
+    attention(model, batch, first, rows, wide, i, scores, normed);
     linear(layer.projection, normed, rows, x, Epilogue::kAdd);
     normalise(layer.ln_2, model.epsilon, x, rows, width, normed);
     linear(layer.mlp_up, normed, rows, wide, Epilogue::kActivate, model.activation);

@@ -32,19 +32,20 @@ struct Model {
   const float *token_embedding, *position_embedding;
   const Layer* layers;
   std::size_t layer_count;
+  bool halves;             // keys and values are kept in float16
   const float* first_qkv;  // (V, T, 3 C): output of the first layer's `attention`, or null
   Norm ln;
   Linear head;
 };
 
-/// One step of each row. A page is what a row keeps of a position; in it, from float `place` on,
+/// One step of each row. A page is what a row keeps of a position; in it, from byte `place` on,
 /// are the key and the value of each layer, (L, 2, C). That of the row's position is written, then
 /// all up to it are read. Rows may have read pages in common: Kwon et al. (2023), Efficient Memory
 /// Management for Large Language Model Serving with PagedAttention, section 4.
 struct StepBatch {
   std::size_t rows;
   const std::int64_t *tokens, *positions;  // (B,), in range
-  const float* const* pages;               // (B, pages_per_row), of which T may be read
+  const std::byte* const* pages;           // (B, pages_per_row), of which T may be read
   std::size_t pages_per_row;
   std::byte* const* written;  // (B,) the page of each row's position again
   std::size_t place;

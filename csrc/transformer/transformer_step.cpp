@@ -83,8 +83,9 @@ class TransformerStep::Reader {
 };
 
 TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter> parameters,
-                                 std::int64_t heads, float epsilon, Activation activation)
-    : kernel_(kernel), weights_(kernel.lanes, kernel.panel) {
+                                 std::int64_t heads, float epsilon, Activation activation,
+                                 bool halves)
+    : kernel_(kernel), weights_(kernel.lanes, kernel.panel, halves) {
   const std::size_t count = parameters.size();
   const bool has_head_bias = count > kOfModel && (count - kOfModel) % kOfLayer == 1;
   if (count < kOfModel + kOfLayer || (count - kOfModel - has_head_bias) % kOfLayer != 0) {
@@ -112,6 +113,7 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
   model_.heads = static_cast<std::size_t>(heads);
   model_.mlp_width = parameters[kMlpUp].rows;
   model_.activation = activation;
+  model_.halves = halves;
   model_.epsilon = epsilon;
   Reader reader(parameters);
   model_.token_embedding = table(reader, vocab_size, width);

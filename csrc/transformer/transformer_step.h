@@ -27,18 +27,23 @@ struct Parameter {
 /// A transformer's step: its weights packed for a kernel. Immutable, so many threads may share one.
 class TransformerStep {
  public:
-  /// `parameters`: token and position embedding; of each layer ln_1, attention, projection, ln_2,
-  /// mlp_up and mlp_down, each a weight and a bias; the last norm's two; the head's weight, and its
-  /// bias if it has one. Throws ArtifactError where they do not fit together.
+  /// `halves`: matrices, keys and values are kept in float16. `parameters`: token and position
+  /// embedding; of each layer ln_1, attention, projection, ln_2, mlp_up and mlp_down, each a weight
+  /// and a bias; the last norm's two; the head's weight, and its bias if it has one. Throws
+  /// ArtifactError where they do not fit together.
   TransformerStep(const Kernel& kernel, std::span<const Parameter> parameters, std::int64_t heads,
-                  float epsilon, Activation activation = Activation::kGeluTanh);
+                  float epsilon, Activation activation = Activation::kGeluTanh,
+                  bool halves = false);
   TransformerStep(const TransformerStep&) = delete;
   TransformerStep& operator=(const TransformerStep&) = delete;
 
   const Model& model() const { return model_; }
 
-  /// Floats of a page: what a row keeps of a position.
-  std::size_t page_floats() const { return 2 * model_.layer_count * model_.width; }
+  /// Bytes of a page: what a row keeps of a position.
+  std::size_t page_bytes() const {
+    return 2 * model_.layer_count * model_.width *
+           (model_.halves ? sizeof(std::uint16_t) : sizeof(float));
+  }
 
   /// Feeds each row its token at its position, which are known.
   void run(const StepBatch& batch) const;

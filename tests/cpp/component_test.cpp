@@ -6,22 +6,27 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <random>
+#include <tuple>
 #include <vector>
 
 #include "errors.h"
+#include "half.h"
 
 namespace {
 
 using namespace makemore::kernels;
 
 Parameter parameter(std::vector<std::size_t> shape, const std::vector<float>& values) {
-  Parameter made{false, std::move(shape), makemore::aligned_buffer(values.size() * sizeof(float))};
+  Parameter made{false, false, std::move(shape),
+                 makemore::aligned_buffer(values.size() * sizeof(float))};
   std::memcpy(made.data.data(), values.data(), values.size() * sizeof(float));
   return made;
 }
 
 Parameter indices(const std::vector<std::int32_t>& values) {
-  Parameter made{true, {values.size()}, makemore::aligned_buffer(values.size() * sizeof(float))};
+  Parameter made{
+      true, false, {values.size()}, makemore::aligned_buffer(values.size() * sizeof(float))};
   std::memcpy(made.data.data(), values.data(), values.size() * sizeof(float));
   return made;
 }
@@ -37,13 +42,18 @@ std::vector<float> sweep(float limit) {
   return values;
 }
 
-/// The states (rows, floats) after a first step of a token for each row.
-std::vector<float> first_states(const Component& component, std::size_t rows, std::size_t floats) {
-  auto zeros = makemore::aligned_buffer(floats * sizeof(float));
+struct Stepped {
+  std::vector<float> states, logits;  // (rows, floats), (rows, V)
+};
+
+/// A step of a token for each row, all of whose states' numbers are `filled`.
+Stepped stepped(const Component& component, std::size_t rows, std::size_t floats, float filled) {
+  auto filling = makemore::aligned_buffer(floats * sizeof(float));
+  std::fill_n(filling.data()->values, floats, filled);
   auto states = makemore::aligned_buffer(rows * floats * sizeof(float));
   std::vector<float> logits(rows * component.vocab_size());
   std::vector<std::int64_t> tokens(rows), positions(rows);
-  std::vector<const std::byte*> before(rows, reinterpret_cast<const std::byte*>(zeros.data()));
+  std::vector<const std::byte*> before(rows, reinterpret_cast<const std::byte*>(filling.data()));
   std::vector<std::byte*> after;
   for (std::size_t row = 0; row < rows; ++row) {
     tokens[row] = static_cast<std::int64_t>(row);
@@ -54,7 +64,28 @@ std::vector<float> first_states(const Component& component, std::size_t rows, st
       {rows, tokens.data(), positions.data(), before.data(), after.data(), 0, logits.data()},
       scratch.data()->values);
   const float* values = states.data()->values;
-  return {values, values + rows * floats};
+  return {{values, values + rows * floats}, logits};
+}
+
+std::vector<float> first_states(const Component& component, std::size_t rows, std::size_t floats) {
+  return stepped(component, rows, floats, 0).states;
+}
+
+/// Random parameters of these shapes, which float16 has, too.
+std::vector<Parameter> random_parameters(const std::vector<std::vector<std::size_t>>& shapes,
+                                         bool were_halves) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(0, 0.3f);
+  std::vector<Parameter> parameters;
+  for (const auto& shape : shapes) {
+    std::vector<float> values(shape[0] * (shape.size() > 1 ? shape[1] : 1));
+    for (float& value : values) {
+      value = makemore::float_of_half(makemore::half_of_float(normal(random)));
+    }
+    parameters.push_back(parameter(shape, values));
+    parameters.back().was_half = were_halves;
+  }
+  return parameters;
 }
 
 /// A network of one unit, whose gates read the numbers of `table` (V, gates).
@@ -158,6 +189,30 @@ TEST_CASE("an n-gram refuses tables that lead out of each other") {
     CHECK_THROWS_AS(made({0, 1, 2, 0}, {0, 1, 2}), makemore::ArtifactError);
     CHECK_THROWS_AS(made({0, 1, 2}, {0, 1, 1}), makemore::ArtifactError);
     CHECK_THROWS_AS(made({0, 1, 2, 0}, {0, 1}), makemore::ArtifactError);
+  }
+}
+
+TEST_CASE("weights in float16 give the bits of the same numbers in float32") {
+  constexpr std::size_t kVocab = 5, kWidth = 3, kHidden = 21;
+  const std::vector<std::vector<std::size_t>> ends{{kVocab, kHidden}, {kVocab}};
+  for (const auto& [function, gates, states] : {std::tuple("RnnStep", kHidden, 1),
+                                                {"LstmStep", 4 * kHidden, 2},
+                                                {"GruStep", 3 * kHidden, 1}}) {
+    std::vector<std::vector<std::size_t>> shapes{
+        {kVocab, kWidth}, {gates, kWidth}, {gates, kHidden}, {gates}, {gates}};
+    shapes.insert(shapes.end(), ends.begin(), ends.end());
+    const std::vector<StateLayout> layouts(static_cast<std::size_t>(states),
+                                           StateLayout{false, {kHidden}});
+    for (const Kernel* kernel : family_kernels()) {
+      CAPTURE(function);
+      const auto made = [&](bool halves) {
+        const auto parameters = random_parameters(shapes, halves);
+        const auto component = new_component(*kernel, function, layouts, parameters);
+        return stepped(*component, kVocab, layouts.size() * kHidden, 0.5f);
+      };
+      CHECK(made(true).states == made(false).states);
+      CHECK(made(true).logits == made(false).logits);
+    }
   }
 }
 

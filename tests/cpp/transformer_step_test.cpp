@@ -11,6 +11,7 @@
 #include <random>
 
 #include "errors.h"
+#include "half.h"
 
 using namespace makemore;
 using namespace makemore::transformer;
@@ -18,15 +19,20 @@ using namespace makemore::transformer;
 namespace {
 
 constexpr float kEpsilon = 1e-5F;
-constexpr double kTolerance = 1e-5;  // of the largest logit
+constexpr double kTolerance = 1e-5;      // of the largest logit
+constexpr double kHalfTolerance = 2e-3;  // where keys and values are kept in float16
 
 struct Shape {
   std::size_t layers, width, heads, block, vocab;
 };
 
+void round_to_halves(std::vector<float>& values) {
+  for (float& value : values) value = float_of_half(half_of_float(value));
+}
+
 /// Random parameters, in the order that a TransformerStep takes them.
 struct Weights {
-  explicit Weights(const Shape& of) : shape(of) {
+  explicit Weights(const Shape& of, bool in_halves = false) : shape(of), halves(in_halves) {
     const std::size_t width = shape.width;
     add(shape.vocab, width, 1);
     add(shape.block, width, 1);
@@ -45,6 +51,7 @@ struct Weights {
   void norm() {
     add(shape.width, 1, 0.3);
     for (float& weight : values.back()) weight += 1;
+    if (halves) round_to_halves(values.back());
     add(shape.width, 1, 0.3);
   }
 
@@ -57,14 +64,16 @@ struct Weights {
     std::normal_distribution<double> normal(0, deviation);
     auto& added = values.emplace_back(rows * columns);
     for (float& value : added) value = static_cast<float>(normal(random));
+    if (halves) round_to_halves(added);
     parameters.push_back({added.data(), rows, columns});
   }
 
   TransformerStep step(const Kernel& kernel) const {
-    return {kernel, parameters, static_cast<std::int64_t>(shape.heads), kEpsilon};
+    return {kernel, parameters, static_cast<std::int64_t>(shape.heads), kEpsilon, {}, halves};
   }
 
   Shape shape;
+  bool halves;
   std::mt19937 random{1};
   std::vector<std::vector<float>> values;
   std::vector<Parameter> parameters;
@@ -154,42 +163,43 @@ class Oracle {
   std::size_t position_ = 0, next_ = 0;
 };
 
-constexpr std::size_t kPlace = 3;  // floats of a page that belong to another model
+constexpr std::size_t kPlace = 12;  // bytes of a page that belong to another model
+constexpr std::byte kNan{0xff};     // a number of such bytes is none
 
 /// The pages of some rows, and their last logits.
 struct Rows {
-  Rows(const Shape& of, std::size_t rows, float fill = 0)
-      : shape(of),
-        logits(rows * of.vocab),
-        memory(rows * of.block * (kPlace + page_floats()), fill) {
-    for (std::size_t i = 0; i < rows * of.block; ++i) {
-      pages.push_back(memory.data() + i * (kPlace + page_floats()));
-    }
+  Rows(const TransformerStep& step, std::size_t rows, std::byte fill = {})
+      : block(step.model().block_size),
+        vocab(step.model().vocab_size),
+        page_bytes(kPlace + step.page_bytes()),
+        logits(rows * vocab),
+        memory(rows * block * page_bytes, fill) {
+    for (std::size_t i = 0; i < rows * block; ++i) pages.push_back(page(i).data());
   }
 
-  std::size_t page_floats() const { return 2 * shape.layers * shape.width; }
+  std::span<std::byte> page(std::size_t slot) {
+    return std::span(memory).subspan(slot * page_bytes, page_bytes);
+  }
 
   void run(const TransformerStep& step, const std::vector<std::int64_t>& tokens,
            const std::vector<std::int64_t>& positions) {
-    REQUIRE(step.page_floats() == page_floats());
     std::vector<std::byte*> written;
     for (std::size_t row = 0; row < tokens.size(); ++row) {
-      const std::size_t slot = row * shape.block + static_cast<std::size_t>(positions[row]);
-      float* page = memory.data() + slot * (kPlace + page_floats());
-      written.push_back(reinterpret_cast<std::byte*>(page));
+      written.push_back(page(row * block + static_cast<std::size_t>(positions[row])).data());
     }
-    step.run({tokens.size(), tokens.data(), positions.data(), pages.data(), shape.block,
-              written.data(), kPlace, logits.data()});
+    step.run({tokens.size(), tokens.data(), positions.data(), pages.data(), block, written.data(),
+              kPlace, logits.data()});
   }
 
   std::vector<float> row(std::size_t index) const {
-    const auto begin = logits.begin() + static_cast<std::ptrdiff_t>(index * shape.vocab);
-    return {begin, begin + static_cast<std::ptrdiff_t>(shape.vocab)};
+    const auto begin = logits.begin() + static_cast<std::ptrdiff_t>(index * vocab);
+    return {begin, begin + static_cast<std::ptrdiff_t>(vocab)};
   }
 
-  Shape shape;
-  std::vector<float> logits, memory;
-  std::vector<const float*> pages;
+  std::size_t block, vocab, page_bytes;
+  std::vector<float> logits;
+  std::vector<std::byte> memory;
+  std::vector<const std::byte*> pages;
 };
 
 std::int64_t token(std::size_t row, std::size_t position, const Shape& shape) {
@@ -199,7 +209,7 @@ std::int64_t token(std::size_t row, std::size_t position, const Shape& shape) {
 /// Runs the rows `first` to `first` + `rows` of an endless batch to the end of the block.
 std::vector<std::vector<float>> logits_of(const TransformerStep& step, const Shape& shape,
                                           std::size_t first, std::size_t rows) {
-  Rows batch(shape, rows);
+  Rows batch(step, rows);
   std::vector<std::vector<float>> logits(rows);
   for (std::size_t position = 0; position < shape.block; ++position) {
     std::vector<std::int64_t> tokens;
@@ -211,6 +221,40 @@ std::vector<std::vector<float>> logits_of(const TransformerStep& step, const Sha
     }
   }
   return logits;
+}
+
+void check_against_definition(const Weights& weights) {
+  const Shape& shape = weights.shape;
+  CAPTURE(shape.width);
+  CAPTURE(weights.halves);
+  const double tolerance = weights.halves ? kHalfTolerance : kTolerance;
+  constexpr std::size_t kRows = 3;
+  for (const Kernel* kernel : makemore::transformer::kernels()) {
+    CAPTURE(kernel->name);
+    const TransformerStep step = weights.step(*kernel);
+    Rows rows(step, kRows);
+    std::vector<Oracle> oracles(kRows, Oracle(weights));
+    double worst = 0, largest = 0;
+    for (std::size_t turn = 0; turn < shape.block + kRows; ++turn) {
+      std::vector<std::int64_t> tokens, positions;  // row i waits for i turns at position 0
+      for (std::size_t row = 0; row < kRows; ++row) {
+        const std::size_t position = std::min(turn - std::min(turn, row), shape.block - 1);
+        positions.push_back(static_cast<std::int64_t>(position));
+        tokens.push_back(token(row, position, shape));
+      }
+      rows.run(step, tokens, positions);
+      for (std::size_t row = 0; row < kRows; ++row) {
+        if (turn < row || turn - row >= shape.block) continue;
+        const Numbers wanted = oracles[row].logits_after(static_cast<std::size_t>(tokens[row]));
+        const auto found = rows.row(row);
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+          worst = std::max(worst, std::abs(found[i] - wanted[i]));
+          largest = std::max(largest, std::abs(wanted[i]));
+        }
+      }
+    }
+    CHECK(worst <= tolerance * largest);
+  }
 }
 
 const Shape kSmall{2, 64, 4, 6, 27};
@@ -228,67 +272,46 @@ TEST_CASE("every kernel gives the logits of the definition") {
                              {1, 5, 1, 3, 1},
                              {1, 192, 6, 40, 50},
                              {1, 384, 6, 3, 1000}}) {
-    CAPTURE(shape.width);
-    const Weights weights(shape);
-    constexpr std::size_t kRows = 3;
+    for (const bool halves : {false, true}) check_against_definition(Weights(shape, halves));
+  }
+}
+TEST_CASE("a row's logits have the same bits whatever the rows beside it") {
+  for (const bool halves : {false, true}) {
+    const Weights weights(kSmall, halves);
     for (const Kernel* kernel : makemore::transformer::kernels()) {
       CAPTURE(kernel->name);
       const TransformerStep step = weights.step(*kernel);
-      Rows rows(shape, kRows);
-      std::vector<Oracle> oracles(kRows, Oracle(weights));
-      double worst = 0, largest = 0;
-      for (std::size_t turn = 0; turn < shape.block + kRows; ++turn) {
-        std::vector<std::int64_t> tokens, positions;  // row i waits for i turns at position 0
-        for (std::size_t row = 0; row < kRows; ++row) {
-          const std::size_t position = std::min(turn - std::min(turn, row), shape.block - 1);
-          positions.push_back(static_cast<std::int64_t>(position));
-          tokens.push_back(token(row, position, shape));
+      const auto all = logits_of(step, kSmall, 0, 200);
+      for (const std::size_t rows : {1, 2, 3, 4, 5, 6, 7, 64, 97}) {
+        for (const std::size_t first : {0, 5, 100}) {
+          const auto some = logits_of(step, kSmall, first, rows);
+          for (std::size_t row = 0; row < rows; ++row) CHECK(some[row] == all[first + row]);
         }
-        rows.run(step, tokens, positions);
-        for (std::size_t row = 0; row < kRows; ++row) {
-          if (turn < row || turn - row >= shape.block) continue;
-          const Numbers wanted = oracles[row].logits_after(static_cast<std::size_t>(tokens[row]));
-          const auto found = rows.row(row);
-          for (std::size_t i = 0; i < wanted.size(); ++i) {
-            worst = std::max(worst, std::abs(found[i] - wanted[i]));
-            largest = std::max(largest, std::abs(wanted[i]));
-          }
-        }
-      }
-      CHECK(worst <= kTolerance * largest);
-    }
-  }
-}
-
-TEST_CASE("a row's logits have the same bits whatever the rows beside it") {
-  const Weights weights(kSmall);
-  for (const Kernel* kernel : makemore::transformer::kernels()) {
-    CAPTURE(kernel->name);
-    const TransformerStep step = weights.step(*kernel);
-    const auto all = logits_of(step, kSmall, 0, 200);
-    for (const std::size_t rows : {1, 2, 3, 4, 5, 6, 7, 64, 97}) {
-      for (const std::size_t first : {0, 5, 100}) {
-        const auto some = logits_of(step, kSmall, first, rows);
-        for (std::size_t row = 0; row < rows; ++row) CHECK(some[row] == all[first + row]);
       }
     }
   }
 }
 
 TEST_CASE("only the pages up to a row's position are read, and only that one is written") {
-  const Weights weights(kSmall);
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const Kernel* kernel : makemore::transformer::kernels()) {
-    const TransformerStep step = weights.step(*kernel);
-    Rows clean(kSmall, 1), poisoned(kSmall, 1, nan);
-    for (const std::int64_t position : {0, 1}) {
-      clean.run(step, {3}, {position});
-      poisoned.run(step, {3}, {position});
-      CHECK(poisoned.logits == clean.logits);
+  for (const bool halves : {false, true}) {
+    const Weights weights(kSmall, halves);
+    for (const Kernel* kernel : makemore::transformer::kernels()) {
+      const TransformerStep step = weights.step(*kernel);
+      Rows clean(step, 1), poisoned(step, 1, kNan);
+      for (const std::int64_t position : {0, 1}) {
+        clean.run(step, {3}, {position});
+        poisoned.run(step, {3}, {position});
+        CHECK(poisoned.logits == clean.logits);
+      }
+      const auto untouched = [&](std::size_t slot, std::size_t bytes) {
+        return std::ranges::count(poisoned.page(slot).first(bytes), kNan) ==
+               static_cast<std::ptrdiff_t>(bytes);
+      };
+      for (std::size_t slot = 0; slot < kSmall.block; ++slot) {
+        CHECK(untouched(slot, kPlace));
+        CHECK(untouched(slot, poisoned.page_bytes) == (slot > 1));
+      }
     }
-    const auto written =
-        std::ranges::count_if(poisoned.memory, [](float value) { return value == value; });
-    CHECK(written == static_cast<std::ptrdiff_t>(2 * step.page_floats()));
   }
 }
 

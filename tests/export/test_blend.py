@@ -14,10 +14,11 @@ from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import log_likelihoods
 from makemore_export.models import Blend
 from makemore_export.models.blend import mixture_weights
+from makemore_export.packing.artifact_folder import export
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.training.choices import options_of
 from makemore_export.training.presets import PRESETS
-from small_runs import planned, records, same, trained
+from small_runs import LINES, planned, records, same, trained
 
 COMPONENTS = (("gru", {"n_hidden": 8, "n_embd": 8, "max_steps": 12}), ("ngram", {"order": 3}))
 
@@ -65,6 +66,14 @@ def test_weights_are_chosen_on_dev_and_recorded(tmp_path):
     runs = [RunFolder(tmp_path / "parts" / name).latest() for name in ("0-gru", "1-ngram")]
     alone = min(run.progress.losses["dev"] for run in runs)
     assert checkpoint.progress.losses["dev"] < alone + 1e-5  # the weights are found to 1e-6
+
+
+def test_a_part_alone_is_judged_on_the_lines_that_the_blend_held_out(tmp_path):
+    trained(tmp_path / "run", "blend", parts=COMPONENTS)
+    part = RunFolder(tmp_path / "run" / "parts" / "1-ngram").latest()
+    report = export(part, tmp_path / "artifact", half=True, lines=LINES)
+    told = part.progress.losses["test"]
+    assert report.float16_losses == {"test": pytest.approx(told, abs=1e-3)}
 
 
 def test_a_resumed_blend_ends_with_the_bits_of_an_uninterrupted_one(tmp_path):

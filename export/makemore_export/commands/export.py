@@ -62,7 +62,7 @@ def _may_be_trained(source: Path | None) -> bool:
 @click.option(
     "--samples", default=20, show_default=True, type=click.IntRange(min=0), help="To print."
 )
-@click.option("--half", is_flag=True, help="Weights, states and arithmetic in float16.")
+@click.option("--half", is_flag=True, help="Weights and states in float16: half the size.")
 @click.option(
     "--text",
     type=click.Path(path_type=Path),

@@ -201,7 +201,8 @@ def _fingerprints(artifact: Artifact, lines: Sequence[str]) -> Fingerprints | No
 
 def _held_out(model: Model, run: Run, lines: Sequence[str]) -> dict[str, float | None]:
     """The loss on the last split, by its name; None if infinite."""
-    splits = split(lines, run.split, run.seed, keep_duplicates=run.keep_duplicates)
+    seed = run.seed if run.split_seed is None else run.split_seed
+    splits = split(lines, run.split, seed, keep_duplicates=run.keep_duplicates)
     name, held_out = [*splits.items()][-1]
     loss = mean_nll(model, evaluated(EncodedStrings(held_out, run.vocabulary)))
     return {name: loss if math.isfinite(loss) else None}

@@ -45,15 +45,12 @@ def _mixture(model: Model) -> onnx.ModelProto | None:
     """The functions of a blend's components, and one that mixes them; None for another model, and
     where a component has no function.
     """
-    if not isinstance(model, Blend) or not all(map(_function, model.components())):
+    if not isinstance(model, Blend):
+        return None
+    if not all(component.step_function() for component in model.components()):
         return None
     parts = [_exported(StepModule(component)) for component in model.components()]
-    return mixture_graph(parts, model.weights.numpy(force=True))
-
-
-def _function(model: Model) -> StepFunction | None:
-    """Kernels of such a function are for float32."""
-    return model.step_function() if model.precision == "float32" else None
+    return mixture_graph(parts, model.weights.float().numpy(force=True))
 
 
 def _exported(step: StepModule) -> onnx.ModelProto:
@@ -78,7 +75,7 @@ def _exported(step: StepModule) -> onnx.ModelProto:
         raise TypeError("torch.onnx.export gave no program")
     proto = program.model_proto
     _forget_origin(proto)
-    function = _function(step.model)
+    function = step.model.step_function()
     return proto if function is None else _as_function(proto, function)
 
 

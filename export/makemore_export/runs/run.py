@@ -26,7 +26,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     tokens; `split` is the percentages of train, dev, test; `split_pattern` cuts lines at level
     "token"; with `labels` each line begins with one and a tab. `reading` is how the lines were
     found in the file; of lines with more characters than `max_line_length`, `long_lines` says what
-    becomes.
+    becomes. `split_seed` is that of the split where it is not `seed`, as of a model of a blend.
     """
 
     model: str
@@ -44,6 +44,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     max_line_length: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     long_lines: LongLines = "error"
     reading: Reading = Reading()
+    split_seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
     @property
     def spec(self) -> ModelSpec:

@@ -90,7 +90,9 @@ def train_components(
         checkpoint.save(folder.last, Checkpoint(run=run, progress=Progress(), weights={}))
     steps, seconds = 0, 0.0
     for i, (component, spec) in enumerate(zip(blend.components(), blend.config.parts, strict=True)):
-        component_run = replace(run, **msgspec.structs.asdict(spec), seed=run.seed + i)
+        component_run = replace(
+            run, **msgspec.structs.asdict(spec), seed=run.seed + i, split_seed=run.seed
+        )
         component.load_state_dict(initial_model(component_run).state_dict())
         component_folder = folder.component(i, spec.model)
         start = distributed.shared(component_folder.latest)
