@@ -1,6 +1,20 @@
 #include "decoded.h"
 
+#include <algorithm>
+
 namespace makemore {
+
+void Decoded::reserve(std::size_t more_strings, std::size_t more_tokens) {
+  const auto reserve_in = [](auto& all, std::size_t more) {
+    const std::size_t wanted = all.size() + more;
+    if (wanted > all.capacity()) all.reserve(std::max(wanted, 2 * all.size()));
+  };
+  reserve_in(tokens, more_tokens);
+  reserve_in(rows, more_strings);
+  reserve_in(lengths, more_strings);
+  reserve_in(log_probs, more_strings);
+  reserve_in(finished, more_strings);
+}
 
 void Decoded::append(std::int64_t row, std::span<const std::int32_t> string, double log_prob,
                      FinishReason reason) {
@@ -40,14 +54,16 @@ void append_in_row_order(Decoded& out, const DecodeRequest& request, std::int64_
     const FinishedSequences::Sequence* sequence = nullptr;
   };
   std::vector<Place> places(count);
-  std::size_t tokens = out.tokens.size();
+  std::size_t strings = 0, tokens = 0;
   for (const FinishedSequences& part : parts) {
+    strings += part.sequences.size();
     for (const FinishedSequences::Sequence& sequence : part.sequences) {
       places[static_cast<std::size_t>(sequence.row - first)] = {&part, &sequence};
       tokens += sequence.length;
     }
   }
-  require_room(request, tokens);
+  require_room(request, out.tokens.size() + tokens);
+  out.reserve(strings, tokens);
   for (const auto& [part, sequence] : places) {
     if (part == nullptr) continue;
     out.append(sequence->row, std::span(part->tokens).subspan(sequence->begin, sequence->length),

@@ -18,6 +18,9 @@ struct Decoded {
   std::vector<double> log_probs;       ///< (n,) of each string under the model itself, in nats
   std::vector<std::uint8_t> finished;  ///< (n,) 1: the stop token came, 0: cut at max_length
 
+  /// Makes room for so many more strings and tokens, and for as many as there are.
+  void reserve(std::size_t strings, std::size_t tokens);
+
   /// Appends the string of a later row.
   void append(std::int64_t row, std::span<const std::int32_t> string, double log_prob,
               FinishReason reason);

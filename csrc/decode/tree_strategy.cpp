@@ -17,8 +17,9 @@ using Rows = std::vector<std::int64_t>;
 /// Rows of one tree: many, so that they share prefixes, but little memory beside their strings.
 constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
 
-/// Parts of a tree for each worker, so that none waits long for the last one.
-constexpr std::size_t kPartsPerWorker = 4;
+/// Parts of a tree for each worker, so that none waits long for the last one; and the groups that
+/// they are made of, of which few may have most of the rows.
+constexpr std::size_t kPartsPerWorker = 4, kGroupsPerWorker = 32;
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
@@ -49,8 +50,10 @@ std::vector<FinishedSequences> decode_rows(std::span<Worker* const> workers,
   Worker& first = *workers.front();
   const std::int64_t vocab_size = first.step.vocab_size();
   const bool snapshots = first.snapshot_step != nullptr;
-  const std::size_t enough_groups = std::min(divide_up(rows.size(), workers.size()),
-                                             static_cast<std::size_t>(request.batch_size));
+  const std::size_t rows_each = std::min(divide_up(rows.size(), workers.size()),
+                                         static_cast<std::size_t>(request.batch_size));
+  const std::size_t enough_groups =
+      snapshots ? std::min(rows_each, kGroupsPerWorker * workers.size()) : rows_each;
   const bool alone = snapshots && workers.size() == 1;
   std::vector<FinishedSequences> finished;
   PrefixTreeDecoder tree(request, vocab_size, rows);
