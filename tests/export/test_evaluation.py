@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from makemore.vocabulary import Vocabulary
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import bits, mean_nll, perplexity
-from makemore_export.evaluation.novelty import Memorised, Novelty, compare, memorised
+from makemore_export.evaluation.memorisation import memorised
+from makemore_export.evaluation.novelty import Memorised, Novelty, compare
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.model_card import quality
 from msgspec.structs import replace

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from makemore.errors import TrainingError
 from msgspec.structs import replace
 
+from makemore_export.configs.recipe import Recipe
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import mean_nll
-from makemore_export.models.recipe import Recipe
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Start
