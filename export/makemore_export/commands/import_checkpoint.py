@@ -17,14 +17,13 @@ from makemore.token_vocabulary import new_vocabulary
 from makemore_export.commands.export_options import ExportOptions, ImportOptions
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.text import Content, Text, text_of
-from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.evaluation.likelihood import finite_or_none, mean_nll
 from makemore_export.importers import Given, Imported, format_of, read_model, read_tensors
 from makemore_export.models import Model
 from makemore_export.models.foreign import ForeignModel
 from makemore_export.packing.model_card import Report
 from makemore_export.packing.module_check import check_module
 from makemore_export.packing.module_export import describe_import, pack_import
-from makemore_export.training.monitor import finite_or_none
 
 
 class ImportedArtifact(NamedTuple):

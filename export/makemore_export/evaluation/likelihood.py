@@ -30,6 +30,11 @@ def mean_nll(model: Model, strings: EncodedStrings) -> float:
     return -total / strings.token_count
 
 
+def finite_or_none(loss: float) -> float | None:
+    """The loss as JSON can hold it: None where infinite."""
+    return loss if math.isfinite(loss) else None
+
+
 def log_likelihoods(model: Model, strings: EncodedStrings) -> Tensor:
     """What the model gave to each token and stop: natural logs, float64 (N,) on the CPU.
 

@@ -9,7 +9,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.evaluation.likelihood import evaluated, mean_nll
+from makemore_export.evaluation.likelihood import evaluated, finite_or_none, mean_nll
 from makemore_export.models import Model
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
@@ -17,7 +17,7 @@ from makemore_export.runs.records import Evaluation, Record, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
 from makemore_export.training.kinds import training_of
-from makemore_export.training.monitor import elapsed, finite_or_none
+from makemore_export.training.monitor import elapsed
 
 
 def train(
