@@ -206,4 +206,6 @@ def interrupts() -> Iterator[Interrupts]:
 def _samples(record: Evaluation, job: Job) -> list[str]:
     progress = Progress(step=record.step, losses=record.losses)
     artifact = describe(job.run, progress, job.model)
-    return eager_sampler(job.model, artifact, job.device).sample(_SAMPLES, seed=job.run.seed)
+    sampler = eager_sampler(job.model, artifact, job.device)
+    longest = min(job.run.max_length, _SHOWN + 1)  # of a list of long lines no more is made
+    return sampler.sample(_SAMPLES, seed=job.run.seed, max_length=longest)

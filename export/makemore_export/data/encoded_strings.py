@@ -67,6 +67,12 @@ class EncodedStrings:
         first.lengths, first.starts = self.lengths[:n], self.starts[:n]
         return first
 
+    def rows(self, kept: Tensor) -> EncodedStrings:
+        """The strings where `kept`, bool (N,), is true."""
+        some = copy(self)
+        some.lengths, some.starts = self.lengths[kept], self.starts[kept]
+        return some
+
     def first_tokens(self, most: int) -> EncodedStrings:
         """The first strings that have at most so many tokens together, stops included, but one."""
         return self.first(max(1, int(((self.lengths + 1).cumsum(0) <= most).sum())))

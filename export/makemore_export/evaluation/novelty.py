@@ -13,6 +13,7 @@ from makemore.artifact import Artifact
 from makemore.vocabulary import LABEL_END
 
 SAMPLES = 1000
+_LONGEST = 4096  # tokens of a sample, which of a list of long lines may be millions
 _AT_ONCE = 1 << 17  # lines
 
 
@@ -71,7 +72,8 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
 def measure(sampler: Sampler, splits: Mapping[str, Iterable[str]], seed: int) -> Novelty:
     """Compares `SAMPLES` strings of `sampler`, with default options, to the lines of each split."""
     made = {name: as_made(sampler.artifact, lines) for name, lines in splits.items()}
-    return compare(sampler.sample(SAMPLES, seed=seed, min_length=0), made)
+    longest = min(sampler.artifact.max_length, _LONGEST)
+    return compare(sampler.sample(SAMPLES, seed=seed, min_length=0, max_length=longest), made)
 
 
 def as_made(artifact: Artifact, lines: Iterable[str]) -> Iterable[str]:

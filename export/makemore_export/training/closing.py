@@ -17,7 +17,7 @@ from makemore_export.models import Blend, CountingModel, Model
 from makemore_export.runs.run import Run
 from makemore_export.training.optimizer_step import in_pieces
 
-_SAMPLE = 2000  # strings whose evaluation is timed
+_SAMPLE, _SAMPLE_TOKENS = 2000, 1 << 16  # most strings, and tokens, whose evaluation is timed
 _COUNTED = 200_000  # tokens whose counting is
 _REPEATS = 5  # on a busy machine one time says little
 _FEW_TOKENS = 1_000_000  # evaluated in seconds
@@ -40,7 +40,7 @@ def closing_seconds(
     if model.components():
         total = 2 * total + tokens.get("dev", 0)
     train = splits["train"]
-    some = train.first(_SAMPLE)
+    some = in_pieces(train, model).first(_SAMPLE).first_tokens(_SAMPLE_TOKENS)
     seconds = _seconds(partial(mean_nll, model, some), clock) * total / some.token_count
     counted = train.first_tokens(_COUNTED)
     for each in model.components():
