@@ -40,7 +40,7 @@ from makemore_export.training.choices import choices_of
 from makemore_export.training.closing import closing_seconds, steps_seconds
 from makemore_export.training.devices import find_device
 from makemore_export.training.loop import train
-from makemore_export.training.start import initial_model
+from makemore_export.training.start import check_memory, initial_model
 from makemore_export.training.tensorboard import Scalars
 
 _SAMPLES = 8  # shown at each evaluation
@@ -64,6 +64,7 @@ def job_of(planned: PlannedRun, options: Mapping[str, Any]) -> Job:
     options: `device` and `threads` of the command line, and others.
     """
     device = find_device(options["device"])
+    check_memory(planned.run)
     if threads := options.get("threads"):
         torch.set_num_threads(threads)
     text, run, lines = planned
