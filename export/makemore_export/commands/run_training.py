@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -92,10 +92,10 @@ def run_training(
     start = distributed.shared(folder.latest)
     job = job_of(planned, options)
     run, first = job.run, distributed.rank() == 0
-    records = train(job.model, run, job.splits, folder, start)
     scalars = Scalars(folder.path / "tensorboard") if tensorboard and first else None
     with (
         _display(job, start, as_json=as_json) as display,
+        closing(train(job.model, run, job.splits, folder, start)) as records,
         interrupts() as interrupted,
         scalars or nullcontext(),
     ):
@@ -121,16 +121,16 @@ def _display(job: Job, start: Checkpoint | None, *, as_json: bool) -> ProgressDi
     steps = choices_of(run.model).max_steps(run.spec)
     done = start.progress if start else Progress()
     timed = first and steps and not done.finished
-    closing = closing_seconds(job.model, job.splits) if timed else 0.0
-    display = ProgressDisplay(steps, done.step, silent=not first, as_json=as_json, closing=closing)
+    last = closing_seconds(job.model, job.splits) if timed else 0.0
+    display = ProgressDisplay(steps, done.step, silent=not first, as_json=as_json, closing=last)
     display.show(summary(job.text, run, job.model, job.device))
     if first and not done.finished:
         display.show(size_line(run, job.model, job.splits["train"]))
     for warning in warnings(job.text, run):
         display.show(warning)
-    if closing:
+    if last:
         stepping = steps_seconds(run, job.model, job.splits["train"])
-        display.show(cost_line(job.splits, stepping, closing))
+        display.show(cost_line(job.splits, stepping, last))
     return display
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,10 @@ def run_value(
     job = job_of(planned, options)
     job.splits.pop("test", None)
     steps = choices_of(job.run.model).max_steps(job.run.spec)
-    records = train(job.model, job.run, job.splits, folder, start)
-    with ProgressDisplay(steps, start.progress.step if start else 0) as display:
+    with (
+        ProgressDisplay(steps, start.progress.step if start else 0) as display,
+        closing(train(job.model, job.run, job.splits, folder, start)) as records,
+    ):
         try:
             for record in records:
                 _show(display, record, job, name)
