@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.length_bucketing import TOKENS_PER_STRING
 from makemore_export.evaluation.likelihood import evaluated, mean_nll
 from makemore_export.models import Blend, CountingModel, Model
 from makemore_export.runs.run import Run
@@ -62,7 +63,8 @@ def steps_seconds(
     seconds = 0.0
     for each, recipe in zip(models, recipes, strict=True):
         if recipe is not None:
-            some = in_pieces(train, each).first(recipe.batch_size)
+            most = recipe.batch_size
+            some = in_pieces(train, each).first(most).first_tokens(most * TOKENS_PER_STRING)
             batch = some.batch(torch.arange(len(some), device=train.device))
             seconds += recipe.max_steps * _seconds(partial(_backward, each, *batch), clock)
     return seconds
