@@ -117,6 +117,8 @@ WRONG = {
     "mm-train text.txt -o new --sweep dropout=0.1,2": "--dropout is 2: Expected `float` < 1",
     f"{TRANSFORMER} --sweep n_embd=6,9 --sweep n_head=3,4": "6 is not a multiple of n_head 4",
     "mm-train text.txt -o new --sweep n_head=2,3": "--n-head applies to no component",
+    "mm-train text.txt -o new --sweep order=2,3 --split 100": "compares losses of dev",
+    "mm-train text.txt -o counted --sweep order=2,3": "holds a run; --sweep takes a folder",
     "mm-train text.txt -o new --sweep order=2,3 --order 4": "is given a value of its own",
     "mm-train text.txt -o new --sweep order=2,3 --sweep order=4,5": "is given twice",
 }

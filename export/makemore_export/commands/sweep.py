@@ -11,7 +11,6 @@ from typing import Any
 import click
 import msgspec
 from makemore.commands.command import INTERRUPTED
-from makemore.errors import OptionError
 
 from makemore_export.commands.progress_display import ProgressDisplay, evaluation_line
 from makemore_export.commands.run_planning import plan_run
@@ -84,8 +83,6 @@ def run_value(
     start = folder.latest()
     old = start.run if start else None
     planned = plan_run(text, folder.path, old, {**options, **chosen}, old)
-    if "dev" not in planned.lines:
-        raise OptionError("--sweep compares losses of dev, of which --split leaves none")
     job = job_of(planned, options)
     job.splits.pop("test", None)
     steps = choices_of(job.run.model).max_steps(job.run.spec)

@@ -17,8 +17,9 @@ from makemore.errors import OptionError
 from makemore_export.commands.model_options import model_options
 from makemore_export.commands.output_option import output_option
 from makemore_export.commands.run_planning import check_options, given_content, plan_run
-from makemore_export.commands.text_options import text_options
+from makemore_export.commands.text_options import SPLIT, text_options
 from makemore_export.data.reading import Reading
+from makemore_export.data.splits import parse_split
 from makemore_export.data.text import Content, text_of
 from makemore_export.runs.header import BEST, stored_run
 from makemore_export.runs.target_lock import locked
@@ -139,6 +140,11 @@ def _compare(
     as_json: bool,
 ) -> None:
     """A sweep over the values of one option, or a search over those of several."""
+    _, dev, _ = options["split"] or parse_split(SPLIT)
+    if not dev:
+        raise OptionError("--sweep compares losses of dev, of which --split leaves none")
+    if stored_run(out):
+        raise OptionError(f"{out}: holds a run; --sweep takes a folder of its own")
     text = text_of(content, Reading().with_options(options))
     from makemore_export.commands.search import TRIALS, run_search
     from makemore_export.commands.sweep import run_sweep
