@@ -111,7 +111,7 @@ WRONG = {
     "mm-export text.txt -o new --n-hidden x": "--n-hidden is x: Expected `int`",
     "mm-export counted -o new --n-layer 2": "is for training; counted is trained already",
     "mm-export text.txt -o new --text text.txt": "is for a SOURCE that is trained already",
-    "mm-export text.txt -o new --tokens text.txt": "is for the checkpoint of another program",
+    "mm-export text.txt -o new --tokens text.txt": "are for the checkpoint of another program",
     "mm-export pickle.pt -o new --n-head x": "--n-head is 'x'; it must be a number",
     "mm-export pickle.pt -o new --map x=y": "--map is 'x=y'",
     # sweeps

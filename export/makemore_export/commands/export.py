@@ -14,9 +14,7 @@ from makemore_export.commands.export_options import (
     FORMATS,
     ExportOptions,
     ImportOptions,
-    parse_heads,
-    parse_names,
-    read_token_list,
+    import_options,
 )
 from makemore_export.commands.export_source import kind_of_source, refuse_options
 from makemore_export.commands.model_options import model_options
@@ -116,8 +114,6 @@ def main(
     2 a bad input, 130 Ctrl-C while it trained.
     """
     distributed.refuse("mm-export")
-    if source is None and source_format is not None:
-        raise OptionError(f"--from {source_format} needs a SOURCE, the checkpoint")
     asked = ExportOptions(
         samples=samples,
         half=half,
@@ -127,38 +123,29 @@ def main(
         as_json=as_json,
     )
     check_target(out)
-    kind = "foreign" if source_format else kind_of_source(source)
+    kind = kind_of_source(source, source_format)
     beside = None if text is None else given_content(text)
     if source is not None and kind == "foreign":
-        known = ImportOptions(
-            format=source_format,
-            tokens=None if tokens is None else read_token_list(tokens),
-            names=parse_names(names),
-            n_head=parse_heads(options["n_head"]),
-            text=beside,
-            reading=Reading().with_options(options),
-        )
-        _export_foreign(source, known, out, asked, options)
-        return
-    for name, value in (("--tokens", tokens), ("--map", names)):
-        if value:
-            raise OptionError(f"{name} is for the checkpoint of another program")
-    if source is not None and kind == "run":
+        theirs = import_options(source_format, tokens, names, beside, options)
+        _export_foreign(source, theirs, out, asked, options)
+    elif tokens or names:
+        raise OptionError("--tokens and --map are for the checkpoint of another program")
+    elif source is not None and kind == "run":
         _export_run(source, beside, out, asked, options)
-        return
-    if beside:
+    elif beside:
         raise OptionError("--text is for a SOURCE that is trained already")
-    _train_and_export(source, out, asked, options)
+    else:
+        _train_and_export(source, out, asked, options)
 
 
 def _export_foreign(
-    source: Path, known: ImportOptions, out: Path, asked: ExportOptions, options: Mapping[str, Any]
+    source: Path, theirs: ImportOptions, out: Path, asked: ExportOptions, options: Mapping[str, Any]
 ) -> None:
     """Writes the artifact of another program's checkpoint."""
-    refuse_options(source, options, _OF_IMPORTS if known.text else {"n_head"})
+    refuse_options(source, options, _OF_IMPORTS if theirs.text else {"n_head"})
     from makemore_export.commands.run_export import export_foreign
 
-    export_foreign(source, out, known, asked)
+    export_foreign(source, out, theirs, asked)
 
 
 def _export_run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from makemore.errors import OptionError
@@ -40,6 +40,26 @@ class ImportOptions(NamedTuple):
     n_head: int | None
     text: Content | None
     reading: Reading
+
+
+def import_options(
+    source_format: str | None,
+    tokens: Path | None,
+    names: Sequence[str],
+    text: Content | None,
+    options: Mapping[str, Any],
+) -> ImportOptions:
+    """What the command line says; `OptionError` for what cannot be. tokens: of `read_token_list`.
+    names: of `parse_names`. options: those of a training, of which a few are for imports, too.
+    """
+    return ImportOptions(
+        format=source_format,
+        tokens=None if tokens is None else read_token_list(tokens),
+        names=parse_names(names),
+        n_head=parse_heads(options["n_head"]),
+        text=text,
+        reading=Reading().with_options(options),
+    )
 
 
 def read_token_list(file: Path) -> list[str | None]:

@@ -17,10 +17,17 @@ SourceKind: TypeAlias = Literal["text", "run", "foreign"]
 """A text to train on, what `mm-train` wrote, or the checkpoint of another program."""
 
 
-def kind_of_source(source: Path | None) -> SourceKind:
-    """Of a file or folder; `CheckpointError` for a .safetensors that is not there."""
+def kind_of_source(source: Path | None, source_format: str | None) -> SourceKind:
+    """Of a file or folder; `CheckpointError` for a .safetensors that is not there.
+
+    source_format: that of another program, as the command line says, which needs a source.
+    """
     if source is None:
+        if source_format is not None:
+            raise OptionError(f"--from {source_format} needs a SOURCE, the checkpoint")
         return "text"
+    if source_format is not None:
+        return "foreign"
     if source.suffix == ".safetensors" and not source.exists():
         raise CheckpointError(f"{source}: no such file")
     if _is_foreign(source):
