@@ -114,6 +114,13 @@ def test_what_is_no_text_is_named(data, kind):
         decode("text", data)
 
 
+@pytest.mark.parametrize("name", PACK)
+def test_what_was_packed_twice_is_named(name):
+    data, _ = unpacked("text", gzip.compress(PACK[name](TEXT)))
+    with pytest.raises(DataError, match=f"text: is {name} once it is unpacked"):
+        decode("text", data)
+
+
 def test_words_that_begin_like_another_file_are_text():
     assert decode("text", b"PAR1\nGGUF\n").text == "PAR1\nGGUF\n"
 

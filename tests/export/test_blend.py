@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from makemore.errors import OptionError
-from makemore_export.commands.run_options import parse_part
+from makemore_export.commands.model_options import parse_part
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import log_likelihoods
 from makemore_export.models import Blend

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makemore.vocabulary import Vocabulary
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.evaluation.likelihood import bits, mean_nll, perplexity
-from makemore_export.evaluation.novelty import Memorised, Novelty, compare, memorised
+from makemore_export.evaluation.likelihood import bits, mean_nll, perplexity, probability_of_any
+from makemore_export.evaluation.memorisation import memorised
+from makemore_export.evaluation.novelty import Memorised, Novelty, compare
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.model_card import quality
 from msgspec.structs import replace
@@ -90,6 +91,25 @@ def test_what_a_model_memorised_is_the_probability_of_all_lines_of_train():
     assert found.of_train + others == pytest.approx(1, abs=0.1)  # longer ones are left out
     given_new = [model.probability(line) / (1 - found.of_train) for line in lines["dev"]]
     assert found.losses == {"dev": pytest.approx(-sum(map(math.log, given_new)) / (4 + 5))}
+
+
+def test_a_very_long_string_is_evaluated_in_pieces(monkeypatch):
+    seen = []
+
+    class Watched(Chain):
+        def forward(self, tokens):
+            seen.append(tokens.shape[1])
+            return super().forward(tokens)
+
+    strings = EncodedStrings(["aba" * 5 + "a", "a", "ba"], Vocabulary("ab"))
+    whole = mean_nll(Watched(), strings)
+    monkeypatch.setattr("makemore_export.evaluation.likelihood.LONGEST", 4)
+    assert mean_nll(Watched(), strings) == pytest.approx(whole)  # it looks back one token only
+    assert seen[0] == 17
+    assert max(seen[1:]) == 4
+    short = sum(map(Chain().probability, ["a", "ba"]))
+    assert probability_of_any(Chain(), strings) == pytest.approx(short)
+    assert probability_of_any(Chain(), strings.first(1)) == 0
 
 
 def test_a_model_that_memorised_all_it_makes_has_no_loss_of_new_strings():

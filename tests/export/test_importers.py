@@ -507,6 +507,6 @@ def test_options_that_are_missing_or_of_no_use_are_named(tmp_path, tokens):
     letters = ["--tokens", tmp_path / "letters.json"]
     assert "no token is a line end" in refusal(mm_export, *words, *letters)
     (tmp_path / "text.txt").write_text("abc\n")
-    assert "--map is for the checkpoint of another" in refusal(
+    assert "--tokens and --map are for the checkpoint of another" in refusal(
         mm_export, tmp_path / "text.txt", "-o", tmp_path / "artifact", "--map", "head=x"
     )

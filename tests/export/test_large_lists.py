@@ -24,7 +24,8 @@ from makemore.text import numbered_lines
 from makemore.vocabulary import STOP, Vocabulary, WordVocabulary
 from makemore_export.data import counting, lines, scratch
 from makemore_export.data.counting import count_distinct
-from makemore_export.data.encoded_strings import EncodedStrings, encoded_lengths
+from makemore_export.data.encoded_strings import EncodedStrings
+from makemore_export.data.encoding import encoded_lengths
 from makemore_export.data.lines import Lines
 from makemore_export.data.reading import Reading
 from makemore_export.data.splits import split

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from makemore import Sampler
 from makemore.errors import DataError
 from makemore.vocabulary import Vocabulary
 from makemore_export.commands.run_training import Interrupts
@@ -100,6 +101,19 @@ def test_an_evaluation_with_a_long_string_has_few_batches_and_every_token():
     assert len(batches) == 2
     assert sum(int((targets != PADDING).sum()) for _, targets in batches) == 2000 * 4 + 5001
     assert mean_nll(Uniform(), strings) == pytest.approx(np.log(27), abs=1e-6)
+
+
+def test_what_is_shown_of_a_model_of_long_lines_is_all_that_is_made(tmp_path, monkeypatch):
+    asked = []
+    sample = Sampler.sample
+    monkeypatch.setattr(
+        Sampler, "sample", lambda *a, **options: [asked.append(options), sample(*a, **options)][1]
+    )
+    (tmp_path / "text.txt").write_text("abc " * 5000)
+    words = (tmp_path / "text.txt", "-o", tmp_path / "run", "--model", "bigram", "--split", "100")
+    result = train(*words)
+    assert result.exit_code == 0, result.output
+    assert [options["max_length"] for options in asked] == [201, 4096]  # of the novelty: more
 
 
 def test_the_longest_lines_are_named_with_a_limit_that_would_do(text):

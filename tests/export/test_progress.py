@@ -146,6 +146,18 @@ def test_all_steps_take_as_long_as_one_does_now(model, seconds):
     assert all(torch.equal(before[name], network.state_dict()[name]) for name in before)
 
 
+def test_a_step_on_long_strings_is_timed_with_the_tokens_that_it_takes(monkeypatch):
+    shapes = []
+    monkeypatch.setattr(
+        "makemore_export.training.closing._backward",
+        lambda _, inputs, __: shapes.append(inputs.shape),
+    )
+    run, _ = planned("gru", batch_size=4)
+    train = EncodedStrings(["an" * 255] * 20, run.vocabulary)
+    steps_seconds(run, initial_model(run), train)
+    assert {*shapes} == {(2, 511)}  # two of 510 tokens and a stop, of 4 times 256
+
+
 def test_the_end_of_a_training_on_little_data_is_not_timed():
     run, splits = planned("gru")
     strings = {name: EncodedStrings(lines, run.vocabulary) for name, lines in splits.items()}

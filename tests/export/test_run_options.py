@@ -8,7 +8,7 @@ import sys
 
 import click
 import pytest
-from makemore_export.commands.run_options import planned
+from makemore_export.commands.run_planning import planned
 from makemore_export.commands.train import main as mm_train
 from makemore_export.data.text import read_text
 from makemore_export.models import MODELS
@@ -17,19 +17,14 @@ from makemore_export.training.choices import flag, options_of
 
 A_NEW_MODEL = """
 from typing import Annotated
-import msgspec
 from msgspec import Meta
-from makemore_export import models
-from makemore_export.models.bigram import Bigram
+from makemore_export.configs import CONFIGS, ModelConfig
 
-class Config(msgspec.Struct, frozen=True, kw_only=True):
+class SharpConfig(ModelConfig, frozen=True, kw_only=True):
     sharpness: Annotated[float, Meta(ge=0, description="How sure it is.")] = 1.0
     bare: int = 3
 
-class Sharp(Bigram):
-    Config = Config
-
-models.MODELS["sharp"] = Sharp
+CONFIGS["sharp"] = SharpConfig
 from makemore_export.commands.train import main
 main(["--help"])
 """

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from makemore.vocabulary import Vocabulary
+from makemore_export.configs import ModelSpec
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models import counted as forms
 from makemore_export.models import ngram as ngrams
 from makemore_export.models.blend import Blend, BlendConfig
 from makemore_export.models.counted import Counted
 from makemore_export.models.ngram import Ngram, NgramConfig
-from makemore_export.models.registry import ModelSpec
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.packing.step_module import StepModule

@@ -213,7 +213,8 @@ def test_a_search_of_other_values_is_not_gone_on_with(tmp_path):
 
 def test_a_search_needs_optuna(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    result = mm(tmp_path, "-o", tmp_path / "run", "--model", "ngram", *SEARCH)
+    words = ("--model", "ngram", "--method", "additive", *SEARCH)
+    result = mm(tmp_path, "-o", tmp_path / "run", *words)
     assert result.exit_code == 2
     assert "pip install 'makemore[search]'" in result.stderr
 

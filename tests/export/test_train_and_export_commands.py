@@ -404,3 +404,18 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
     latest = RunFolder(tmp_path / "run").latest()
     assert latest.progress.step > 0
     assert not latest.progress.finished
+
+
+def test_a_model_that_nothing_can_be_sampled_from_ends_the_command_with_its_error(tmp_path):
+    (tmp_path / "text.txt").write_text("".join(f"{a}{b}\n" for a in "abcdef" for b in "xyz"))
+    words = ["text.txt", "-o", "run", "--split", "100", "--model", "mlp", "--max-steps", "20"]
+    init = ["--init", "normal", "--init-scale", "1e30"]
+    done = subprocess.run(
+        [sys.executable, "-m", "makemore_export.commands.train", *words, *init],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2  # PyTorch aborts where a training is left as it was
+    assert "Error: the model's logits hold NaN" in done.stderr

@@ -12,10 +12,11 @@ import torch
 from makemore.errors import DataError, OptionError, TrainingError
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.models import MODELS
 from makemore_export.runs.checkpoint import RunFolder, load
 from makemore_export.runs.records import Evaluation, Record, Start, Step
 from makemore_export.training import loop
-from makemore_export.training.start import initial_model
+from makemore_export.training.start import check_memory, initial_model
 from small_runs import LINES, planned, records, same, trained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -196,3 +197,25 @@ def test_a_line_longer_than_the_block_is_refused_by_number():
     with pytest.raises(DataError, match=f"line {number} has 5 characters; a block of 5 holds 4"):
         planned(block_size=5)
     assert planned(block_size=6)[0].max_length == 5
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model": "mlp", "n_hidden": 1 << 20, "n_embd": 1 << 20},
+        {"model": "mlp", "n_hidden": 1 << 20, "n_embd": 1 << 20, "context": 1 << 16},
+        {"model": "transformer", "block_size": 1 << 20},
+        {"model": "blend", "parts": (("lstm", {"n_hidden": 1 << 20}), ("ngram", {}))},
+    ],
+)
+def test_a_model_that_no_machine_holds_is_refused_before_it_is_made(options):
+    run, _ = planned(**options)
+    with pytest.raises(
+        OptionError, match=r"takes [\d,]{15,} bytes of memory to train|is too large"
+    ):
+        check_memory(run)
+
+
+def test_a_model_that_the_machine_holds_is_not_refused():
+    for model in MODELS:
+        check_memory(planned(model)[0])

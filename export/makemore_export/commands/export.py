@@ -2,61 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
-from makemore.errors import CheckpointError, OptionError
-from makemore.reading.file_kinds import kind_of_file
+from makemore.commands.command import Command
+from makemore.errors import OptionError
 
+from makemore_export.commands.export_options import (
+    FORMATS,
+    ExportOptions,
+    ImportOptions,
+    import_options,
+)
+from makemore_export.commands.export_source import kind_of_source, refuse_options
+from makemore_export.commands.model_options import model_options
 from makemore_export.commands.output_option import output_option
+from makemore_export.commands.run_planning import check_options, given_content, plan_run
 from makemore_export.commands.text_options import text_options
-from makemore_export.commands.training_command import GivenText, TrainingCommand
 from makemore_export.commands.web_option import read_page, runtime_option
 from makemore_export.data.reading import Reading
+from makemore_export.data.text import Content, text_of
+from makemore_export.packing.artifact_target import check_target
+from makemore_export.runs.header import checkpoint_file, read_header, stored_run
+from makemore_export.runs.run_text import lines_of
+from makemore_export.runs.target_lock import locked
+from makemore_export.training import distributed
 
-_HEAD = 4096  # bytes, that tell a kind of files
-
-
-class Given(NamedTuple):
-    """What is read before PyTorch is imported.
-
-    source: SOURCE, if it is a text that is trained on. text: that of --text. page: the files of
-    --web by name.
-    """
-
-    source: GivenText | None
-    text: GivenText | None
-    page: dict[str, bytes]
+_OF_IMPORTS = {"n_head", *Reading.__struct_fields__} - {"label_column"}
+"""The options of training that a checkpoint of another program takes."""
 
 
-def _first_check(values: dict[str, Any]) -> Given:
-    page = read_page(values["out"].resolve().name, web=values["web"], runtime=values["ort_web"])
-    source, beside = values["source"], values["text"]
-    if source is None and values["source_format"] is not None:
-        raise OptionError(f"--from {values['source_format']} needs a SOURCE, the checkpoint")
-    text = None if beside is None else GivenText(beside)
-    if text is not None or values["source_format"] is not None or _may_be_trained(source):
-        return Given(None, text, page)
-    given = GivenText(source)
-    given.read(Reading().with_options(values))
-    return Given(given, text, page)
-
-
-def _may_be_trained(source: Path | None) -> bool:
-    if source is None or source.is_dir():
-        return source is not None
-    if source.suffix == ".safetensors":
-        if not source.exists():
-            raise CheckpointError(f"{source}: no such file")
-        return True
-    if not source.is_file():
-        return False
-    with source.open("rb") as file:
-        return kind_of_file(file.read(_HEAD)) is not None
-
-
-@click.command(cls=TrainingCommand, first_check=_first_check)
+@click.command(cls=Command)
 @click.argument("source", required=False, type=click.Path(path_type=Path))
 @output_option("Artifact folder.")
 @click.option(
@@ -88,9 +66,8 @@ def _may_be_trained(source: Path | None) -> bool:
 @click.option(
     "--from",
     "source_format",
-    metavar="FORMAT",
-    help="What another program's checkpoint is: makemore, nanogpt, transformers or torch-rnn.  "
-    "[default: recognised by its content]",
+    type=click.Choice(FORMATS),
+    help="What another program's checkpoint is.  [default: recognised by its content]",
 )
 @click.option(
     "--tokens",
@@ -106,20 +83,18 @@ def _may_be_trained(source: Path | None) -> bool:
 )
 @text_options
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object on stdout.")
-@click.pass_obj
+@model_options
 def main(
-    given: Given,
-    /,
     source: Path | None,
     out: Path,
     *,
     samples: int,
     half: bool,
-    text: Path | None,  # noqa: ARG001 - it has been read into `given`
+    text: Path | None,
     no_fingerprints: bool,
     no_torchscript: bool,
-    web: bool,  # noqa: ARG001 - like the next, it has been read into `given`
-    ort_web: Path | None,  # noqa: ARG001
+    web: bool,
+    ort_web: Path | None,
     source_format: str | None,
     tokens: Path | None,
     names: tuple[str, ...],
@@ -138,19 +113,69 @@ def main(
     Exit codes: 0 done, 1 an exported file does not do what the model does (OUT is left as it was),
     2 a bad input, 130 Ctrl-C while it trained.
     """
-    from makemore_export.commands.run_export import ExportOptions, run_export
-
+    distributed.refuse("mm-export")
     asked = ExportOptions(
-        given=given.source,
-        text=given.text,
         samples=samples,
         half=half,
         fingerprints=not no_fingerprints,
         torchscript=not no_torchscript,
-        page=given.page,
-        source_format=source_format,
-        tokens=tokens,
-        names=names,
+        page=read_page(out.resolve().name, web=web, runtime=ort_web),
         as_json=as_json,
     )
-    run_export(source, out, asked, options)
+    check_target(out)
+    kind = kind_of_source(source, source_format)
+    beside = None if text is None else given_content(text)
+    if source is not None and kind == "foreign":
+        theirs = import_options(source_format, tokens, names, beside, options)
+        _export_foreign(source, theirs, out, asked, options)
+    elif tokens or names:
+        raise OptionError("--tokens and --map are for the checkpoint of another program")
+    elif source is not None and kind == "run":
+        _export_run(source, beside, out, asked, options)
+    elif beside:
+        raise OptionError("--text is for a SOURCE that is trained already")
+    else:
+        _train_and_export(source, out, asked, options)
+
+
+def _export_foreign(
+    source: Path, theirs: ImportOptions, out: Path, asked: ExportOptions, options: Mapping[str, Any]
+) -> None:
+    """Writes the artifact of another program's checkpoint."""
+    refuse_options(source, options, _OF_IMPORTS if theirs.text else {"n_head"})
+    from makemore_export.commands.run_export import export_foreign
+
+    export_foreign(source, out, theirs, asked)
+
+
+def _export_run(
+    source: Path, text: Content | None, out: Path, asked: ExportOptions, options: Mapping[str, Any]
+) -> None:
+    """Writes the artifact of a run, or of one of its checkpoints."""
+    refuse_options(source, options, {"encoding"} if text else set())
+    header = read_header(checkpoint_file(source))
+    lines = lines_of(header.run, text, options["encoding"])
+    from makemore_export.commands.run_export import export_trained
+    from makemore_export.runs.checkpoint import read_source
+
+    with locked(out):
+        export_trained(read_source(source), lines, out, asked)
+
+
+def _train_and_export(
+    source: Path | None, out: Path, asked: ExportOptions, options: Mapping[str, Any]
+) -> None:
+    """Trains on a text in the run folder beside `out`, or goes on there, then exports."""
+    check_options(options)
+    text = text_of(given_content(source), Reading().with_options(options))
+    target = out.resolve()
+    folder = target.with_name(f"{target.name}.run")
+    with locked(out):
+        with locked(folder):
+            planned = plan_run(text, folder, stored_run(folder), options, None)
+            from makemore_export.commands.run_export import export_trained
+            from makemore_export.commands.run_training import run_training
+            from makemore_export.runs.checkpoint import RunFolder
+
+            trained = run_training(planned, RunFolder(folder), options, again="the same command")
+        export_trained(trained, text.lines, out, asked)

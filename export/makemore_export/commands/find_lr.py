@@ -8,13 +8,10 @@ from typing import Any
 
 import click
 import msgspec
-from makemore.errors import OptionError
 
-from makemore_export.commands.run_training import plan_job
-from makemore_export.data.text import Text
+from makemore_export.commands.run_planning import PlannedRun
+from makemore_export.commands.run_training import job_of
 from makemore_export.runs.atomic_files import write_file
-from makemore_export.runs.checkpoint import RunFolder
-from makemore_export.training import distributed
 from makemore_export.training.find_lr import Trial, suggestion, sweep
 
 
@@ -25,12 +22,11 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     files: list[str]
 
 
-def find_learning_rate(text: Text, out: Path, options: Mapping[str, Any], *, as_json: bool) -> None:
+def find_learning_rate(
+    planned: PlannedRun, out: Path, options: Mapping[str, Any], *, as_json: bool
+) -> None:
     """Sweeps the learning rate on new weights; nothing of the run is kept but the sweep."""
-    distributed.refuse("--find-lr")
-    job = plan_job(text, RunFolder(out), None, options, None)
-    if job.run.recipe is None:
-        raise OptionError(f"--find-lr does not apply to model {job.run.model}: it has no one rate")
+    job = job_of(planned, options)
     trials = list(sweep(job.model, job.run, job.splits["train"]))
     best = suggestion(trials)
     files = keep(out, trials, best)

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import click
-import msgspec
 from makemore.artifact import LENGTH_LIMIT, Artifact, OriginInfo
 from makemore.errors import ExportError, OptionError
 from makemore.reading.decoding import decode
 from makemore.source import sha256_of
 from makemore.token_vocabulary import new_vocabulary
 
+from makemore_export.commands.export_options import ExportOptions, ImportOptions
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.data.reading import Reading
 from makemore_export.data.text import Content, Text, text_of
-from makemore_export.evaluation.likelihood import mean_nll
+from makemore_export.evaluation.likelihood import finite_or_none, mean_nll
 from makemore_export.importers import Given, Imported, format_of, read_model, read_tensors
 from makemore_export.models import Model
 from makemore_export.models.foreign import ForeignModel
-from makemore_export.packing.artifact_folder import NO_PAGE
 from makemore_export.packing.model_card import Report
 from makemore_export.packing.module_check import check_module
 from makemore_export.packing.module_export import describe_import, pack_import
-from makemore_export.training.monitor import finite_or_none
-
-
-class ImportOptions(NamedTuple):
-    """What a user says of a checkpoint beside its file; see the options of `mm-export`."""
-
-    format: str | None = None
-    tokens: Path | None = None
-    names: Mapping[str, str] = MappingProxyType({})
-    n_head: int | None = None
-    text: Content | None = None
-    reading: Reading = Reading()
-    half: bool = False
-    fingerprints: bool = True
-    torchscript: bool = True
-    page: Mapping[str, bytes] = NO_PAGE
 
 
 class ImportedArtifact(NamedTuple):
@@ -54,7 +34,9 @@ class ImportedArtifact(NamedTuple):
     lines: int
 
 
-def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> ImportedArtifact:
+def import_checkpoint(
+    source: Path, out: Path, options: ImportOptions, asked: ExportOptions
+) -> ImportedArtifact:
     """Reads a checkpoint and writes its artifact to `out`, whose lock the caller holds.
 
     With a text, which then has to be one that the model can score, its loss is told, and the
@@ -65,7 +47,7 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
     file = read_tensors(source)
     name = format_of(file, options.format)
     given = Given(
-        tokens=None if options.tokens is None else read_token_list(options.tokens),
+        tokens=options.tokens,
         lines=None if text is None else text.lines,
         whole=None if content is None else _whole(content, options.reading.encoding),
         n_head=options.n_head,
@@ -74,13 +56,13 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
     )
     imported = read_model(file, name, given)
     model = imported.model
-    if options.half and isinstance(model, ForeignModel):
+    if asked.half and isinstance(model, ForeignModel):
         raise OptionError(f"--half is not for a {imported.name} of {name}: its states are float32")
     lengths = _encoded(imported, text)
     longest = None
     if model.block_size is None and lengths:
         longest = min(max(lengths.values()), LENGTH_LIMIT)
-    exported = deepcopy(model).half() if options.half else model
+    exported = deepcopy(model).half() if asked.half else model
     artifact = describe_import(
         exported,
         imported.ids.texts,
@@ -99,7 +81,7 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
     lines = [] if text is None else [line for line in text.lines if line in fits]
     click.echo("exporting and verifying ...", err=True)
     facts = _facts(imported, exported, artifact, text, lines)
-    prints = lines if options.fingerprints else None
+    prints = lines if asked.fingerprints else None
     report = pack_import(
         exported,
         artifact,
@@ -108,35 +90,10 @@ def import_checkpoint(source: Path, out: Path, options: ImportOptions) -> Import
         lines=lines or None,
         prints=prints,
         facts=facts,
-        torchscript=options.torchscript,
-        page=options.page,
+        torchscript=asked.torchscript,
+        page=asked.page,
     )
     return ImportedArtifact(report, artifact, len(lines))
-
-
-def read_token_list(file: Path) -> list[str | None]:
-    """A JSON list of the texts of a model's ids; `OptionError` where it is none."""
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=list[str | None])
-    except OSError as error:
-        raise OptionError(f"--tokens {file}: cannot be read: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise OptionError(
-            f"--tokens {file}: must be a JSON list of strings, or null for no text: {error}"
-        ) from None
-
-
-def parse_names(values: Sequence[str]) -> dict[str, str]:
-    """Our names of modules, and those in the file, from `embedding=encoder`."""
-    names = {}
-    for value in values:
-        ours, equals, theirs = value.partition("=")
-        if not equals or ours not in ("embedding", "rnn", "head"):
-            raise OptionError(
-                f"--map is {value!r}; it must be embedding=NAME, rnn=NAME or head=NAME"
-            )
-        names[ours] = theirs
-    return names
 
 
 def _whole(content: Content, encoding: str) -> str:

@@ -24,6 +24,7 @@ from makemore_export.data.text import Text
 from makemore_export.models import Model
 from makemore_export.runs.records import Evaluation, Start, Step
 from makemore_export.runs.run import Run
+from makemore_export.training.choices import choices_of
 
 _LARGE = 20_000_000  # bytes of one file, from which on there is a warning
 _FEW_LINES = 30  # of dev: their mean loss says little
@@ -165,7 +166,7 @@ def size_line(run: Run, model: Model, train: EncodedStrings) -> str:
 
 def _megabytes(size: int) -> str:
     if size < 100_000:
-        return f"{size / 1e3:,.0f} kB"
+        return f"{math.ceil(size / 1e3):,} kB"
     return f"{size / 1e6:,.0f} MB" if size >= _LARGE else f"{size / 1e6:,.1f} MB"
 
 
@@ -176,9 +177,11 @@ def warnings(text: Text, run: Run) -> list[str]:
         f"warning: dev has {dev} line{'' if dev == 1 else 's'}, too few to judge by: take dev and "
         "test loss as rough guesses; --split 100 trains on all lines"
     )
+    has_steps = choices_of(run.model).max_steps(run.spec) > 0
+    slow = has_steps and not run.max_line_length
     found = [
         _mojibake(text.mojibake, text.encoding) if text.mojibake else None,
-        None if run.max_line_length else long_lines_warning(text, has_labels=bool(run.labels)),
+        long_lines_warning(text, has_labels=bool(run.labels)) if slow else None,
         few if dev and dev < _FEW_LINES else None,
     ]
     return [warning for warning in found if warning]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -12,7 +12,6 @@ import click
 import torch
 from makemore.commands.command import INTERRUPTED
 from makemore.commands.terminal import as_one_line
-from makemore.errors import OptionError
 from msgspec.structs import replace
 
 from makemore_export.commands.progress_display import (
@@ -24,12 +23,12 @@ from makemore_export.commands.progress_display import (
     summary,
     warnings,
 )
-from makemore_export.commands.run_options import planned
+from makemore_export.commands.run_planning import PlannedRun
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.lines import Lines
-from makemore_export.data.reading import Reading
 from makemore_export.data.text import Text
-from makemore_export.evaluation.novelty import measure, memorised
+from makemore_export.evaluation.memorisation import memorised
+from makemore_export.evaluation.novelty import measure
 from makemore_export.models import Model
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.runs import checkpoint
@@ -37,11 +36,11 @@ from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Start, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
+from makemore_export.training.choices import choices_of
 from makemore_export.training.closing import closing_seconds, steps_seconds
-from makemore_export.training.kinds import kind_of
+from makemore_export.training.devices import find_device
 from makemore_export.training.loop import train
-from makemore_export.training.plan import differences
-from makemore_export.training.start import initial_model
+from makemore_export.training.start import check_memory, initial_model
 from makemore_export.training.tensorboard import Scalars
 
 _SAMPLES = 8  # shown at each evaluation
@@ -59,70 +58,44 @@ class Job(NamedTuple):
     device: str
 
 
-def plan_job(
-    text: Text,
-    folder: RunFolder,
-    start: Checkpoint | None,
-    options: Mapping[str, Any],
-    old: Run | None,
-) -> Job:
-    """What `run_training` would train, with the weights of before the first step."""
-    of_text = Reading.__struct_fields__
-    given = {name: v for name, v in options.items() if v is not None and name not in of_text}
-    device = find_device(given.pop("device"))
-    if threads := given.pop("threads", None):
+def job_of(planned: PlannedRun, options: Mapping[str, Any]) -> Job:
+    """What a run trains, with the weights of before the first step.
+
+    options: `device` and `threads` of the command line, and others.
+    """
+    device = find_device(options["device"])
+    check_memory(planned.run)
+    if threads := options.get("threads"):
         torch.set_num_threads(threads)
-    if start and text.sha256 != start.run.data.sha256:
-        raise OptionError(
-            f"{folder.path}: holds the run of another text: {start.run.data.name}, SHA-256 "
-            f"{start.run.data.sha256}; that of {text.name} is {text.sha256}"
-        )
-    if start and (other := start.run.reading.differences(text.reading)):
-        raise OptionError(f"{folder.path}: holds another run: {'; '.join(other)}")
-    run, lines = planned(text, given, old)
-    if start and (other := differences(start.run, run)):
-        raise OptionError(f"{folder.path}: holds another run: {'; '.join(other)}")
-    if start:
-        run = start.run  # with the name that its text had, so that all its checkpoints agree
+    text, run, lines = planned
     vocabulary = run.vocabulary
     splits = {name: EncodedStrings(split, vocabulary, device) for name, split in lines.items()}
     return Job(text, run, lines, splits, initial_model(run, device), device)
 
 
-def find_device(name: str) -> str:
-    """The device to train on for an option `--device`; `OptionError` where there is none."""
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return next(device for device in ("cuda", "mps", "cpu") if has[device])
-    if not has[name]:
-        raise OptionError(f"device {name!r} cannot be had: PyTorch {torch.__version__} finds none")
-    return name
-
-
 def run_training(
-    text: Text,
+    planned: PlannedRun,
     folder: RunFolder,
-    start: Checkpoint | None,
     options: Mapping[str, Any],
     *,
-    old: Run | None,
     again: str,
     tensorboard: bool = False,
     as_json: bool = False,
 ) -> Checkpoint:
-    """Trains to the end, from `start` or afresh, with progress on stderr; returns the best.
+    """Trains to the end, from where the run in `folder` stands, with progress on stderr; returns
+    the best.
 
-    options: values of `run_options`; None stands for the option of `old`, else for the default.
+    options: as `job_of` takes them.
     again: the command that goes on after Ctrl-C, to show.
     as_json: progress is lines of JSON.
-    `OptionError` where the text or an option is not that of `start`.
     """
-    job = plan_job(text, folder, start, options, old)
+    start = distributed.shared(folder.latest)
+    job = job_of(planned, options)
     run, first = job.run, distributed.rank() == 0
-    records = train(job.model, run, job.splits, folder, start)
     scalars = Scalars(folder.path / "tensorboard") if tensorboard and first else None
     with (
         _display(job, start, as_json=as_json) as display,
+        closing(train(job.model, run, job.splits, folder, start)) as records,
         interrupts() as interrupted,
         scalars or nullcontext(),
     ):
@@ -145,19 +118,19 @@ def run_training(
 def _display(job: Job, start: Checkpoint | None, *, as_json: bool) -> ProgressDisplay:
     """A display that has said what is trained on what, and what it takes."""
     run, first = job.run, distributed.rank() == 0
-    steps = kind_of(run.model).choices.max_steps(run.spec)
+    steps = choices_of(run.model).max_steps(run.spec)
     done = start.progress if start else Progress()
     timed = first and steps and not done.finished
-    closing = closing_seconds(job.model, job.splits) if timed else 0.0
-    display = ProgressDisplay(steps, done.step, silent=not first, as_json=as_json, closing=closing)
+    last = closing_seconds(job.model, job.splits) if timed else 0.0
+    display = ProgressDisplay(steps, done.step, silent=not first, as_json=as_json, closing=last)
     display.show(summary(job.text, run, job.model, job.device))
     if first and not done.finished:
         display.show(size_line(run, job.model, job.splits["train"]))
     for warning in warnings(job.text, run):
         display.show(warning)
-    if closing:
+    if last:
         stepping = steps_seconds(run, job.model, job.splits["train"])
-        display.show(cost_line(job.splits, stepping, closing))
+        display.show(cost_line(job.splits, stepping, last))
     return display
 
 
@@ -234,4 +207,6 @@ def interrupts() -> Iterator[Interrupts]:
 def _samples(record: Evaluation, job: Job) -> list[str]:
     progress = Progress(step=record.step, losses=record.losses)
     artifact = describe(job.run, progress, job.model)
-    return eager_sampler(job.model, artifact, job.device).sample(_SAMPLES, seed=job.run.seed)
+    sampler = eager_sampler(job.model, artifact, job.device)
+    longest = min(job.run.max_length, _SHOWN + 1)  # of a list of long lines no more is made
+    return sampler.sample(_SAMPLES, seed=job.run.seed, max_length=longest)

@@ -12,11 +12,10 @@ import msgspec
 from makemore.errors import MissingDependencyError, OptionError
 
 from makemore_export.commands.run_training import Interrupts, interrupts
-from makemore_export.commands.sweep import free_sweep, run_value, show_files
+from makemore_export.commands.sweep import run_value, show_files
 from makemore_export.data.text import Text
 from makemore_export.runs.atomic_files import write_file
 from makemore_export.runs.target_lock import locked
-from makemore_export.training import distributed
 from makemore_export.training.sweep import Sweep, SweepRun, best_of, search_table
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def run_search(
     path: Path | None,
     out: Path,
     options: Mapping[str, Any],
-    values: Sequence[str],
+    sweeps: Sequence[Sweep],
     trials: int,
     *,
     as_json: bool,
@@ -55,10 +54,6 @@ def run_search(
     path: of the text, to show the command that tests the best run. `MissingDependencyError` without
     optuna.
     """
-    distributed.refuse("--sweep")
-    sweeps = [free_sweep(each, options) for each in values]
-    if len({sweep.option for sweep in sweeps}) < len(sweeps):
-        raise OptionError("--sweep is given twice for one option; name its values once")
     with locked(out), interrupts() as interrupted:
         out.mkdir(parents=True, exist_ok=True)
         study = _study(out, sweeps)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 from makemore.commands.command import INTERRUPTED
-from makemore.errors import OptionError
 
 from makemore_export.commands.progress_display import ProgressDisplay, evaluation_line
-from makemore_export.commands.run_training import Interrupts, Job, interrupts, plan_job
+from makemore_export.commands.run_planning import plan_run
+from makemore_export.commands.run_training import Interrupts, Job, interrupts, job_of
 from makemore_export.data.text import Text
 from makemore_export.runs import checkpoint
 from makemore_export.runs.atomic_files import write_file
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.records import Evaluation, Step
 from makemore_export.runs.target_lock import locked
-from makemore_export.training import distributed
-from makemore_export.training.kinds import kind_of
+from makemore_export.training.choices import choices_of
 from makemore_export.training.loop import train
-from makemore_export.training.sweep import Sweep, SweepRun, best_of, parse_sweep, table
+from makemore_export.training.sweep import Sweep, SweepRun, best_of, table
 
 
 class Swept(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ def run_sweep(
     path: Path | None,
     out: Path,
     options: Mapping[str, Any],
-    values: str,
+    sweep: Sweep,
     *,
     as_json: bool,
 ) -> None:
@@ -48,8 +48,6 @@ def run_sweep(
 
     path: of the text, to show the command that goes on.
     """
-    distributed.refuse("--sweep")
-    sweep = free_sweep(values, options)
     with locked(out), interrupts() as interrupted:
         runs = [
             run_value(contents, out, options, {sweep.option: value}, interrupted)
@@ -63,14 +61,6 @@ def run_sweep(
         return
     click.echo(table(sweep, runs))
     show_files(files, best, path)
-
-
-def free_sweep(values: str, options: Mapping[str, Any]) -> Sweep:
-    """The sweep of an option that has no value among `options`, or else `OptionError`."""
-    sweep = parse_sweep(values)
-    if options.get(sweep.option) is not None:
-        raise OptionError(f"--sweep {values!r}: {sweep.option} is given a value of its own, too")
-    return sweep
 
 
 def show_files(files: Sequence[str], best: SweepRun, path: Path | None) -> None:
@@ -92,13 +82,14 @@ def run_value(
     folder = RunFolder(out / name)
     start = folder.latest()
     old = start.run if start else None
-    job = plan_job(text, folder, start, {**options, **chosen}, old)
-    if "dev" not in job.splits:
-        raise OptionError("--sweep compares losses of dev, of which --split leaves none")
+    planned = plan_run(text, folder.path, old, {**options, **chosen}, old)
+    job = job_of(planned, options)
     job.splits.pop("test", None)
-    steps = kind_of(job.run.model).choices.max_steps(job.run.spec)
-    records = train(job.model, job.run, job.splits, folder, start)
-    with ProgressDisplay(steps, start.progress.step if start else 0) as display:
+    steps = choices_of(job.run.model).max_steps(job.run.spec)
+    with (
+        ProgressDisplay(steps, start.progress.step if start else 0) as display,
+        closing(train(job.model, job.run, job.splits, folder, start)) as records,
+    ):
         try:
             for record in records:
                 _show(display, record, job, name)

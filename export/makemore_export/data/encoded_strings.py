@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 
 import numpy as np
 import torch
 from makemore.vocabulary import STOP, Vocabulary
-from numpy.typing import NDArray
 from torch import Tensor
 
-from makemore_export.data.lines import END, Lines
+from makemore_export.data.encoding import encoded, lengths_of
 from makemore_export.data.scratch import Scratch
 
 PADDING = -1
@@ -39,7 +38,7 @@ class EncodedStrings:
         counts = [np.zeros(0, np.int64)]
         for ids in encoded(lines, vocabulary):
             flat.add(ids)
-            counts.append(_lengths(ids))
+            counts.append(lengths_of(ids))
         lengths = torch.from_numpy(np.concatenate(counts))
         slack = int(lengths.max()) if len(lengths) else 0
         flat.add(np.zeros(slack))  # so that the longest window may begin anywhere
@@ -67,6 +66,12 @@ class EncodedStrings:
         first = copy(self)
         first.lengths, first.starts = self.lengths[:n], self.starts[:n]
         return first
+
+    def rows(self, kept: Tensor) -> EncodedStrings:
+        """The strings where `kept`, bool (N,), is true."""
+        some = copy(self)
+        some.lengths, some.starts = self.lengths[kept], self.starts[kept]
+        return some
 
     def first_tokens(self, most: int) -> EncodedStrings:
         """The first strings that have at most so many tokens together, stops included, but one."""
@@ -118,53 +123,5 @@ class EncodedStrings:
             begin += rows
 
 
-def encoded(lines: Iterable[str], vocabulary: Vocabulary) -> Iterator[NDArray[np.integer]]:
-    """The ids of many lines at a time, a `STOP` after each line.
-
-    `OptionError` for what the vocabulary does not know.
-    """
-    if vocabulary.level == "character" and not vocabulary.labels:
-        encode = _by_code_point(vocabulary)
-    else:
-        encode = _by_line(vocabulary)
-    return map(encode, Lines.of(lines).blocks())
-
-
-def encoded_lengths(lines: Iterable[str], vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """The tokens of each line, without its stop: (N,)."""
-    counts = [_lengths(ids) for ids in encoded(lines, vocabulary)]
-    return np.concatenate([np.zeros(0, np.int64), *counts])
-
-
-def _lengths(ids: NDArray[np.integer]) -> NDArray[np.int64]:
-    return np.diff(np.flatnonzero(ids == STOP), prepend=-1) - 1
-
-
 def _smallest_type(vocab_size: int) -> type[np.integer]:
     return np.uint8 if vocab_size <= 1 << 8 else np.int16 if vocab_size <= 1 << 15 else np.int32
-
-
-def _by_line(vocabulary: Vocabulary) -> Callable[[str], NDArray[np.integer]]:
-    def encode(block: str) -> NDArray[np.integer]:
-        lines = block.split(END)[:-1]
-        return np.array([i for line in lines for i in (*vocabulary.encode_line(line), STOP)])
-
-    return encode
-
-
-def _by_code_point(vocabulary: Vocabulary) -> Callable[[str], NDArray[np.integer]]:
-    """All characters at once, by a table of code points; that of `END` is the one of `STOP`."""
-    known = [ord(token) for token in vocabulary.tokens]
-    table = np.full(max(known, default=0) + 2, -1, np.int32)
-    table[known] = np.arange(1, len(known) + 1)
-    table[ord(END)] = STOP
-
-    def encode(block: str) -> NDArray[np.integer]:
-        points = np.frombuffer(block.encode("utf-32-le", "surrogatepass"), np.uint32)
-        ids = table[np.minimum(points, len(table) - 1)]
-        if ids.min() < 0:
-            for line in block.split(END):
-                vocabulary.encode(line)  # which says what it does not know
-        return ids
-
-    return encode

@@ -71,7 +71,7 @@ def long_lines_warning(text: Text, *, has_labels: bool) -> str | None:
                 f"--max-line-length {limit} --long-lines cut, or drop"
             )
     median = int(np.median(lengths))
-    return f"{found}; half of all have {median} or more: --max-line-length, --long-lines cut"
+    return f"{found}; half of all have {median:,} or more: --max-line-length, --long-lines cut"
 
 
 def _lengths(text: Text, *, has_labels: bool) -> NDArray[np.int64]:

@@ -1,8 +1,7 @@
-"""How much of what a model makes is new, and how much it has memorised."""
+"""How much of what a model makes is new."""
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -13,11 +12,8 @@ from makemore import Sampler
 from makemore.artifact import Artifact
 from makemore.vocabulary import LABEL_END
 
-from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.evaluation.likelihood import evaluated, probability_of_any
-from makemore_export.models import Model
-
 SAMPLES = 1000
+_LONGEST = 4096  # tokens of a sample, which of a list of long lines may be millions
 _AT_ONCE = 1 << 17  # lines
 
 
@@ -76,25 +72,8 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
 def measure(sampler: Sampler, splits: Mapping[str, Iterable[str]], seed: int) -> Novelty:
     """Compares `SAMPLES` strings of `sampler`, with default options, to the lines of each split."""
     made = {name: as_made(sampler.artifact, lines) for name, lines in splits.items()}
-    return compare(sampler.sample(SAMPLES, seed=seed, min_length=0), made)
-
-
-def memorised(
-    model: Model, strings: Mapping[str, EncodedStrings], losses: Mapping[str, float | None]
-) -> Memorised | None:
-    """strings: of splits without duplicates, and `losses` the model's, by split; None where there
-    are too many of train to evaluate all, or where the model gives all its probability to them.
-    """
-    train = strings["train"]
-    if len(evaluated(train)) < len(train):
-        return None
-    of_train = probability_of_any(model, train)
-    given = {
-        name: loss + math.log1p(-of_train) * len(strings[name]) / strings[name].token_count
-        for name, loss in losses.items()
-        if name != "train" and loss is not None and of_train < 1
-    }
-    return Memorised(of_train=of_train, losses=given) if given else None
+    longest = min(sampler.artifact.max_length, _LONGEST)
+    return compare(sampler.sample(SAMPLES, seed=seed, min_length=0, max_length=longest), made)
 
 
 def as_made(artifact: Artifact, lines: Iterable[str]) -> Iterable[str]:

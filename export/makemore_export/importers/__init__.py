@@ -10,7 +10,7 @@ from makemore.errors import CheckpointError, OptionError
 
 from makemore_export.importers import makemore, nanogpt, torch_rnn, transformers
 from makemore_export.importers.imported import Given, Imported
-from makemore_export.importers.tensor_file import TensorFile, is_foreign, read_tensors
+from makemore_export.importers.tensor_file import TensorFile, read_tensors
 
 
 class Importer(NamedTuple):
@@ -78,7 +78,6 @@ __all__ = [
     "Importer",
     "TensorFile",
     "format_of",
-    "is_foreign",
     "read_model",
     "read_tensors",
 ]

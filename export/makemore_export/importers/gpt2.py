@@ -9,9 +9,10 @@ import torch
 from makemore.errors import CheckpointError, OptionError
 from torch import Tensor
 
+from makemore_export.configs.model_configs import Activation, TransformerConfig
 from makemore_export.importers.tensor_file import take
 from makemore_export.models.token_ids import TokenIds
-from makemore_export.models.transformer import Activation, Transformer, TransformerConfig
+from makemore_export.models.transformer import Transformer
 
 MAX_POSITIONS = 8192
 """Most positions of a GPT-2 that is read: a step's mask has the square of it."""

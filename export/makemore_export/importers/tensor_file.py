@@ -33,23 +33,6 @@ class TensorFile(NamedTuple):
     file: Path
 
 
-def is_foreign(source: Path) -> bool:
-    """Whether a file or folder is a checkpoint, and none of `mm-train`."""
-    if source.is_dir():
-        ours = (source / "best.safetensors").exists() or (source / "last.safetensors").exists()
-        return not ours and (source / "config.json").is_file()
-    try:
-        if source.suffix == ".safetensors":
-            with safe_open(source, "pt") as opened:
-                return "makemore" not in (opened.metadata() or {})
-        with source.open("rb") as file:
-            head = file.read(4)
-    except (OSError, SafetensorError):
-        return False
-    # A zip archive, as torch.save writes, or what it wrote before: a pickle.
-    return head == b"PK\x03\x04" or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05")
-
-
 def read_tensors(source: Path) -> TensorFile:
     """Of a file of `torch.save`, a safetensors file, or a folder of Hugging Face's form.
 

@@ -8,12 +8,12 @@ import msgspec
 from makemore.errors import CheckpointError
 from torch import Tensor
 
+from makemore_export.configs.model_configs import Activation
 from makemore_export.importers.gpt2 import gpt2
 from makemore_export.importers.imported import Given, Imported
 from makemore_export.importers.tensor_file import TensorFile, take
 from makemore_export.importers.tokenizer_json import read_tokens
 from makemore_export.models.token_ids import TokenIds
-from makemore_export.models.transformer import Activation
 
 _ACTIVATIONS: dict[str, Activation] = {
     "gelu_new": "gelu_tanh",

@@ -1,8 +1,8 @@
-"""The family of models. A new one is a file in this folder and a line in this table."""
+"""The family of models: a file in this folder, a line in this table, and its options in
+`makemore_export.configs`.
+"""
 
 from __future__ import annotations
-
-import msgspec
 
 from makemore_export.models.bigram import Bigram
 from makemore_export.models.blend import Blend
@@ -13,7 +13,7 @@ from makemore_export.models.model import CountingModel, Model
 from makemore_export.models.neural_bigram import NeuralBigram
 from makemore_export.models.ngram import Ngram
 from makemore_export.models.recurrent import GRU, LSTM, RNN
-from makemore_export.models.registry import MODELS, ModelSpec, new_model
+from makemore_export.models.registry import MODELS, new_model
 from makemore_export.models.transformer import Transformer
 
 MODELS.update(
@@ -32,9 +32,4 @@ MODELS.update(
     }
 )
 
-for _model in MODELS.values():
-    # At import: msgspec looks up the types of a struct at their first use, without a lock.
-    msgspec.json.Decoder(_model.Config)
-
-
-__all__ = ["MODELS", "Blend", "CountingModel", "Model", "ModelSpec", "new_model"]
+__all__ = ["MODELS", "Blend", "CountingModel", "Model", "new_model"]

@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from makemore.artifact import StateSpec
 from torch import Tensor
 
+from makemore_export.configs.model_configs import BigramConfig
 from makemore_export.data.counting import Ints, count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.model import CountingModel, StepFunction
-from makemore_export.models.smoothing import Smoothing, additive
-
-
-class BigramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`smoothing` is the k of `additive`."""
-
-    smoothing: Smoothing | None = None
+from makemore_export.models.smoothing import additive
 
 
 class Bigram(CountingModel):

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import reduce
-from typing import Annotated, Any, cast
+from typing import cast
 
-import msgspec
 import torch
 from makemore.artifact import StateSpec
-from msgspec import Meta
 from msgspec.structs import replace
 from torch import Tensor, nn
 
+from makemore_export.configs.blend import BlendConfig
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.model import Model
-from makemore_export.models.registry import MODELS, ModelSpec, new_model
-
-
-class BlendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The components, called `parts` in options and files, are trained one after the other, each as
-    it would be alone, from its own seed.
-    """
-
-    parts: Annotated[tuple[ModelSpec, ...], Meta(min_length=2)]
+from makemore_export.models.registry import new_model
 
 
 class Blend(Model):
@@ -34,7 +24,6 @@ class Blend(Model):
     """
 
     Config = BlendConfig
-    recipe = None
     weights: Tensor
 
     def __init__(self, config: BlendConfig, vocab_size: int) -> None:
@@ -45,11 +34,6 @@ class Blend(Model):
         sizes = [each.block_size for each in components if each.block_size is not None]
         self.block_size = min(sizes, default=None)
         self.register_buffer("weights", torch.full((len(components),), 1 / len(components)))
-
-    @classmethod
-    def block_size_of(cls, config: Mapping[str, Any]) -> int | None:
-        sizes = [MODELS[spec["model"]].block_size_of(spec["config"]) for spec in config["parts"]]
-        return min((size for size in sizes if size is not None), default=None)
 
     def components(self) -> list[Model]:
         return [cast("Model", component) for component in self.parts]

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
 import torch
 from makemore.artifact import StateSpec
 from torch import Tensor, nn
 
+from makemore_export.configs.model_configs import BoWConfig
 from makemore_export.models.model import (
-    BlockSize,
-    EmbeddingWidth,
-    HiddenWidth,
     Model,
     StepFunction,
     uniform_head,
 )
-from makemore_export.models.recipe import Recipe
-
-
-class BoWConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`block_size` is the number of positions: the longest string, and the start token."""
-
-    block_size: BlockSize
-    n_embd: EmbeddingWidth = 64
-    n_hidden: HiddenWidth = 256
 
 
 class BoW(Model):
@@ -34,7 +22,6 @@ class BoW(Model):
     """
 
     Config = BoWConfig
-    recipe = Recipe(learning_rate=1e-2, weight_decay=0.01)
 
     def __init__(self, config: BoWConfig, vocab_size: int) -> None:
         super().__init__()

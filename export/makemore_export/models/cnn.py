@@ -4,36 +4,20 @@ from __future__ import annotations
 
 from typing import cast
 
-import msgspec
 import torch
 from makemore.artifact import StateSpec
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from makemore_export.configs.model_configs import CNNConfig
 from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import (
-    DropoutRate,
-    EmbeddingWidth,
-    HiddenWidth,
-    Layers,
     Model,
     StepFunction,
     uniform_head,
 )
-from makemore_export.models.recipe import Recipe
 
 _CYCLE = 10  # layers until the dilations, 1 to 512, begin again
-
-
-class CNNConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`n_embd` is the number of residual channels, `n_hidden` of skip channels; with `n_layer` up
-    to 10 a prediction sees the last 2 ** n_layer tokens.
-    """
-
-    n_layer: Layers = 4
-    n_embd: EmbeddingWidth = 64
-    n_hidden: HiddenWidth = 128
-    dropout: DropoutRate = 0.15
 
 
 class GatedConvolution(nn.Module):
@@ -71,7 +55,6 @@ class CNN(Model):
     """
 
     Config = CNNConfig
-    recipe = Recipe(learning_rate=8e-3)
     block_size = None
 
     def __init__(self, config: CNNConfig, vocab_size: int) -> None:

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
 import torch
 from makemore.artifact import StateSpec
-from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from makemore_export.configs.model_configs import MLPConfig
 from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import (
     FEW_TOKENS,
-    DropoutRate,
-    EmbeddingWidth,
-    HiddenWidth,
     Model,
     StepFunction,
     uniform_head,
 )
-from makemore_export.models.recipe import Recipe
-
-
-class MLPConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`context` is the number of tokens in the window; `direct` adds connections from their
-    embeddings to the logits that bypass the hidden layer.
-    """
-
-    context: Annotated[int, Meta(ge=2, le=1 << 16, description="Characters that the MLP sees.")] = 8
-    n_embd: EmbeddingWidth = 32
-    n_hidden: HiddenWidth = 400
-    direct: Annotated[bool, Meta(description="Connect the MLP's embeddings to its output.")] = False
-    dropout: DropoutRate = 0.1
 
 
 class MLP(Model):
@@ -44,7 +25,6 @@ class MLP(Model):
     """
 
     Config = MLPConfig
-    recipe = Recipe(learning_rate=8e-3, weight_decay=0.01)
     block_size = None
     tables: Tensor | None
     """What the hidden layer reads of each token in each place (context * V, H), once folded; with

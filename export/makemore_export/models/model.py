@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
-import msgspec
 import torch
 from makemore.artifact import Precision, StateSpec
-from msgspec import Meta
 from torch import Tensor, nn
 
+from makemore_export.configs import ModelConfig
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.models.recipe import Recipe
-
-# The description of a field is what `mm-train --help` shows of its option.
-_SIZE = Meta(ge=1, le=1 << 20)
-
-Layers = Annotated[int, Meta(ge=1, le=1000, description="Layers.")]
-EmbeddingWidth = Annotated[int, _SIZE, Meta(description="Width of the embedding.")]
-HiddenWidth = Annotated[int, _SIZE, Meta(description="Width of the hidden layer.")]
-BlockSize = Annotated[
-    int, _SIZE, Meta(description="Positions that the model knows.  [default: longest line + 1]")
-]
-DropoutRate = Annotated[
-    float, Meta(ge=0, lt=1, description="Share of activations dropped in training.")
-]
-"""Of values that training sets to 0, at random."""
 
 
 class StepFunction(NamedTuple):
@@ -54,21 +38,12 @@ class Model(nn.Module, ABC):
     token of each; at every position both give the same logits.
     """
 
-    Config: ClassVar[type[msgspec.Struct]]
-    """Sizes and options of the model: frozen, its fields are the options of `mm-train`."""
-
-    recipe: ClassVar[Recipe | None] = Recipe()
-    """How it is trained where the options leave it open; None for a model without gradients."""
+    Config: ClassVar[type[ModelConfig]]
+    """Its line in the table of `makemore_export.configs`."""
 
     config: Any
     block_size: int | None
     """Positions that the model knows, or None where any position will do."""
-
-    @classmethod
-    def block_size_of(cls, config: Mapping[str, Any]) -> int | None:
-        """The `block_size` of a model of that config."""
-        size: int | None = config.get("block_size")
-        return size
 
     @property
     def precision(self) -> Precision:
@@ -119,8 +94,6 @@ class Model(nn.Module, ABC):
 
 class CountingModel(Model):
     """A model that is fitted in one pass over the data, without gradients."""
-
-    recipe = None
 
     @abstractmethod
     def fit(self, train: EncodedStrings, dev: EncodedStrings | None) -> dict[str, Any]:

@@ -6,42 +6,25 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import accumulate
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
-import msgspec
 import numpy as np
 import torch
 from makemore.artifact import StateSpec
 from makemore.errors import OptionError
-from msgspec import Meta
 from torch import Tensor, nn
 
+from makemore_export.configs.model_configs import NgramConfig
 from makemore_export.data.counting import Ints, count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models.counted import Counted
 from makemore_export.models.kneser_ney import kneser_ney
 from makemore_export.models.model import CountingModel, StepFunction
-from makemore_export.models.smoothing import Smoothing, additive
+from makemore_export.models.smoothing import additive
 from makemore_export.models.sparse_level import SparseLevel
 
 _LARGEST = 1 << 30  # bytes of all tables: a file of ONNX ends at 2 GiB
 _TOKENS_TRIED = 2_000_000  # in about a second
-
-
-class NgramConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`order` n: n - 1 tokens are what the next depends on. `smoothing` is the k of `additive`."""
-
-    order: Annotated[int, Meta(ge=2, le=6, description="Characters that the n-gram spans.")] = 6
-    method: Annotated[
-        Literal["kneser-ney", "additive"], Meta(description="How the n-gram smooths its counts.")
-    ] = "kneser-ney"
-    smoothing: Smoothing | None = None
-
-    def __post_init__(self) -> None:
-        if self.method == "kneser-ney" and self.smoothing is not None:
-            raise OptionError(
-                f"smoothing {self.smoothing:g} is for method additive; kneser-ney takes none"
-            )
 
 
 class Ngram(CountingModel):

@@ -6,35 +6,19 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-import msgspec
 import torch
 from makemore.artifact import StateSpec
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from makemore_export.configs.model_configs import GRUConfig, RecurrentConfig, RNNConfig
 from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import (
     FEW_TOKENS,
-    DropoutRate,
-    EmbeddingWidth,
-    HiddenWidth,
-    Layers,
     Model,
     StepFunction,
     uniform_head,
 )
-from makemore_export.models.recipe import Recipe
-
-
-class RecurrentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`dropout` acts on the embedding, between layers and before the head (Zaremba et al., 2014,
-    "Recurrent Neural Network Regularization").
-    """
-
-    n_layer: Layers = 1
-    n_embd: EmbeddingWidth = 64
-    n_hidden: HiddenWidth = 256
-    dropout: DropoutRate = 0.2
 
 
 class Recurrent(Model):
@@ -46,7 +30,6 @@ class Recurrent(Model):
     """
 
     Config = RecurrentConfig
-    recipe = Recipe(max_steps=10_000, batch_size=32, learning_rate=8e-3, weight_decay=0.08)
     block_size = None
     layer_type: ClassVar[type[nn.RNN | nn.LSTM | nn.GRU]]
     memories: ClassVar[tuple[str, ...]] = ("hidden",)
@@ -121,19 +104,12 @@ class Recurrent(Model):
         """
 
 
-class RNNConfig(RecurrentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The plain cell overfits less than the gated ones, and needs less dropout."""
-
-    dropout: DropoutRate = 0.1
-
-
 class RNN(Recurrent):
     """Elman, "Finding Structure in Time" (1990); as a language model Mikolov et al., "Recurrent
     neural network based language model" (2010), section 2, with tanh for the sigmoid.
     """
 
     Config = RNNConfig
-    recipe = Recipe(weight_decay=0.01)
     layer_type = nn.RNN
     function = "RnnStep"
 
@@ -160,19 +136,12 @@ class LSTM(Recurrent):
         return output_gate.sigmoid() * cell.tanh(), cell
 
 
-class GRUConfig(RecurrentConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Decays less than an LSTM, and drops a little more in its place."""
-
-    dropout: DropoutRate = 0.25
-
-
 class GRU(Recurrent):
     """Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical
     Machine Translation" (2014), section 2.3, with the reset gate after the product, as in cuDNN.
     """
 
     Config = GRUConfig
-    recipe = Recipe(max_steps=14_000, batch_size=32, learning_rate=2e-3, weight_decay=0.01)
     layer_type = nn.GRU
     function = "GruStep"
 

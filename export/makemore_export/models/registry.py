@@ -11,17 +11,8 @@ import msgspec
 from makemore.errors import OptionError
 
 from makemore_export.models.model import Model
-from makemore_export.models.recipe import Recipe
 
 MODELS: dict[str, type[Model]] = {}
-
-
-class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model of the table with every option chosen; `recipe` is None for one that counts."""
-
-    model: str
-    config: dict[str, Any]
-    recipe: Recipe | None = None
 
 
 def new_model(name: str, config: Mapping[str, Any], vocab_size: int) -> Model:

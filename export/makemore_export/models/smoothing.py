@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 
 from makemore_export.data.counting import Ints
 from makemore_export.models.sparse_level import Seen
-
-Smoothing = Annotated[
-    float, Meta(ge=0, le=1e6, description="Added to each count.  [default: the best on dev]")
-]
-"""The k of `additive`; a million outweighs all counts."""
 
 Numbers = NDArray[np.float64] | Ints
 

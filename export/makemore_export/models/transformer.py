@@ -5,28 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
-import msgspec
 import torch
 from makemore.artifact import StateSpec
-from makemore.errors import OptionError
-from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from makemore_export.configs.model_configs import Activation, TransformerConfig
 from makemore_export.models.dropout import Dropout
 from makemore_export.models.model import (
-    BlockSize,
-    DropoutRate,
-    EmbeddingWidth,
-    Layers,
     Model,
     StepFunction,
 )
-from makemore_export.models.recipe import Recipe
-
-Activation = Literal["gelu_tanh", "gelu", "relu", "silu", "tanh"]
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
@@ -35,36 +26,6 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "tanh": torch.tanh,
 }
-
-
-class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`block_size` is the number of positions: the longest string, and the start token."""
-
-    block_size: BlockSize
-    n_layer: Layers = 4
-    n_embd: EmbeddingWidth = 64
-    n_head: Annotated[int, Meta(ge=1, le=1 << 20, description="Heads of the attention.")] = 4
-    mlp_width: (
-        Annotated[
-            int, Meta(ge=1, le=1 << 22, description="Hidden layer.  [default: 4 times the width]")
-        ]
-        | None
-    ) = None
-    activation: Annotated[Activation, Meta(description="Of the hidden layer.")] = "gelu_tanh"
-    head_bias: Annotated[bool, Meta(description="Give the head a bias.")] = False
-    epsilon: Annotated[
-        float, Meta(ge=0, lt=1, description="Added to the variance by LayerNorm.")
-    ] = 1e-5
-    dropout: DropoutRate = 0.2
-
-    @property
-    def hidden(self) -> int:
-        """Width of the hidden layer of each block's perceptron."""
-        return self.mlp_width or 4 * self.n_embd
-
-    def __post_init__(self) -> None:
-        if self.n_embd % self.n_head:
-            raise OptionError(f"n_embd {self.n_embd} is not a multiple of n_head {self.n_head}")
 
 
 class Block(nn.Module):
@@ -129,7 +90,6 @@ class Transformer(Model):
     """
 
     Config = TransformerConfig
-    recipe = Recipe(max_steps=26_000, learning_rate=6e-3)
     future: Tensor
 
     def __init__(self, config: TransformerConfig, vocab_size: int) -> None:

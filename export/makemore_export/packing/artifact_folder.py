@@ -7,13 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import makemore
 import msgspec
 from makemore.artifact import Artifact
-from makemore.errors import OptionError
 from makemore.fingerprints import MAX_LINES, Fingerprints
 from msgspec.structs import replace
 
@@ -25,6 +23,7 @@ from makemore_export.evaluation.likely_strings import likely_strings
 from makemore_export.evaluation.novelty import as_made
 from makemore_export.models import Model
 from makemore_export.models.labelled import with_labels
+from makemore_export.packing.artifact_target import NO_PAGE, TORCHSCRIPT, check_target
 from makemore_export.packing.eager import describe
 from makemore_export.packing.golden_samples import golden_samples
 from makemore_export.packing.model_card import Report, model_card
@@ -32,34 +31,12 @@ from makemore_export.packing.onnx_export import to_onnx
 from makemore_export.packing.step_module import StepModule
 from makemore_export.packing.torchscript_export import to_torchscript
 from makemore_export.packing.verification import MAX_BYTES, Verification, verify
-from makemore_export.packing.web_page import WEB_FILES
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder
 from makemore_export.runs.checkpoint import Checkpoint
 from makemore_export.runs.run import Run
 from makemore_export.runs.target_lock import locked
 
-MODEL_FILES = {"model.onnx": to_onnx, "model.ts": to_torchscript}
-TORCHSCRIPT = "model.ts"
-NO_PAGE: Mapping[str, bytes] = MappingProxyType({})
-FILES = frozenset({*MODEL_FILES, "README.md", "report.json", *WEB_FILES})
-"""What an artifact's folder may hold, and nothing else."""
-
-
-def check_target(out: Path) -> None:
-    """`OptionError` unless `out` is free, empty, or holds an artifact and nothing else."""
-    if out.resolve() == Path.cwd():
-        raise OptionError(
-            f"{out}: is the working directory, which cannot be replaced; name another"
-        )
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise OptionError(f"{out}: is a file; an artifact is a folder")
-    names = {path.name for path in out.iterdir()}
-    if names - FILES or (names and "model.onnx" not in names):
-        raise OptionError(
-            f"{out}: holds {min(names - FILES or names)!r}, so it is not an artifact to replace"
-        )
+MODEL_FILES = {"model.onnx": to_onnx, TORCHSCRIPT: to_torchscript}
 
 
 def export(

@@ -19,7 +19,8 @@ from torch import nn
 from makemore_export.models import Model
 from makemore_export.models.foreign import ForeignModel, SequenceModel, StepModel
 from makemore_export.models.token_ids import TokenIds
-from makemore_export.packing.artifact_folder import NO_PAGE, check_target, pack
+from makemore_export.packing.artifact_folder import pack
+from makemore_export.packing.artifact_target import NO_PAGE, check_target
 from makemore_export.packing.eager import PACKAGES
 from makemore_export.packing.model_card import Report
 from makemore_export.packing.module_check import check_module

@@ -14,10 +14,18 @@ from torch import Tensor
 
 from makemore_export.runs.atomic_files import remove_partial_files, write_file
 from makemore_export.runs.checkpoint_check import check_optimizer, check_run, check_weights
+from makemore_export.runs.header import (
+    BEST,
+    KEY,
+    LAST,
+    SCHEMA,
+    Header,
+    checkpoint_file,
+    decode_header,
+    unreadable,
+)
 from makemore_export.runs.run import Progress, Run
 
-SCHEMA = 1
-_KEY = "makemore"
 _WEIGHTS, _OPTIMIZER, _AVERAGE = "model.", "optimizer.", "average."
 
 
@@ -34,23 +42,13 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     average: dict[str, Tensor] = {}
 
 
-class _Header(msgspec.Struct, frozen=True, kw_only=True):
-    schema: int
-    run: Run
-    progress: Progress
-
-
-# Made at import: msgspec looks up the types of a struct at their first use, without a lock.
-_HEADER = msgspec.json.Decoder(_Header)
-
-
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Writes one safetensors file, header in its metadata; it replaces an older one."""
-    header = _Header(schema=SCHEMA, run=checkpoint.run, progress=checkpoint.progress)
+    header = Header(schema=SCHEMA, run=checkpoint.run, progress=checkpoint.progress)
     tensors = {_WEIGHTS + name: tensor for name, tensor in checkpoint.weights.items()}
     tensors |= {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
     tensors |= {_AVERAGE + name: tensor for name, tensor in checkpoint.average.items()}
-    metadata = {_KEY: msgspec.json.encode(header).decode()}
+    metadata = {KEY: msgspec.json.encode(header).decode()}
     write_file(path, safetensors.torch.save(tensors, metadata))
 
 
@@ -61,20 +59,10 @@ def load(path: Path) -> Checkpoint:
     """
     try:
         with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get(_KEY)
+            header = decode_header(path, file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint: {error}") from None
-    if text is None:
-        raise CheckpointError(f"{path}: a safetensors file, but not made by mm-train: no metadata")
-    try:
-        header = _HEADER.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: bad checkpoint metadata: {error}") from None
-    if header.schema != SCHEMA:
-        raise CheckpointError(
-            f"{path}: checkpoint schema {header.schema}; this version reads {SCHEMA}"
-        )
+        raise unreadable(path, error) from None
     loaded = Checkpoint(
         run=header.run,
         progress=header.progress,
@@ -111,8 +99,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.last = path / "last.safetensors"
-        self.best = path / "best.safetensors"
+        self.last = path / LAST
+        self.best = path / BEST
         self.log = path / "log.jsonl"
 
     def component(self, number: int, model: str) -> RunFolder:
@@ -163,9 +151,7 @@ class RunFolder:
 
 def read_source(source: Path) -> Checkpoint:
     """The checkpoint at `source`, or the best of a run folder; `CheckpointError` without one."""
-    best = RunFolder(source).best if source.is_dir() else source
-    if source.is_dir() and not best.exists():
-        raise CheckpointError(f"{source}: not a run that was evaluated once: no {best.name}")
+    best = checkpoint_file(source)
     checkpoint = load(best)
     if not checkpoint.weights:
         raise CheckpointError(f"{best}: holds no weights yet; go on with its training")

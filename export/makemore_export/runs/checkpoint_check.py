@@ -2,60 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 import torch
 from makemore.errors import CheckpointError, MakemoreError
-from makemore.vocabulary import LINE_FEED
 from torch import Tensor
 
-from makemore_export.data.splits import check_split
-from makemore_export.models import MODELS, Model
-from makemore_export.models.recipe import Recipe
+from makemore_export.configs import Recipe
+from makemore_export.models import Model
 from makemore_export.runs.run import Run
+from makemore_export.runs.run_check import shortened
 
-_SHOWN = 400  # characters of a message of PyTorch, which may list a thousand tensors
 _OPTIMIZER_KEYS = {"adamw": {"exp_avg", "exp_avg_sq", "step"}, "sgd": {"momentum_buffer"}}
 
 
 def check_run(run: Run) -> Model:
     """A model of the run's sizes, without memory; `CheckpointError` if no model can be of them."""
-    _check_tokens(run)
     try:
-        check_split(run.split, "run.split")
         with torch.device("meta"):
             model = run.new_model()
     except (MakemoreError, ValueError, RuntimeError, OverflowError, RecursionError) as error:
-        raise CheckpointError(_short(f"run: {error}")) from None
-    if (run.recipe is None) != (MODELS[run.model].recipe is None):
-        needs = "none" if run.recipe else "one"
-        raise CheckpointError(f"run.recipe: model {run.model!r} takes {needs}")
+        raise CheckpointError(shortened(f"run: {error}")) from None
     most = None if model.block_size is None else model.block_size - 1 - bool(run.labels)
     if most is not None and run.max_length > most:
         raise CheckpointError(
             f"run.max_length is {run.max_length}; a block of {model.block_size} holds {most}"
         )
     return model
-
-
-def _check_tokens(run: Run) -> None:
-    if run.split_pattern is not None and run.level != "token":
-        raise CheckpointError(f"run.split_pattern is for level 'token', not {run.level!r}")
-    if not run.tokens:
-        raise CheckpointError("run.tokens is empty; at least 1 is needed")
-    for i, token in enumerate(run.tokens):
-        bare = token.removeprefix(" ")
-        if run.level == "character" and len(token) != 1:
-            raise CheckpointError(f"run.tokens[{i}] is {token!r}; it must be 1 code point")
-        if run.level == "token" and not token:
-            raise CheckpointError(f"run.tokens[{i}] is empty; it must be 1 code point or more")
-        if run.level == "word" and token != LINE_FEED and bare.split() != [bare]:
-            raise CheckpointError(f"run.tokens[{i}] is {token!r}; it must be a word")
-    for name, values in (("tokens", run.tokens), ("labels", run.labels)):
-        for value, times in Counter(values).most_common(1):
-            if times > 1:
-                raise CheckpointError(f"run.{name} holds {value!r} {times} times; 1 is the limit")
 
 
 def check_weights(model: Model, weights: Mapping[str, Tensor]) -> None:
@@ -73,7 +46,7 @@ def check_weights(model: Model, weights: Mapping[str, Tensor]) -> None:
         model.load_state_dict(dict(weights), assign=True)
     except RuntimeError as error:
         _, _, reason = str(error).partition("\n")
-        raise CheckpointError(_short(f"tensors do not fit the model: {reason}")) from None
+        raise CheckpointError(shortened(f"tensors do not fit the model: {reason}")) from None
     if fault := model.fault():
         raise CheckpointError(f"tensor model.{fault}")
 
@@ -99,15 +72,10 @@ def _check_shapes(kind: str, found: Mapping[str, Tensor], wanted: Mapping[str, t
     if odd := found.keys() ^ wanted.keys():
         name = min(odd)
         reason = "is missing" if name in wanted else "belongs to no parameter of the model"
-        raise CheckpointError(_short(f"tensor {kind}.{name} {reason}"))
+        raise CheckpointError(shortened(f"tensor {kind}.{name} {reason}"))
     for name, tensor in found.items():
         if tensor.shape != wanted[name] or tensor.dtype != torch.float32:
             raise CheckpointError(
                 f"tensor {kind}.{name} is {tensor.dtype} of shape {list(tensor.shape)}; "
                 f"torch.float32 of {list(wanted[name])} is needed"
             )
-
-
-def _short(message: str) -> str:
-    message = " ".join(message.split())
-    return message if len(message) <= _SHOWN else message[:_SHOWN] + " ..."

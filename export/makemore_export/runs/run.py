@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from makemore.artifact import DataInfo
@@ -10,11 +10,13 @@ from makemore.token_vocabulary import new_vocabulary
 from makemore.vocabulary import Level, Vocabulary
 from msgspec import Meta
 
+from makemore_export.configs import ModelSpec, Recipe
 from makemore_export.data.long_lines import LongLines
 from makemore_export.data.reading import Reading
 from makemore_export.evaluation.novelty import Novelty
-from makemore_export.models import Model, ModelSpec, new_model
-from makemore_export.models.recipe import Recipe
+
+if TYPE_CHECKING:
+    from makemore_export.models import Model
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -58,6 +60,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     def new_model(self) -> Model:
         """The model with its sizes, not yet trained; `OptionError` for one unknown here."""
+        from makemore_export.models import new_model
+
         return new_model(self.model, self.config, len(self.vocabulary))
 
 

@@ -29,7 +29,10 @@ def locked(target: Path) -> Iterator[None]:
     """
     target = target.resolve()
     path = target.with_name(f".{target.name}.makemore-lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{path.parent}: cannot be made: {error.strerror}") from None
     descriptor = _lock(path)
     if descriptor is None:
         raise OptionError(

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Generator, Mapping
+from typing import cast
 
 import msgspec
 import torch
-from makemore.errors import OptionError
 from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.evaluation.likelihood import evaluated, log_likelihoods
-from makemore_export.models import Blend, Model, ModelSpec
-from makemore_export.models.blend import BlendConfig, mixture_weights
+from makemore_export.models import Blend, Model
+from makemore_export.models.blend import mixture_weights
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Record, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
-from makemore_export.training.choices import Choices, convert, flag, options_of
 from makemore_export.training.start import initial_model, open_log
 
 Train = Callable[
@@ -27,52 +25,6 @@ Train = Callable[
     Generator[Step | Record, None, None],
 ]
 """Trains a model of any kind, to its end."""
-
-COMPONENTS: tuple[tuple[str, Mapping[str, Any]], ...] = (("lstm", {}), ("ngram", {}))
-"""Those of a blend where none are given."""
-
-
-_ALONE = Choices()  # those of a component are those of the model on its own
-
-
-class BlendChoices(Choices):
-    """The option `parts` holds the components, each a model and its own options."""
-
-    def choose(self, model: str, options: Mapping[str, Any], required: Iterable[str]) -> ModelSpec:
-        """Each component takes what it can of the options that are not its own."""
-        components = options.get("parts", COMPONENTS)
-        if len(components) < 2:
-            raise OptionError(
-                f"a blend has 2 components or more; --part was given {len(components)} times"
-            )
-        for name in required:
-            if name != "parts" and not any(name in options_of(each) for each, _ in components):
-                models = ", ".join(each for each, _ in components)
-                raise OptionError(
-                    f"{flag(name)} applies to no component of the blend ({models}); "
-                    "--model names another"
-                )
-        specs = [_ALONE.choose(each, {**options, **own}, own) for each, own in components]
-        config = convert({"parts": msgspec.to_builtins(specs)}, BlendConfig)
-        return ModelSpec(model=model, config=msgspec.to_builtins(config))
-
-    def options(self, spec: ModelSpec) -> dict[str, Any]:
-        return {"parts": [(each.model, _ALONE.options(each)) for each in _components(spec)]}
-
-    def based_on(self, base: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """In each component that takes them, those given are instead of its own."""
-        components = [
-            (model, {**own, **{name: given[name] for name in options_of(model) if name in given}})
-            for model, own in base["parts"]
-        ]
-        return {**base, "parts": components, **given}
-
-    def max_steps(self, spec: ModelSpec) -> int:
-        return sum(map(_ALONE.max_steps, _components(spec)))
-
-
-def _components(spec: ModelSpec) -> tuple[ModelSpec, ...]:
-    return msgspec.convert(spec.config, BlendConfig).parts
 
 
 def train_components(

@@ -12,12 +12,13 @@ import torch
 from torch.nn import functional as F
 
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings
+from makemore_export.data.length_bucketing import TOKENS_PER_STRING
 from makemore_export.evaluation.likelihood import evaluated, mean_nll
 from makemore_export.models import Blend, CountingModel, Model
 from makemore_export.runs.run import Run
 from makemore_export.training.optimizer_step import in_pieces
 
-_SAMPLE = 2000  # strings whose evaluation is timed
+_SAMPLE, _SAMPLE_TOKENS = 2000, 1 << 16  # most strings, and tokens, whose evaluation is timed
 _COUNTED = 200_000  # tokens whose counting is
 _REPEATS = 5  # on a busy machine one time says little
 _FEW_TOKENS = 1_000_000  # evaluated in seconds
@@ -40,7 +41,7 @@ def closing_seconds(
     if model.components():
         total = 2 * total + tokens.get("dev", 0)
     train = splits["train"]
-    some = train.first(_SAMPLE)
+    some = in_pieces(train, model).first(_SAMPLE).first_tokens(_SAMPLE_TOKENS)
     seconds = _seconds(partial(mean_nll, model, some), clock) * total / some.token_count
     counted = train.first_tokens(_COUNTED)
     for each in model.components():
@@ -62,7 +63,8 @@ def steps_seconds(
     seconds = 0.0
     for each, recipe in zip(models, recipes, strict=True):
         if recipe is not None:
-            some = in_pieces(train, each).first(recipe.batch_size)
+            most = recipe.batch_size
+            some = in_pieces(train, each).first(most).first_tokens(most * TOKENS_PER_STRING)
             batch = some.batch(torch.arange(len(some), device=train.device))
             seconds += recipe.max_steps * _seconds(partial(_backward, each, *batch), clock)
     return seconds

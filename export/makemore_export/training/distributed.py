@@ -1,6 +1,6 @@
 """Data parallel: the processes that torchrun starts train one model, each on its share of a batch.
 
-Alone, a process is the first of one, and nothing here touches `torch.distributed`.
+Alone, a process is the first of one, and nothing here imports PyTorch.
 """
 
 from __future__ import annotations
@@ -9,26 +9,32 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import torch
 from makemore.errors import OptionError
-from torch import nn
+
+if TYPE_CHECKING:
+    from torch import nn
 
 T = TypeVar("T")
 _joined = False
 
 
 @contextmanager
-def joined(device: str) -> Iterator[None]:
+def joined(name: str) -> Iterator[None]:
     """Inside, the processes of torchrun are a group; CUDA ones take a GPU each.
 
-    `OptionError` for a device that several processes cannot use.
+    name: of the device, or "auto"; `OptionError` for one that several processes cannot use.
     """
     global _joined  # noqa: PLW0603
     if _started() == 1:
         yield
         return
+    import torch
+
+    from makemore_export.training.devices import find_device
+
+    device = find_device(name) if name == "auto" else name
     if device == "cuda":
         local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local >= gpus:
@@ -61,18 +67,28 @@ def _started() -> int:
 
 def rank() -> int:
     """Which process this is; the first, 0, is the one that evaluates, writes and prints."""
-    return torch.distributed.get_rank() if _joined else 0
+    if not _joined:
+        return 0
+    import torch
+
+    return torch.distributed.get_rank()
 
 
 def size() -> int:
     """How many processes train together."""
-    return torch.distributed.get_world_size() if _joined else 1
+    if not _joined:
+        return 1
+    import torch
+
+    return torch.distributed.get_world_size()
 
 
 def shared(make: Callable[[], T]) -> T:
     """What `make` returns on the first process, which alone calls it, on every one."""
     if not _joined:
         return make()
+    import torch
+
     box = [make() if rank() == 0 else None]
     torch.distributed.broadcast_object_list(box, device=torch.device("cpu"))
     return box[0]  # type: ignore[return-value]
@@ -82,6 +98,8 @@ def anywhere(flag: bool) -> bool:
     """Whether the flag is set on any process."""
     if not _joined:
         return flag
+    import torch
+
     flags = torch.tensor(int(flag))
     torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
     return bool(flags)
@@ -89,4 +107,8 @@ def anywhere(flag: bool) -> bool:
 
 def parallel(model: nn.Module) -> nn.Module:
     """The model, its gradients averaged over the processes."""
-    return nn.parallel.DistributedDataParallel(model) if _joined else model
+    if not _joined:
+        return model
+    from torch.nn.parallel import DistributedDataParallel
+
+    return DistributedDataParallel(model)

@@ -9,9 +9,9 @@ import msgspec
 from makemore.errors import TrainingError
 from msgspec.structs import replace
 
+from makemore_export.configs.recipe import Recipe
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models import Model
-from makemore_export.models.recipe import Recipe
 from makemore_export.runs.run import Run
 from makemore_export.training.optimizer_step import OptimizerStep
 

@@ -8,9 +8,9 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from makemore_export.configs.recipe import Recipe
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models import Model
-from makemore_export.models.recipe import Recipe
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Record, Step

@@ -9,15 +9,15 @@ from functools import partial
 from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.evaluation.likelihood import evaluated, mean_nll
+from makemore_export.evaluation.likelihood import evaluated, finite_or_none, mean_nll
 from makemore_export.models import Model
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Record, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
-from makemore_export.training.kinds import kind_of
-from makemore_export.training.monitor import elapsed, finite_or_none
+from makemore_export.training.kinds import training_of
+from makemore_export.training.monitor import elapsed
 
 
 def train(
@@ -44,7 +44,7 @@ def train(
             return
         progress = start.progress  # of a sweep, which leaves test to the run that is chosen
     else:
-        progress = yield from kind_of(run.model).train(model, run, splits, folder, start, train)
+        progress = yield from training_of(run.model)(model, run, splits, folder, start, train)
     began = time.monotonic() - progress.seconds
     yield distributed.shared(partial(_finish, model, run, splits, folder, progress, began))
 

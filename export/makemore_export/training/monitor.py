@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from makemore.errors import TrainingError
 from msgspec.structs import replace
 
+from makemore_export.configs.recipe import Recipe
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.evaluation.likelihood import mean_nll
-from makemore_export.models.recipe import Recipe
+from makemore_export.evaluation.likelihood import finite_or_none, mean_nll
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Start
@@ -114,11 +114,6 @@ def _check(losses: Mapping[str, float], step: int, recipe: Recipe) -> None:
                 f"training diverged: the {name} loss is {loss} at step {step}; "
                 f"lower --learning-rate {recipe.learning_rate:g}"
             )
-
-
-def finite_or_none(loss: float) -> float | None:
-    """The loss as JSON can hold it: None where infinite."""
-    return loss if math.isfinite(loss) else None
 
 
 def elapsed(began: float) -> float:

@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
 
+from makemore_export.configs.recipe import Recipe
 from makemore_export.data.encoded_strings import PADDING, PIECE, EncodedStrings
 from makemore_export.data.length_bucketing import BUCKET, LengthBuckets
 from makemore_export.models import Model
-from makemore_export.models.recipe import Recipe
 from makemore_export.runs.checkpoint import Checkpoint
 from makemore_export.runs.run import Run
 from makemore_export.training import distributed

@@ -14,15 +14,14 @@ from makemore.token_vocabulary import TokenVocabulary, new_vocabulary
 from makemore.vocabulary import LABEL_END, WORDS, Level, Vocabulary, WordVocabulary
 from numpy.typing import NDArray
 
-from makemore_export.data.encoded_strings import encoded_lengths
+from makemore_export.data.encoding import encoded_lengths
 from makemore_export.data.labels import labels_of
 from makemore_export.data.lines import Lines
 from makemore_export.data.long_lines import LongLines, without_long_lines
 from makemore_export.data.splits import split
 from makemore_export.data.text import Text
-from makemore_export.models import MODELS
 from makemore_export.runs.run import Run
-from makemore_export.training.kinds import kind_of
+from makemore_export.training.choices import choices_of
 
 MAX_LENGTH = 1023
 """Longest line taken, and longest string sampled, in tokens, where nothing else limits them."""
@@ -61,8 +60,8 @@ def plan(
     lengths = encoded_lengths(text.lines, vocabulary)
     longest = int(lengths.max())
     defaults = {"block_size": min(longest, MAX_LENGTH) + 1}
-    chosen = kind_of(model).choices.choose(model, defaults | {**options}, [*options])
-    block_size = MODELS[model].block_size_of(chosen.config)
+    chosen = choices_of(model).choose(model, defaults | {**options}, [*options])
+    block_size = choices_of(model).block_size(chosen)
     if block_size is not None:
         _check_lines(text, lengths, level, block_size - 1, bool(labels))
     run = Run(

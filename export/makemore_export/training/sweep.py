@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from makemore.errors import OptionError
 
-from makemore_export.models import MODELS
+from makemore_export.configs import CONFIGS
 from makemore_export.training.choices import flag, options_of
 
 _COUNT = 9  # values of a range, where it does not say how many
@@ -47,7 +48,7 @@ def parse_sweep(text: str) -> Sweep:
     """
     name, _, values = text.partition("=")
     option = name.strip().removeprefix("--").replace("-", "_")
-    known = sorted({each for model in MODELS for each in options_of(model)} - {"parts"})
+    known = sorted({each for model in CONFIGS for each in options_of(model)} - {"parts"})
     if option not in known:
         raise OptionError(f"--sweep {text!r}: {name!r} is not one of {', '.join(known)}")
     match = _RANGE.fullmatch(values.strip())
@@ -62,6 +63,17 @@ def parse_sweep(text: str) -> Sweep:
     if not 2 <= len(distinct) <= _MOST:
         raise OptionError(f"--sweep {text!r}: {len(distinct)} values; 2 to {_MOST} can be compared")
     return Sweep(option=option, values=distinct)
+
+
+def parse_sweeps(texts: Sequence[str], options: Mapping[str, Any]) -> list[Sweep]:
+    """Of several options, none of which has a value among `options`, or else `OptionError`."""
+    sweeps = [parse_sweep(text) for text in texts]
+    for text, sweep in zip(texts, sweeps, strict=True):
+        if options.get(sweep.option) is not None:
+            raise OptionError(f"--sweep {text!r}: {sweep.option} is given a value of its own, too")
+    if len({sweep.option for sweep in sweeps}) < len(sweeps):
+        raise OptionError("--sweep is given twice for one option; name its values once")
+    return sweeps
 
 
 def _range(text: str, low: str, high: str, count: str | None) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from makemore.errors import DataError
+from makemore.reading.compression import compression_of
 from makemore.reading.file_kinds import kind_of_file
 
 UTF8 = "utf-8"
@@ -96,6 +97,8 @@ def _text(name: str, data: bytes, encoding: str, begin: int, head: bytes) -> str
 def _refuse_kind(name: str, data: bytes) -> None:
     if kind := kind_of_file(data):
         raise DataError(f"{name}: is {kind}; a text is needed")
+    if packed := compression_of(data):
+        raise DataError(f"{name}: is {packed.name} once it is unpacked: unpack both first")
 
 
 def refuse_nul(name: str, data: bytes, decoded: Decoded, before: int = 0) -> None:
