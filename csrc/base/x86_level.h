@@ -3,6 +3,7 @@
 #include <cpuid.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace makemore {
 
@@ -26,6 +27,15 @@ inline int x86_level() {
   if (!all(saved, 0x06)) return 1;  // the lower halves of vector registers, and the upper
   const auto avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
   return all(wide, avx512) && all(saved, 0xE6) ? 4 : 3;
+}
+
+/// Of kernels for two levels those that this processor runs, the fastest first.
+template <class Kernel>
+std::vector<const Kernel*> those_that_run(const Kernel& level_4, const Kernel& level_3) {
+  std::vector<const Kernel*> kernels;
+  if (x86_level() >= 4) kernels.push_back(&level_4);
+  if (x86_level() >= 3) kernels.push_back(&level_3);
+  return kernels;
 }
 
 }  // namespace makemore

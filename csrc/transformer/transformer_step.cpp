@@ -16,16 +16,7 @@ namespace makemore::transformer {
 #if defined(MAKEMORE_X86_KERNELS)
 extern const Kernel x86_64_v3, x86_64_v4;
 
-std::vector<const Kernel*> kernels() {
-  switch (x86_level()) {
-    case 4:
-      return {&x86_64_v4, &x86_64_v3};
-    case 3:
-      return {&x86_64_v3};
-    default:
-      return {};
-  }
-}
+std::vector<const Kernel*> kernels() { return those_that_run(x86_64_v4, x86_64_v3); }
 #elif defined(MAKEMORE_NEON_KERNEL)
 extern const Kernel neon;
 
