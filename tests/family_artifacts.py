@@ -34,6 +34,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "cnn": ("cnn", {"n_layer": 3, "n_embd": 5, "n_hidden": 19}),
     "bow": ("bow", {"n_embd": 5, "n_hidden": 19, "block_size": BLOCK}),
     "neural-bigram": ("neural-bigram", {}),
+    "ngram": ("ngram", NGRAM),
     "sparse": ("ngram", {"order": 4}),
     "sparse-blend": (
         "blend",
