@@ -5,13 +5,15 @@ What it writes, `tests/artifacts/family/`, is committed: the tests of the runtim
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from makemore.vocabulary import Vocabulary
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.models import CountingModel, Model, new_model
+from makemore_export.models import CountingModel, Model, counted, new_model
 from makemore_export.packing.onnx_export import to_onnx
 from makemore_export.packing.step_module import StepModule
 from tiny_artifacts import FOLDER, metadata
@@ -32,6 +34,17 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "cnn": ("cnn", {"n_layer": 3, "n_embd": 5, "n_hidden": 19}),
     "bow": ("bow", {"n_embd": 5, "n_hidden": 19, "block_size": BLOCK}),
     "neural-bigram": ("neural-bigram", {}),
+    "ngram": ("ngram", NGRAM),
+    "sparse": ("ngram", {"order": 4}),
+    "sparse-blend": (
+        "blend",
+        {
+            "parts": [
+                {"model": "gru", "config": {"n_embd": 3, "n_hidden": 5}},
+                {"model": "ngram", "config": {"order": 3, "method": "additive", "smoothing": 0.1}},
+            ]
+        },
+    ),
     "attention": (
         "blend",
         {
@@ -74,7 +87,10 @@ HALVES = ("rnn", "lstm", "gru", "direct", "cnn", "bow", "attention", "blend")
 
 
 def build(name: str) -> bytes:
-    model = random_model(*MODELS[name.removeprefix("half-")])
+    """N-grams are sparse where the name says so, with a dense row of the empty context alone."""
+    limits = {"_DENSE": 0, "_DENSE_OF_SPARSE": 0} if name.startswith("sparse") else {}
+    with mock.patch.multiple(counted, **limits) if limits else nullcontext():
+        model = random_model(*MODELS[name.removeprefix("half-")])
     if name.startswith("half-"):
         model = model.half()
     artifact = metadata(

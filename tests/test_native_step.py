@@ -209,6 +209,36 @@ def test_a_file_that_the_kernels_cannot_stand_for_runs_as_its_nodes(kernel, tmp_
     )
 
 
+@pytest.mark.parametrize(
+    ("table", "at", "number"),
+    [
+        ("model.next", 2, 89),  # there are 89 contexts
+        ("0.ends", 3, 1),
+        ("1.ends", -1, 82),
+        ("0.suffix", 0, 0),
+        ("1.suffix", 4, 6),
+        ("0.weight", 0, 1),
+        ("0.token", 1, 0),
+        ("0.token", 7, 5),
+        ("0.token", 3, 1),
+        ("0.next", 0, 1),
+        ("1.next", 9, 89),
+    ],
+)
+def test_a_sparse_ngram_whose_tables_lead_out_of_each_other_is_left_to_onnxruntime(
+    kernel, tmp_path, table, at, number
+):
+    def lead_astray(model):
+        weight = weight_of(model, table)
+        values = numpy_helper.to_array(weight).copy()
+        assert values.flat[at] != number
+        values.flat[at] = number
+        put(weight, values)
+
+    file = FOLDER / "family" / "sparse" / "model.onnx"
+    assert open_model(kernel, changed(file, tmp_path, lead_astray)).kernel == ""
+
+
 @pytest.mark.parametrize("file", FAMILY, ids=lambda file: file.parent.name)
 def test_weights_of_another_shape_are_left_to_onnxruntime(kernel, tmp_path, file):
     """Each weight of the file once, with a row more, a row less, and of another type."""

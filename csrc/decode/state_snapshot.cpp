@@ -22,16 +22,20 @@ StateSnapshot::StateSnapshot(const StateSnapshot& other) noexcept : node_(other.
   if (node_ != nullptr) node_->references_.fetch_add(1, std::memory_order_relaxed);
 }
 
+SnapshotNode* StateSnapshot::release() noexcept {
+  SnapshotNode* node = std::exchange(node_, nullptr);
+  const bool is_last =
+      node != nullptr && node->references_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  return is_last ? node : nullptr;
+}
+
 StateSnapshot::~StateSnapshot() {
   // A loop: a chain is as long as its string, too long for a recursion.
-  SnapshotNode* node = node_;
-  while (node != nullptr && node->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-    SnapshotNode* before = std::exchange(node->before.node_, nullptr);
-    const std::shared_ptr<SnapshotPool> pool = std::move(node->pool_);
-    SnapshotPool::Block& block = node->block_;
-    std::destroy_at(node);
-    pool->free(node, block);
-    node = before;
+  while (SnapshotNode* node = release()) {
+    const std::shared_ptr<SnapshotPool> pool = node->block_.pool;  // until the lock is left
+    const std::lock_guard lock(pool->mutex_);
+    node_ = std::exchange(node->before.node_, nullptr);
+    pool->free(node);
   }
 }
 
@@ -53,8 +57,35 @@ std::shared_ptr<SnapshotPool> SnapshotPool::make(std::size_t bytes) {
 }
 
 SnapshotPool::NewSnapshot SnapshotPool::add(StateSnapshot before, std::int64_t steps) {
-  auto pool = shared_from_this();
   const std::lock_guard lock(mutex_);
+  return add_node(before, steps);
+}
+
+void SnapshotPool::add_after(std::span<StateSnapshot> snapshots,
+                             std::span<const std::int64_t> positions, std::span<std::byte*> data) {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < snapshots.size(); ++i) {
+    auto [snapshot, place] = add_node(snapshots[i], positions[i] + 1);
+    snapshots[i] = std::move(snapshot);
+    data[i] = place;
+  }
+}
+
+void SnapshotPool::drop(std::span<StateSnapshot> snapshots) noexcept {
+  const std::shared_ptr<SnapshotPool> pool = shared_from_this();  // until the lock is left
+  const std::lock_guard lock(mutex_);
+  for (StateSnapshot& snapshot : snapshots) {
+    while (snapshot && snapshot.node_->block_.pool == pool) {
+      SnapshotNode* node = snapshot.release();
+      if (node == nullptr) break;
+      snapshot = std::move(node->before);
+      free(node);
+    }
+  }
+}
+
+/// Takes `before`, unless it throws. The lock is held.
+SnapshotPool::NewSnapshot SnapshotPool::add_node(StateSnapshot& before, std::int64_t steps) {
   Block& block = available_block();
   std::byte* const nodes = block.memory.data();
   auto* place = reinterpret_cast<std::byte*>(block.free_place);
@@ -65,10 +96,13 @@ SnapshotPool::NewSnapshot SnapshotPool::add(StateSnapshot before, std::int64_t s
   }
   const std::size_t index = static_cast<std::size_t>(place - nodes) / sizeof(SnapshotNode);
   std::byte* data = nodes + round_up(block.capacity * sizeof(SnapshotNode)) + index * data_bytes_;
+  if (block.used == 0) {
+    block.pool = shared_from_this();
+    if (empty_.erase(&block) > 0) empty_bytes_ -= block.memory.size();
+  }
   if (++block.used == block.capacity) available_.erase(&block);
-  if (empty_ == &block) empty_ = nullptr;
   auto* node = std::construct_at(reinterpret_cast<SnapshotNode*>(place), std::move(before), steps,
-                                 data, std::move(pool), block);
+                                 data, block);
   return {StateSnapshot(node), data};
 }
 
@@ -86,18 +120,29 @@ SnapshotPool::Block& SnapshotPool::available_block() {
   return *added;
 }
 
-void SnapshotPool::free(void* place, Block& block) noexcept {
-  const std::lock_guard lock(mutex_);
-  block.free_place = ::new (place) FreePlace{block.free_place};
+/// A node of this pool without references, and with none before it. The lock is held.
+void SnapshotPool::free(SnapshotNode* node) noexcept {
+  Block& block = node->block_;
+  std::destroy_at(node);
+  block.free_place = ::new (static_cast<void*>(node)) FreePlace{block.free_place};
   if (block.used-- == block.capacity) available_.insert(&block);
   if (block.used > 0) return;
-  if (empty_ == nullptr) {
-    empty_ = &block;
-    return;
+  block.pool = nullptr;
+  empty_.insert(&block);
+  empty_bytes_ += block.memory.size();
+  free_empty_blocks();
+}
+
+/// All but one, until they are at most half of the memory.
+void SnapshotPool::free_empty_blocks() noexcept {
+  while (empty_bytes_ > bytes_ / 2 && empty_.size() > 1) {
+    Block* block = *empty_.begin();
+    empty_bytes_ -= block->memory.size();
+    bytes_ -= block->memory.size();
+    empty_.erase(block);
+    available_.erase(block);
+    blocks_.erase(block);
   }
-  bytes_ -= block.memory.size();
-  available_.erase(&block);
-  blocks_.erase(&block);
 }
 
 }  // namespace makemore

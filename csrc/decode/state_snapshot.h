@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "memory_block.h"
@@ -39,11 +40,14 @@ class StateSnapshot {
   friend class SnapshotPool;
   explicit StateSnapshot(SnapshotNode* node) : node_(node) {}
 
+  /// The node, if this was the last reference to it; is null afterwards.
+  SnapshotNode* release() noexcept;
+
   SnapshotNode* node_ = nullptr;
 };
 
-/// The memory of a step's snapshots, which are all of one size. It lies in blocks, each of which is
-/// freed soon after the last snapshot in it. Threads may share a pool.
+/// The memory of a step's snapshots, which are all of one size. It lies in blocks. Of these, empty
+/// ones are kept for the next snapshots, up to half of the memory. Threads may share a pool.
 class SnapshotPool : public std::enable_shared_from_this<SnapshotPool> {
  public:
   /// Of snapshots of `bytes` bytes. Snapshots keep their pool alive.
@@ -55,6 +59,14 @@ class SnapshotPool : public std::enable_shared_from_this<SnapshotPool> {
   };
 
   NewSnapshot add(StateSnapshot before, std::int64_t steps);
+
+  /// Adds one after each of `snapshots`, and puts it in its place: that of a row whose last step
+  /// was at its position. `positions` and `data` are as many. Takes the lock once.
+  void add_after(std::span<StateSnapshot> snapshots, std::span<const std::int64_t> positions,
+                 std::span<std::byte*> data);
+
+  /// Sets the snapshots to null, but those of other pools. Takes the lock once.
+  void drop(std::span<StateSnapshot> snapshots) noexcept;
 
   /// Bytes that a snapshot takes of the pool.
   std::size_t node_bytes() const;
@@ -73,32 +85,32 @@ class SnapshotPool : public std::enable_shared_from_this<SnapshotPool> {
   struct Block {
     MemoryBlock memory;
     std::size_t capacity;
-    std::size_t begun = 0;            // places from here on have not been used yet
-    std::size_t used = 0;             // places in use
-    FreePlace* free_place = nullptr;  // a list
+    std::shared_ptr<SnapshotPool> pool = nullptr;  // kept alive while a place is in use
+    std::size_t begun = 0;                         // places from here on have not been used yet
+    std::size_t used = 0;                          // places in use
+    FreePlace* free_place = nullptr;               // a list
   };
 
   explicit SnapshotPool(std::size_t bytes);
+  NewSnapshot add_node(StateSnapshot& before, std::int64_t steps);
   Block& available_block();
-  void free(void* place, Block& block) noexcept;
+  void free(SnapshotNode* node) noexcept;
+  void free_empty_blocks() noexcept;
 
   std::size_t data_bytes_;
   mutable std::mutex mutex_;
   std::size_t bytes_ = 0;
   std::map<Block*, std::unique_ptr<Block>> blocks_;
-  std::set<Block*> available_;    // with a free place
-  const Block* empty_ = nullptr;  // one empty block is kept for the next snapshot
+  std::set<Block*> available_;  // with a free place
+  std::set<Block*> empty_;      // some are kept for the next snapshots
+  std::size_t empty_bytes_ = 0;
 };
 
 class SnapshotNode {
  public:
   SnapshotNode(StateSnapshot before, std::int64_t steps, const std::byte* data,
-               std::shared_ptr<SnapshotPool> pool, SnapshotPool::Block& block)
-      : before(std::move(before)),
-        steps(steps),
-        data(data),
-        pool_(std::move(pool)),
-        block_(block) {}
+               SnapshotPool::Block& block)
+      : before(std::move(before)), steps(steps), data(data), block_(block) {}
 
   StateSnapshot before;  // null where the data are the whole state
   std::int64_t steps;    // that the row has taken
@@ -106,9 +118,9 @@ class SnapshotNode {
 
  private:
   friend class StateSnapshot;
+  friend class SnapshotPool;
 
   std::atomic<std::uint32_t> references_ = 1;
-  std::shared_ptr<SnapshotPool> pool_;
   SnapshotPool::Block& block_;
 };
 

@@ -44,6 +44,8 @@ std::unique_ptr<Component> new_component(const Kernel& kernel, std::string_view 
     if (function == "BowStep") return new_bag_of_words(kernel, read);
     if (function == "BigramStep") return new_table(read);
     if (function == "NgramStep") return new_ngram(read);
+    if (function == "SparseNgramStep") return new_sparse_ngram(read, true);
+    if (function == "SparseAdditiveStep") return new_sparse_ngram(read, false);
     return nullptr;
   }();
   if (made && !std::ranges::equal(made->states(), states)) {

@@ -75,5 +75,8 @@ std::unique_ptr<Component> new_convolutions(const Kernel& kernel,
 std::unique_ptr<Component> new_bag_of_words(const Kernel& kernel, Parameters parameters);
 std::unique_ptr<Component> new_table(Parameters parameters);
 std::unique_ptr<Component> new_ngram(Parameters parameters);
+/// backs_off: a token that was not seen after a context has the log-probability after its suffix
+/// plus a weight of the context; else that weight itself.
+std::unique_ptr<Component> new_sparse_ngram(Parameters parameters, bool backs_off);
 
 }  // namespace makemore::kernels

@@ -65,9 +65,10 @@ std::span<const float> Parameters::floats(const std::vector<std::size_t>& shape)
   return {taken.data.data()->values, size_of(taken)};
 }
 
-std::span<const std::int32_t> Parameters::indices(std::size_t size, std::size_t end) {
-  const Parameter& taken = take(true, {size});
-  const std::span values(reinterpret_cast<const std::int32_t*>(taken.data.data()), size);
+std::span<const std::int32_t> Parameters::indices(const std::vector<std::size_t>& shape,
+                                                  std::size_t end) {
+  const Parameter& taken = take(true, shape);
+  const std::span values(reinterpret_cast<const std::int32_t*>(taken.data.data()), size_of(taken));
   for (const std::int32_t value : values) {
     if (value >= 0 && static_cast<std::size_t>(value) < end) continue;
     throw ArtifactError("parameter " + std::to_string(next_ - 1) + " holds " +

@@ -36,7 +36,7 @@ class Parameters {
   std::span<const float> floats(const std::vector<std::size_t>& shape);
 
   /// Takes the next one, of integers from 0 to below `end`.
-  std::span<const std::int32_t> indices(std::size_t size, std::size_t end);
+  std::span<const std::int32_t> indices(const std::vector<std::size_t>& shape, std::size_t end);
 
  private:
   const Parameter& take(bool is_integer, const std::vector<std::size_t>& shape);

@@ -44,8 +44,8 @@ class NgramComponent final : public Component {
       throw ArtifactError("the parameters are not those of an n-gram");
     }
     const auto logits = parameters.floats({contexts, vocab_size_});
-    const auto next = parameters.indices(edges, contexts);
-    const auto state = parameters.indices(contexts, edges / vocab_size_);
+    const auto next = parameters.indices({edges}, contexts);
+    const auto state = parameters.indices({contexts}, edges / vocab_size_);
     logits_.assign(logits.begin(), logits.end());
     next_.assign(next.begin(), next.end());
     state_.assign(state.begin(), state.end());

@@ -125,8 +125,6 @@ class NativeModel::Reader {
     const bool all_ours = std::ranges::all_of(
         graph_.nodes, [](const NodeView& node) { return node.domain == kDomain; });
     if (!all_ours) return false;
-    // An n-gram alone is slower here with many rows: a snapshot of each costs more than the step.
-    if (!is_mixture && kind_of(graph_.nodes.front().op) == "NgramStep") return false;
     for (std::size_t i = 0; i < (is_mixture ? count - 1 : 1); ++i) {
       if (!add_part(graph_.nodes[i], native)) return false;
     }

@@ -24,6 +24,7 @@ std::size_t NativeStep::snapshot_bytes() const {
 void NativeStep::reset(std::int64_t rows) {
   require_rows(rows);
   require_memory(static_cast<std::size_t>(rows));
+  pool_->drop(states_);
   states_.assign(static_cast<std::size_t>(rows), StateSnapshot());
   pages_.resize(states_.size() * pages_per_row());
   if (rows > 0) return;
@@ -49,18 +50,24 @@ void NativeStep::advance_states(std::span<const std::int64_t> positions) {
   before_.assign(rows, zeros);
   after_.assign(rows, nullptr);
   if (native_.state_bytes() == 0) return;
-  previous_.resize(rows);
-  for (std::size_t row = 0; row < rows; ++row) {
-    if (reads_pages_) go_back(row, positions[row]);
-    auto [next, data] =
-        pool_->add(reads_pages_ ? states_[row] : StateSnapshot(), positions[row] + 1);
-    if (states_[row]) before_[row] = states_[row]->data;
-    after_[row] = data;
-    if (reads_pages_) {
-      pages_[row * pages_per_row() + static_cast<std::size_t>(positions[row])] = data;
-    }
-    previous_[row] = std::exchange(states_[row], std::move(next));
+  if (reads_pages_) {
+    for (std::size_t row = 0; row < rows; ++row) go_back(row, positions[row]);
   }
+  previous_.resize(rows);
+  states_.swap(previous_);
+  for (std::size_t row = 0; row < rows; ++row) {
+    if (previous_[row]) before_[row] = previous_[row]->data;
+    if (reads_pages_) states_[row] = previous_[row];
+  }
+  pool_->add_after(states_, positions, after_);
+  for (std::size_t row = 0; reads_pages_ && row < rows; ++row) {
+    pages_[row * pages_per_row() + static_cast<std::size_t>(positions[row])] = after_[row];
+  }
+}
+
+void NativeStep::drop_previous() {
+  pool_->drop(previous_);
+  previous_.clear();
 }
 
 /// Drops the steps of a row from a position on; throws OptionError where it has not come so far.
@@ -97,7 +104,7 @@ std::span<const float> NativeStep::run(std::span<const std::int64_t> tokens,
                         scratch);
     logits += size;
   }
-  previous_.clear();
+  drop_previous();
   if (!weights.empty()) {
     const kernels::Mixture mixture{weights.size(), native_.vocab_size(), weights.data()};
     native_.kernel().mixture(mixture, part_logits_.data(), rows, scratch, logits_.data());
@@ -116,15 +123,19 @@ void NativeStep::select(std::span<const std::int64_t> parents) {
 
 void NativeStep::restore(std::span<const std::optional<StateSnapshot>> states) {
   require_memory(states.size());
+  for (std::size_t row = states.size(); row < states_.size(); ++row) {
+    previous_.push_back(std::move(states_[row]));
+  }
   states_.resize(states.size());
   pages_.resize(states.size() * pages_per_row());
   for (std::size_t row = 0; row < states.size(); ++row) {
     if (states[row] && states_[row] != *states[row]) put(row, *states[row]);
   }
+  drop_previous();
 }
 
 void NativeStep::put(std::size_t row, const StateSnapshot& state) {
-  states_[row] = state;
+  previous_.push_back(std::exchange(states_[row], state));
   if (!reads_pages_) return;
   for (const SnapshotNode* step = state.get(); step != nullptr; step = step->before.get()) {
     pages_[row * pages_per_row() + static_cast<std::size_t>(step->steps - 1)] = step->data;

@@ -32,6 +32,7 @@ class NativeStep : public OnnxStep {
  private:
   void advance_states(std::span<const std::int64_t> positions);
   void go_back(std::size_t row, std::int64_t position);
+  void drop_previous();
   void put(std::size_t row, const StateSnapshot& state);
   std::size_t pages_per_row() const;
   std::size_t scratch_floats(std::size_t rows) const;
@@ -40,11 +41,12 @@ class NativeStep : public OnnxStep {
   const bool reads_pages_;  // then a snapshot keeps those of the steps before
   std::int64_t block_size_;
   std::shared_ptr<SnapshotPool> pool_;
-  AlignedBuffer zeros_;                           // the state before the first step
-  std::vector<StateSnapshot> states_, previous_;  // (rows,)
-  std::vector<const std::byte*> before_;          // (rows,)
-  std::vector<std::byte*> after_;                 // (rows,)
-  std::vector<const std::byte*> pages_;           // (rows, T) of a row's steps, where they are read
+  AlignedBuffer zeros_;                   // the state before the first step
+  std::vector<StateSnapshot> states_;     // (rows,)
+  std::vector<StateSnapshot> previous_;   // those that are no longer needed
+  std::vector<const std::byte*> before_;  // (rows,)
+  std::vector<std::byte*> after_;         // (rows,)
+  std::vector<const std::byte*> pages_;   // (rows, T) of a row's steps, where they are read
   AlignedBuffer scratch_;
   std::vector<float> part_logits_, logits_;  // (K, rows, V), (rows, V)
 };

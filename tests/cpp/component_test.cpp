@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <tuple>
 #include <vector>
@@ -29,6 +30,53 @@ Parameter indices(const std::vector<std::int32_t>& values) {
       true, false, {values.size()}, makemore::aligned_buffer(values.size() * sizeof(float))};
   std::memcpy(made.data.data(), values.data(), values.size() * sizeof(float));
   return made;
+}
+
+Parameter column(const std::vector<std::int32_t>& values) {
+  Parameter made = indices(values);
+  made.shape.push_back(1);
+  return made;
+}
+
+/// 2 tokens; contexts are 0, the empty one, 1 and 2 after each token, 3 and 4 after two tokens.
+std::vector<Parameter> sparse_ngram() {
+  constexpr std::int32_t kNoContext = std::numeric_limits<std::int32_t>::max();
+  std::vector<Parameter> made;
+  made.push_back(parameter({1, 2}, {-1, -2}));
+  made.push_back(indices({1, 2}));
+  made.push_back(column({0, 1, 2, 4}));                // ends
+  made.push_back(column({kNoContext, 0, 0}));          // suffix
+  made.push_back(parameter({3, 1}, {0, -4, -8}));      // weight
+  made.push_back(column({2, 2, 1, 0, 1}));             // token
+  made.push_back(parameter({5, 1}, {0, 0, 1, 2, 3}));  // value
+  made.push_back(column({0, 0, 3, 1, 4}));             // next
+  made.push_back(column({0, 1, 2, 3}));
+  made.push_back(column({kNoContext, 2, 2}));
+  made.push_back(parameter({3, 1}, {0, -16, -32}));
+  made.push_back(column({2, 2, 0, 1}));
+  made.push_back(parameter({4, 1}, {0, 0, 5, 6}));
+  return made;
+}
+
+std::unique_ptr<Component> new_sparse(const char* function, const std::vector<Parameter>& tables) {
+  const std::vector<StateLayout> states{{true, {}}};
+  return new_component(*family_kernels().front(), function, states, tables);
+}
+
+/// Logits (2) after each of the tokens, one after the other.
+std::vector<float> logits_after(const Component& component,
+                                const std::vector<std::int64_t>& tokens) {
+  std::int64_t state = 0, following = 0, position = 0;
+  std::vector<float> all;
+  for (const std::int64_t token : tokens) {
+    const auto* before = reinterpret_cast<const std::byte*>(&state);
+    auto* after = reinterpret_cast<std::byte*>(&following);
+    std::array<float, 2> logits;
+    component.run({1, &token, &position, &before, &after, 0, logits.data()}, nullptr);
+    all.insert(all.end(), logits.begin(), logits.end());
+    state = following;
+  }
+  return all;
 }
 
 /// Numbers from -limit to limit, then some where floats end.
@@ -214,6 +262,57 @@ TEST_CASE("weights in float16 give the bits of the same numbers in float32") {
       CHECK(made(true).logits == made(false).logits);
     }
   }
+}
+
+TEST_CASE(
+    "what a sparse n-gram has not seen has the log-probability after the suffix and a weight") {
+  if (family_kernels().empty()) return;
+  const auto tables = sparse_ngram();
+  // After 0: context 1. After 0 1: 3, where 1 was not seen, but after its suffix, 2. After 1 1: 4.
+  CHECK(logits_after(*new_sparse("SparseNgramStep", tables), {0, 1, 1}) ==
+        std::vector<float>{-1 - 4, 1, 5, 3 - 16, 2 - 32, 6});
+  CHECK(logits_after(*new_sparse("SparseAdditiveStep", tables), {0, 1, 1}) ==
+        std::vector<float>{-4, 1, 5, -16, -32, 6});
+}
+
+TEST_CASE("a sparse n-gram with any other number in a table is refused, or reads what it has") {
+  if (family_kernels().empty()) return;
+  const std::size_t count = sparse_ngram().size();
+  std::size_t refused = 0, made = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t size = sparse_ngram()[i].shape[0];
+    for (std::size_t at = 0; sparse_ngram()[i].is_integer && at < size; ++at) {
+      for (const std::int32_t number : {-1, 0, 1, 2, 3, 4, 5, 6, 1 << 20, INT32_MAX}) {
+        auto tables = sparse_ngram();
+        reinterpret_cast<std::int32_t*>(tables[i].data.data())[at] = number;
+        try {
+          const auto component = new_sparse("SparseNgramStep", tables);
+          for (unsigned bits = 0; bits < 32; ++bits) {
+            logits_after(*component,
+                         {bits & 1, bits >> 1 & 1, bits >> 2 & 1, bits >> 3 & 1, bits >> 4 & 1});
+          }
+          ++made;
+        } catch (const makemore::ArtifactError&) {
+          ++refused;
+        }
+      }
+    }
+  }
+  CHECK(made > 50);
+  CHECK(refused > 200);
+}
+
+TEST_CASE("a sparse n-gram of too few, too many, or other tables is refused") {
+  if (family_kernels().empty()) return;
+  for (std::size_t i = 0; i < sparse_ngram().size(); ++i) {
+    auto tables = sparse_ngram();
+    tables.erase(tables.begin() + static_cast<std::ptrdiff_t>(i));
+    CHECK_THROWS_AS(new_sparse("SparseNgramStep", tables), makemore::ArtifactError);
+    tables = sparse_ngram();
+    tables.insert(tables.begin() + static_cast<std::ptrdiff_t>(i), column({0}));
+    CHECK_THROWS_AS(new_sparse("SparseNgramStep", tables), makemore::ArtifactError);
+  }
+  CHECK_THROWS_AS(new_sparse("SparseNgramStep", {}), makemore::ArtifactError);
 }
 
 TEST_CASE("a function that no kernel stands for has no component") {

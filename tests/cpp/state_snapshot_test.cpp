@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace makemore;
@@ -52,6 +53,57 @@ TEST_CASE("memory is freed with the snapshots in it, but for a block") {
     snapshots.clear();
     CHECK(pool->bytes() <= std::size_t{1} << 20);
   }
+}
+
+TEST_CASE("snapshots are added at once, each after one or after none") {
+  const auto pool = SnapshotPool::make(8);
+  const StateSnapshot first = add(*pool, {}, 7);
+  std::vector<StateSnapshot> snapshots{first, {}, first};
+  const std::vector<std::int64_t> positions{1, 0, 5};
+  std::vector<std::byte*> data(3);
+  pool->add_after(snapshots, positions, data);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const StateSnapshot& added = snapshots[static_cast<std::size_t>(i)];
+    std::memcpy(data[static_cast<std::size_t>(i)], &i, sizeof i);
+    CHECK(value_of(added) == i);
+    CHECK(added->steps == positions[static_cast<std::size_t>(i)] + 1);
+  }
+  CHECK(snapshots[0]->before == first);
+  CHECK_FALSE(snapshots[1]->before);
+}
+
+TEST_CASE(
+    "what is dropped at once is freed but for what others hold, and what is of another pool") {
+  const auto pool = SnapshotPool::make(1000), other = SnapshotPool::make(8);
+  const StateSnapshot foreign = add(*other, {}, 1), held = add(*pool, {}, 2);
+  std::vector<StateSnapshot> snapshots;
+  for (int i = 0; i < 20'000; ++i) snapshots.push_back(add(*pool, i % 2 ? foreign : held, i));
+  snapshots.push_back(foreign);
+  snapshots.push_back(held);
+  snapshots.push_back({});
+  pool->drop(snapshots);
+  CHECK(pool->bytes() <= std::size_t{2} << 20);
+  CHECK_FALSE(snapshots[0]);
+  CHECK(snapshots[1] == foreign);  // which came before one of the pool
+  CHECK(snapshots[20'000] == foreign);
+  CHECK_FALSE(snapshots[20'001]);
+  snapshots.clear();
+  CHECK(value_of(foreign) == 1);
+  CHECK(value_of(held) == 2);
+}
+
+TEST_CASE("steps that free as many snapshots as they add take no more memory with time") {
+  const auto pool = SnapshotPool::make(1000);
+  std::vector<StateSnapshot> now(5'000), before;
+  std::vector<std::byte*> data(now.size());
+  for (int step = 0; step < 20; ++step) {
+    before = std::exchange(now, std::vector<StateSnapshot>(now.size()));
+    pool->add_after(now, std::vector<std::int64_t>(now.size(), step), data);
+    pool->drop(before);
+    CHECK(pool->bytes() < 2 * now.size() * pool->node_bytes() + (std::size_t{3} << 20));
+  }
+  pool->drop(now);
+  CHECK(pool->bytes() <= std::size_t{1} << 20);
 }
 
 TEST_CASE("a snapshot outlives the pool's owner") {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import makemore
 import numpy as np
+import onnx
 import pytest
 import torch
 from makemore.vocabulary import Vocabulary
@@ -184,6 +185,8 @@ def test_an_artifact_is_verified_and_samples_what_the_dense_model_does(
     assert "levels.0.token" in source.weights
     assert "levels.0.token" not in dense.weights
     report = export(source, tmp_path / "artifact", half=half)
+    (call, *others) = onnx.load(tmp_path / "artifact" / "model.onnx").graph.node
+    assert half or (not others and call.op_type.startswith("Sparse"))
     assert all(check.largest_difference < (0.1 if half else 1e-5) for check in report.verification)
     model = dense.run.new_model()
     model.load_state_dict(dense.weights)
@@ -201,6 +204,8 @@ def test_a_blend_with_a_sparse_ngram_is_exported(tmp_path, sparse):
     assert "parts.1.levels.1.value" in source.weights
     report = export(source, tmp_path / "artifact")
     assert all(check.largest_difference < 1e-4 for check in report.verification)
+    nodes = onnx.load(tmp_path / "artifact" / "model.onnx").graph.node
+    assert [node.op_type for node in nodes] == ["GruStep", "SparseNgramStep", "Mixture"]
 
 
 @pytest.mark.parametrize("options", [{}, {"method": "additive"}], ids=IDS[:2])

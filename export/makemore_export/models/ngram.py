@@ -179,10 +179,14 @@ class Ngram(CountingModel):
         if not levels:
             return log_probs
         log_probs = nn.functional.pad(log_probs, (0, 1))  # (B, V + 1)
-        mixed = self.config.method == "kneser-ney"
         for level, row in zip(levels, rows, strict=True):
-            log_probs = level.refined(log_probs, row, mixed=mixed)
+            log_probs = level.refined(log_probs, row, mixed=self._mixed)
         return log_probs[:, : self.vocab_size]
+
+    @property
+    def _mixed(self) -> bool:
+        config: NgramConfig = self.config
+        return config.method == "kneser-ney"
 
     def _sparse(self) -> list[SparseLevel]:
         return [cast("SparseLevel", level) for level in self.levels]
@@ -199,9 +203,15 @@ class Ngram(CountingModel):
         return (StateSpec(name="context", dtype="int64", shape=()),)
 
     def step_function(self) -> StepFunction | None:
-        if self.levels:
-            return None
-        return StepFunction.of("NgramStep", self, "logits", "next", "state")
+        if not self.levels:
+            return StepFunction.of("NgramStep", self, "logits", "next", "state")
+        tables = [
+            f"levels.{i}.{name}"
+            for i, level in enumerate(self._sparse())
+            for name in level.parameter_names()
+        ]
+        name = "SparseNgramStep" if self._mixed else "SparseAdditiveStep"
+        return StepFunction.of(name, self, "logits", "next", *tables)
 
     def step(self, token: Tensor, position: Tensor, *state: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
         context, after = self._after(state[0], token)

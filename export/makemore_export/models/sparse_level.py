@@ -99,6 +99,11 @@ class SparseLevel(nn.Module):
         row = (context - (first - 1)).clamp(min=0)
         return row, torch.minimum(context, embedding(row, self.suffix).squeeze(1))
 
+    def parameter_names(self) -> list[str]:
+        """Those of the tables that a step reads; a step is traced with `offsets` in it."""
+        names = ["ends", "suffix", "weight", "token", "value"]
+        return [*names, "next"] if len(self.next) else names
+
     def _entries(self, row: Tensor) -> Tensor:
         """The entries of each row, its last one again and again where it has fewer: (B, M)."""
         before, last = embedding(row, self.ends), embedding(row + 1, self.ends)  # (B, 1)
