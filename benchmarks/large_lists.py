@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--processes", type=int, default=1, help="of torchrun")
     options = parser.parse_args()
+    print(f"start of Python and PyTorch: {time.process_time():.1f} s")
     torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
     text = options.folder / f"{options.n}.txt"
@@ -90,7 +91,6 @@ def planned(text: Any) -> Any:
 
 def phases(path: Path) -> None:
     """Each phase of a training of the preset fast, with 100 steps, and of an export."""
-    print(f"start of Python and PyTorch: {time.process_time():.1f} s")
     with timed("read the text, find repeated lines"):
         text = read_text(path)
     with timed("split, find characters and lengths"):

@@ -39,13 +39,13 @@ for release in "${releases[@]}"; do
   onnxruntime=onnxruntime==$release
   [ "$release" != newest ] || onnxruntime=onnxruntime
   # With nothing else on PATH, anything that needed a compiler would fail.
-  PATH=$bin pip install -q "$wheel[patterns,table]" "$onnxruntime" 'hypothesis>=6' 'onnx>=1.17' 'pytest>=8' 'scipy>=1.11'
+  PATH=$bin pip install -q "$wheel[patterns,table]" "$onnxruntime" 'hypothesis>=6' 'onnx>=1.17' 'pytest>=8' pytest-xdist 'scipy>=1.11'
   for tool in cc c++ gcc g++ clang cmake ninja; do
     if PATH=$bin command -v "$tool"; then echo "$tool is on PATH"; exit 1; fi
   done
   PATH=$bin mm-inspect
   PATH=$bin python "$here/check_wheel.py" "$here/artifacts"
-  PATH=$bin python -m pytest -q "$here" --ignore "$here/export"
+  PATH=$bin python -m pytest -n auto --dist loadfile -q "$here" --ignore "$here/export"
 done
 
 extension=$("$bin/python" -c 'import makemore._core as core; print(core.__file__)')

@@ -17,7 +17,6 @@ from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.splits import split
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import MODELS
-from makemore_export.models.ngram import Ngram
 from makemore_export.packing import artifact_folder, golden_samples
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.onnx_export import to_onnx
@@ -73,7 +72,7 @@ def test_the_weights_take_half_the_bytes_and_run_in_kernels(halved):
     assert sizes[onnx.TensorProto.FLOAT] <= 4  # constants of an operator
     # Less where an embedding and what reads it are one table.
     assert sizes[onnx.TensorProto.FLOAT16] > 0.5 * sum(w.numel() for w in weights)
-    fastest = "" if isinstance(model, Ngram) else next(iter(_core.kernels()), "")
+    fastest = next(iter(_core.kernels()), "")
     assert _core.OnnxModel(open_library(), folder / "model.onnx").kernel == fastest
 
 
