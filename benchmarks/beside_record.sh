@@ -12,8 +12,9 @@ trap 'rm -rf "$work"' EXIT
 
 bench() { mm-bench "$work/$1" --batch-size 256 --threads 1 --seconds 4 --repeats 3 "${@:2}"; }
 
+head -n 1000 export/makemore_export/data/us-names-2018.txt >"$work/names.txt"
 for model in transformer lstm; do
-  mm-export --model "$model" --max-steps 5 -o "$work/$model" >/dev/null 2>&1
+  mm-export "$work/names.txt" --model "$model" --max-steps 5 --no-torchscript --samples 0 -o "$work/$model" >/dev/null 2>&1
   record=$(find "$results" -name "bench-$model-*.json")
   if [ "${1:-}" = record ]; then
     bench "$model" --json >"$work/record.json"
