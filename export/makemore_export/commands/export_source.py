@@ -1,4 +1,4 @@
-"""What the SOURCE of `mm-export` is, told without PyTorch."""
+"""Finds out whether `mm-export` is given a run, a checkpoint or a text, without PyTorch."""
 
 from __future__ import annotations
 
