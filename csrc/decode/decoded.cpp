@@ -18,9 +18,13 @@ void Decoded::reserve(std::size_t more_strings, std::size_t more_tokens) {
 
 void Decoded::append(std::int64_t row, std::span<const std::int32_t> string, double log_prob,
                      FinishReason reason) {
-  rows.push_back(row);
   tokens.insert(tokens.end(), string.begin(), string.end());
-  lengths.push_back(std::ssize(string));
+  append(row, std::ssize(string), log_prob, reason);
+}
+
+void Decoded::append(std::int64_t row, std::int64_t length, double log_prob, FinishReason reason) {
+  rows.push_back(row);
+  lengths.push_back(length);
   log_probs.push_back(log_prob);
   finished.push_back(reason == FinishReason::kStop ? 1 : 0);
 }
@@ -48,27 +52,40 @@ void Decoded::clear() {
 }
 
 void append_in_row_order(Decoded& out, const DecodeRequest& request, std::int64_t first,
-                         std::size_t count, std::span<const FinishedSequences> parts) {
-  struct Place {
-    const FinishedSequences* part = nullptr;  // null: the row does not pass
-    const FinishedSequences::Sequence* sequence = nullptr;
+                         std::size_t count, std::span<const FinishedSequences> parts,
+                         const ForEach& for_each) {
+  struct Row {
+    double log_prob;
+    std::int32_t length;
+    FinishReason reason = FinishReason::kRejected;
   };
-  std::vector<Place> places(count);
-  std::size_t strings = 0, tokens = 0;
-  for (const FinishedSequences& part : parts) {
-    strings += part.sequences.size();
-    for (const FinishedSequences::Sequence& sequence : part.sequences) {
-      places[static_cast<std::size_t>(sequence.row - first)] = {&part, &sequence};
-      tokens += sequence.length;
+  LargeVector<Row> rows(count);
+  const auto index = [&](std::int64_t row) { return static_cast<std::size_t>(row - first); };
+  for_each(parts.size(), [&](std::size_t i) {
+    for (const auto& [row, begin, length, log_prob, reason] : parts[i].sequences) {
+      rows[index(row)] = {log_prob, static_cast<std::int32_t>(length), reason};
     }
+  });
+  std::size_t strings = 0, end = out.tokens.size();
+  for (const FinishedSequences& part : parts) strings += part.sequences.size();
+  out.reserve(strings, 0);
+  LargeVector<std::size_t> begins(count);  // of each row's tokens
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto [log_prob, length, reason] = rows[i];
+    begins[i] = end;
+    if (reason == FinishReason::kRejected) continue;
+    out.append(first + static_cast<std::int64_t>(i), length, log_prob, reason);
+    end += static_cast<std::size_t>(length);
   }
-  require_room(request, out.tokens.size() + tokens);
-  out.reserve(strings, tokens);
-  for (const auto& [part, sequence] : places) {
-    if (part == nullptr) continue;
-    out.append(sequence->row, std::span(part->tokens).subspan(sequence->begin, sequence->length),
-               sequence->log_prob, sequence->reason);
-  }
+  require_room(request, end);
+  out.reserve(0, end - out.tokens.size());
+  out.tokens.resize(end);
+  for_each(parts.size(), [&](std::size_t i) {
+    for (const FinishedSequences::Sequence& sequence : parts[i].sequences) {
+      std::copy_n(parts[i].tokens.data() + sequence.begin, sequence.length,
+                  out.tokens.data() + begins[index(sequence.row)]);
+    }
+  });
 }
 
 }  // namespace makemore

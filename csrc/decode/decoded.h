@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct Decoded {
   void append(std::int64_t row, std::span<const std::int32_t> string, double log_prob,
               FinishReason reason);
 
+  /// Appends all of it but its tokens.
+  void append(std::int64_t row, std::int64_t length, double log_prob, FinishReason reason);
+
   /// Appends the strings of later rows. Of `all_rows` rows in all, as large a share passes as of
   /// these, more or less: the first call makes room for so many.
   void append(const Decoded& more, std::size_t all_rows);
@@ -46,9 +50,14 @@ struct FinishedSequences {
   LargeVector<Sequence> sequences;
 };
 
+/// Calls a function with 0 to `count` - 1, on one thread or several.
+using ForEach = std::function<void(std::size_t count, const std::function<void(std::size_t)>&)>;
+
 /// Appends the sequences of all parts, which are among `count` rows of a request from row `first`
-/// on. Throws OptionError where `out` would hold more tokens than the request allows.
+/// on; `for_each` divides the work by part. Throws OptionError where `out` would hold more tokens
+/// than the request allows.
 void append_in_row_order(Decoded& out, const DecodeRequest& request, std::int64_t first,
-                         std::size_t count, std::span<const FinishedSequences> parts);
+                         std::size_t count, std::span<const FinishedSequences> parts,
+                         const ForEach& for_each);
 
 }  // namespace makemore

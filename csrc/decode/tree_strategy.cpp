@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -20,6 +21,9 @@ constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
 /// Parts of a tree for each worker, so that none waits long for the last one; and the groups that
 /// they are made of, of which few may have most of the rows.
 constexpr std::size_t kPartsPerWorker = 4, kGroupsPerWorker = 32;
+
+/// Fewer rows than this are brought into order by one thread.
+constexpr std::size_t kFewRows = 1 << 14;
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
@@ -79,8 +83,13 @@ void decode_tree_range(std::span<Worker* const> workers, const DecodeRequest& re
   for (std::int64_t begin = first; begin < first + count; begin += kTreeRows) {
     Rows rows(static_cast<std::size_t>(std::min(kTreeRows, first + count - begin)));
     std::iota(rows.begin(), rows.end(), begin);
-    append_in_row_order(out, request, begin, rows.size(),
-                        decode_rows(workers, request, rows, cancellation));
+    const auto finished = decode_rows(workers, request, rows, cancellation);
+    const auto threads = rows.size() < kFewRows ? workers.first(1) : workers;
+    append_in_row_order(out, request, begin, rows.size(), finished,
+                        [&](std::size_t parts, const std::function<void(std::size_t)>& task) {
+                          parallel_for(threads, parts, cancellation,
+                                       [&](Worker&, std::size_t i) { task(i); });
+                        });
   }
 }
 

@@ -144,7 +144,8 @@ void DeviceDecoder::finish(Sequence& sequence, double log_prob, FinishReason rea
 
 Decoded DeviceDecoder::results() const {
   Decoded out;
-  append_in_row_order(out, request_, 0, static_cast<std::size_t>(request_.rows), {&finished_, 1});
+  append_in_row_order(out, request_, 0, static_cast<std::size_t>(request_.rows), {&finished_, 1},
+                      [](std::size_t, const std::function<void(std::size_t)>& task) { task(0); });
   return out;
 }
 
