@@ -60,6 +60,14 @@ def test_calls_one_after_another_share_a_cache(fresh):
     assert cache_bytes(fresh)[0] > 0
 
 
+def test_many_rows_of_a_table_are_not_worth_a_cache():
+    sampler = makemore.load(FOLDER / "family" / "ngram", threads=1)
+    sampler.sample(17, min_length=0, seed=3)
+    assert cache_bytes(sampler) == []
+    sampler.sample(16, min_length=0, seed=3)
+    assert cache_bytes(sampler)[0] > 0
+
+
 def test_the_caches_of_all_threads_together_stay_within_the_budget():
     budget = 4 << 20  # two shares
     sampler = Sampler(

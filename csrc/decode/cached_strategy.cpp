@@ -15,6 +15,9 @@ namespace {
 /// More rows than this share more with each other than with those of earlier calls.
 constexpr std::int64_t kMaxCachedRows = 4'096;
 
+/// The same for steps that only read tables: with more rows, a tree is as fast as a cache.
+constexpr std::int64_t kMaxLookupRows = 16;
+
 /// Rows decoded together over the cache of a model without state: few, so that they stay in the
 /// processor's cache.
 constexpr std::int64_t kMaxStatelessRows = 1'024;
@@ -39,7 +42,8 @@ void decode_range(Worker& worker, const DecodeRequest& request, std::int64_t fir
 bool cache_pays(std::span<Worker* const> workers, const DecodeRequest& request) {
   const Worker& worker = *workers.front();
   const bool is_stateless = worker.snapshot_step->is_stateless();
-  if (!is_stateless && request.rows > kMaxCachedRows) return false;
+  const bool is_lookup = worker.snapshot_step->is_lookup();
+  if (!is_stateless && request.rows > (is_lookup ? kMaxLookupRows : kMaxCachedRows)) return false;
   const auto rows = static_cast<std::size_t>((request.rows - 1) / std::ssize(workers) + 1);
   const std::size_t prefixes =
       is_stateless ? static_cast<std::size_t>(worker.step.vocab_size()) : rows;

@@ -25,6 +25,7 @@ bool same(const std::shared_ptr<const ExcludedTokens>& a,
 PrefixCache::PrefixCache(SnapshotStep& step, CacheShare share)
     : step_(step),
       share_(std::move(share)),
+      common_(step.common_prefixes({})),
       vocab_size_(static_cast<std::size_t>(step.vocab_size())),
       rows_(row_bytes(vocab_size_)) {}
 
@@ -53,11 +54,7 @@ PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options,
   const std::size_t share = share_.bytes();
   if (share < last_share_) clear();
   last_share_ = share;
-  if (nodes_.empty()) {
-    const auto first = step_.first_step();
-    store(add(kNone, 0, 0), first->logits, first->state);
-    unknown_.clear();
-  }
+  if (nodes_.empty()) add(kNone, 0, 0, CommonPrefixes::kEmpty);
   return kRoot;
 }
 
@@ -134,20 +131,28 @@ std::vector<bool> PrefixCache::nodes_to_keep(std::span<const NodeId> needed) {
 
 PrefixCache::NodeId PrefixCache::find(NodeId parent, std::int64_t token) {
   const std::int64_t position = node(parent).position + 1;
-  if (!step_.is_stateless()) return add(parent, token, position);
+  const CommonPrefixes::Id before = node(parent).common;
+  const CommonPrefixes::Id common =
+      before == CommonPrefixes::kNone ? before : common_->child(before, token);
+  if (!step_.is_stateless()) return add(parent, token, position, common);
   const std::size_t place =
       static_cast<std::size_t>(position) * vocab_size_ + static_cast<std::size_t>(token);
   if (place >= merged_.size()) merged_.resize(place + vocab_size_, kNone);
-  if (merged_[place] == kNone) merged_[place] = add(parent, token, position);
+  if (merged_[place] == kNone) merged_[place] = add(parent, token, position, common);
   return merged_[place];
 }
 
-PrefixCache::NodeId PrefixCache::add(NodeId parent, std::int64_t token, std::int64_t position) {
+PrefixCache::NodeId PrefixCache::add(NodeId parent, std::int64_t token, std::int64_t position,
+                                     CommonPrefixes::Id common) {
   const auto id = static_cast<NodeId>(nodes_.size());
-  nodes_.push_back({.token = token, .position = position, .parent = parent});
+  nodes_.push_back({.token = token, .position = position, .parent = parent, .common = common});
   nodes_.back().row = rows_.take();
   std::ranges::fill(children(nodes_.back()), kNone);
-  unknown_.push_back(id);
+  if (common != CommonPrefixes::kNone) {
+    store(id, common_->logits(common), common_->state(common));
+  } else {
+    unknown_.push_back(id);
+  }
   return id;
 }
 

@@ -81,6 +81,7 @@ class PrefixCache {
   struct Node {
     std::int64_t token, position;  // what the step is fed, and where
     NodeId parent;
+    CommonPrefixes::Id common;   // among the model's common prefixes, if it is one
     std::uint32_t uses = 0;      // by strings, lately
     std::uint64_t prepared = 0;  // the options that the distribution is for, by number
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is needed
@@ -104,7 +105,7 @@ class PrefixCache {
 
   static std::size_t row_bytes(std::size_t vocab_size);
   NodeId find(NodeId parent, std::int64_t token);
-  NodeId add(NodeId parent, std::int64_t token, std::int64_t position);
+  NodeId add(NodeId parent, std::int64_t token, std::int64_t position, CommonPrefixes::Id common);
   void prepare(Node& node);
   void clear();
   void run(std::span<const NodeId> ids);
@@ -113,6 +114,7 @@ class PrefixCache {
 
   SnapshotStep& step_;
   CacheShare share_;
+  std::shared_ptr<const CommonPrefixes> common_;
   std::size_t vocab_size_;
   std::uint64_t options_number_ = 0;
   std::uint64_t times_forgotten_ = 0;

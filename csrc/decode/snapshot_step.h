@@ -5,18 +5,12 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
+#include "common_prefixes.h"
 #include "state_snapshot.h"
 #include "step.h"
 
 namespace makemore {
-
-/// The result of the first step, which is fed token 0 and so the same for every string.
-struct FirstStep {
-  std::vector<float> logits;  // (V,)
-  StateSnapshot state;        // after it
-};
 
 /// A step whose row states can be saved, and restored in any row of any step of the same model.
 class SnapshotStep : public Step {
@@ -32,13 +26,15 @@ class SnapshotStep : public Step {
   /// that its logits depend on the last token and its position only.
   virtual std::size_t snapshot_bytes() const = 0;
 
-  /// The first step of every string. The rows of this step are undefined afterwards.
-  virtual std::shared_ptr<const FirstStep> first_step() = 0;
+  /// The prefixes that strings begin with most often, computed once for all steps of a model,
+  /// within the limits of the first call. The rows of this step are undefined afterwards.
+  virtual std::shared_ptr<const CommonPrefixes> common_prefixes(
+      const CommonPrefixes::Limits& limits) = 0;
+
+  /// Whether a step only reads tables, so that reading a cache of what it gave is no faster.
+  virtual bool is_lookup() const { return false; }
 
   bool is_stateless() const { return snapshot_bytes() == 0; }
 };
-
-/// What `first_step` returns, computed.
-FirstStep run_first_step(SnapshotStep& step);
 
 }  // namespace makemore

@@ -51,6 +51,9 @@ class Component {
   /// Floats of memory that `run` works in, for so many rows.
   virtual std::size_t scratch_floats(std::size_t rows) const = 0;
 
+  /// Whether a step computes nothing: it reads tables.
+  virtual bool is_lookup() const { return false; }
+
   /// One step of each row, whose tokens and positions are known to be in range. A state before the
   /// first step is zeros, any other what this wrote.
   virtual void run(const RowBatch& batch, float* scratch) const = 0;

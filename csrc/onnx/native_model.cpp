@@ -216,6 +216,10 @@ bool NativeModel::reads_pages() const {
                              [](const Part& part) { return part.component->reads_pages(); });
 }
 
+bool NativeModel::is_lookup() const {
+  return std::ranges::all_of(parts_, [](const Part& part) { return part.component->is_lookup(); });
+}
+
 std::int64_t NativeModel::block_size() const {
   std::int64_t size = parts_.front().component->block_size();
   for (const Part& part : parts_) size = std::min(size, part.component->block_size());

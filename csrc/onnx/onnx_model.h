@@ -69,11 +69,14 @@ class OnnxModel {
   /// Name of what runs the model; "" where ONNX Runtime runs the nodes of the file.
   std::string kernel() const { return native_ ? native_->kernel().name : ""; }
 
-  /// The first step of every string, computed by `step` once for all steps of this model.
-  std::shared_ptr<const FirstStep> first_step(SnapshotStep& step) const {
-    std::call_once(first_step_made_,
-                   [&] { first_step_ = std::make_shared<const FirstStep>(run_first_step(step)); });
-    return first_step_;
+  /// The prefixes that strings begin with most often, computed by `step`, a step of this model,
+  /// once for all steps: within the limits of the first call.
+  std::shared_ptr<const CommonPrefixes> common_prefixes(
+      SnapshotStep& step, const CommonPrefixes::Limits& limits) const {
+    std::call_once(common_prefixes_made_, [&] {
+      common_prefixes_ = std::make_shared<const CommonPrefixes>(step, limits);
+    });
+    return common_prefixes_;
   }
 
   /// Runs the session on tensors in the order of its inputs and outputs. At most as
@@ -110,8 +113,8 @@ class OnnxModel {
   std::vector<StateTensor> states_;
   std::size_t row_bytes_ = 0;  // of a row's logits and states
   mutable std::counting_semaphore<> runs_;
-  mutable std::once_flag first_step_made_;
-  mutable std::shared_ptr<const FirstStep> first_step_;
+  mutable std::once_flag common_prefixes_made_;
+  mutable std::shared_ptr<const CommonPrefixes> common_prefixes_;
 };
 
 }  // namespace makemore

@@ -16,7 +16,10 @@ namespace makemore {
 class OnnxStep : public SnapshotStep {
  public:
   std::int64_t vocab_size() const final { return model_->vocab_size(); }
-  std::shared_ptr<const FirstStep> first_step() final { return model_->first_step(*this); }
+  std::shared_ptr<const CommonPrefixes> common_prefixes(
+      const CommonPrefixes::Limits& limits) final {
+    return model_->common_prefixes(*this, limits);
+  }
 
  protected:
   explicit OnnxStep(std::shared_ptr<const OnnxModel> model) : model_(std::move(model)) {}

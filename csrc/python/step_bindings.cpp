@@ -1,10 +1,12 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "bindings.h"
 #include "device_step.h"
 #include "python_step.h"
+#include "running_calls.h"
 #include "step_factory.h"
 
 namespace makemore {
@@ -36,7 +38,17 @@ void define_steps(py::module_& m) {
             step.select(view(parents));
           },
           py::arg("parents"));
-  py::class_<SnapshotStep, Step>(m, "SnapshotStep");
+  py::class_<SnapshotStep, Step>(m, "SnapshotStep")
+      .def(
+          "find_common_prefixes",
+          [](SnapshotStep& step, std::size_t max_bytes, std::int64_t max_length,
+             std::int64_t max_microseconds) {
+            const StepLock lock(step);
+            const std::chrono::microseconds max_time(max_microseconds);
+            return RunningCalls::without_gil(
+                [&] { return step.common_prefixes({max_bytes, max_length, max_time})->size(); });
+          },
+          py::arg("max_bytes"), py::arg("max_length"), py::arg("max_microseconds"));
   m.def("cpu_step", &new_cpu_step, py::arg("model"), py::arg("time_axes"),
         py::arg("block_size") = py::none());
   py::class_<DeviceStep, Step>(m, "DeviceStep")

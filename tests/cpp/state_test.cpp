@@ -108,11 +108,13 @@ TEST_CASE("a row continues from any state, whatever row of whatever step was in 
   }
 }
 
-TEST_CASE("the first step is fed token 0, and is computed once for a model") {
+TEST_CASE("common prefixes are computed once for a model, within the limits of the first call") {
   for (const NewStep& new_step : kinds()) {
-    const auto first = new_step()->first_step();
-    CHECK(first->logits == logits_after(new_step, {0}));
-    CHECK(new_step()->first_step() == first);
+    const auto first = new_step()->common_prefixes({});
+    CHECK(first->size() == 1);
+    const auto logits = first->logits(CommonPrefixes::kEmpty);
+    CHECK(std::vector(logits.begin(), logits.end()) == logits_after(new_step, {0}));
+    CHECK(new_step()->common_prefixes({.bytes = 1 << 20, .length = 3}) == first);
   }
 }
 

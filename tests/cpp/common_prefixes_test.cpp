@@ -1,0 +1,152 @@
+#include "common_prefixes.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <stdexcept>
+
+#include "cached_decoder.h"
+#include "row_by_row.h"
+#include "saved_step.h"
+
+using namespace makemore;
+
+namespace {
+
+constexpr CommonPrefixes::Limits kEnough{
+    .bytes = 1 << 20, .length = 3, .time = std::chrono::hours(1)};
+
+using Known = std::map<Ids, CommonPrefixes::Id>;
+
+/// All common prefixes from `prefix` on, by their tokens.
+void collect(const CommonPrefixes& common, CommonPrefixes::Id id, const Ids& prefix, Known& found) {
+  found[prefix] = id;
+  for (std::int64_t token = 0; token < kVocabSize; ++token) {
+    const CommonPrefixes::Id child = common.child(id, token);
+    if (child == CommonPrefixes::kNone) continue;
+    Ids longer = prefix;
+    longer.push_back(token);
+    collect(common, child, longer, found);
+  }
+}
+
+Known known(const CommonPrefixes& common) {
+  Known found;
+  collect(common, CommonPrefixes::kEmpty, {}, found);
+  return found;
+}
+
+/// What the step is fed for a prefix: token 0 first.
+Ids fed(const Ids& prefix) {
+  Ids tokens{0};
+  tokens.insert(tokens.end(), prefix.begin(), prefix.end());
+  return tokens;
+}
+
+double probability(const Ids& prefix) {
+  double result = 1;
+  for (std::size_t i = 0; i < prefix.size(); ++i) {
+    const auto logits =
+        history_logits(fed({prefix.begin(), prefix.begin() + static_cast<std::ptrdiff_t>(i)}));
+    double sum = 0;
+    for (const float logit : logits) sum += std::exp(logit);
+    result *= std::exp(logits[static_cast<std::size_t>(prefix[i])]) / sum;
+  }
+  return result;
+}
+
+/// Fails from a position on.
+class FailingStep : public SavedStep {
+ public:
+  std::span<const float> run(std::span<const std::int64_t> tokens,
+                             std::span<const std::int64_t> positions) override {
+    if (std::ranges::max(positions) >= fails_at) throw std::runtime_error("it fails here");
+    return SavedStep::run(tokens, positions);
+  }
+
+  std::int64_t fails_at = 0;
+};
+
+}  // namespace
+
+TEST_CASE("common prefixes have the logits and states of the model") {
+  SavedStep step;
+  const CommonPrefixes common(step, kEnough);
+  const Known found = known(common);
+  CHECK(found.size() == common.size());
+  CHECK(common.size() > 20);
+  for (const auto& [prefix, id] : found) {
+    const auto logits = common.logits(id);
+    CHECK(std::vector(logits.begin(), logits.end()) == history_logits(fed(prefix)));
+    CHECK(common.state(id)->steps == std::ssize(prefix) + 1);
+  }
+}
+
+TEST_CASE("no prefix that is missing is likelier than one that is there") {
+  SavedStep step;
+  auto limits = kEnough;
+  limits.bytes = 40 * (step.snapshot_bytes() + kVocabSize * 8);
+  const CommonPrefixes common(step, limits);
+  const Known found = known(common);
+  CHECK(found.size() == 40);
+  double least = 1;
+  for (const auto& [prefix, id] : found) least = std::min(least, probability(prefix));
+  // Those that are computed together are the likeliest of their time, so the last ones may be off.
+  for (const auto& [prefix, id] : found) {
+    for (std::int64_t token = 1; token < kVocabSize; ++token) {
+      Ids longer = prefix;
+      longer.push_back(token);
+      if (prefix.size() < 3 && !found.contains(longer)) CHECK(probability(longer) < 4 * least);
+    }
+  }
+}
+
+TEST_CASE("limits hold: without any there is the empty prefix alone") {
+  SavedStep step;
+  CHECK(CommonPrefixes(step, {}).size() == 1);
+  CHECK(CommonPrefixes(step, kEnough).size() > 1);
+  auto limits = kEnough;
+  limits.time = {};
+  CHECK(CommonPrefixes(step, limits).size() == 1);
+  limits = kEnough;
+  limits.length = 0;
+  CHECK(CommonPrefixes(step, limits).size() == 1);
+  for (const auto& [prefix, id] : known(CommonPrefixes(step, kEnough))) {
+    CHECK(std::ssize(prefix) <= kEnough.length);
+  }
+  SavedStep stateless(true);
+  CHECK(CommonPrefixes(stateless, kEnough).size() == 1);
+}
+
+TEST_CASE("only the first step may fail") {
+  FailingStep step;
+  CHECK_THROWS_WITH(CommonPrefixes(step, kEnough), "it fails here");
+  step.fails_at = 2;
+  for (const auto& [prefix, id] : known(CommonPrefixes(step, kEnough))) CHECK(prefix.size() < 2);
+}
+
+TEST_CASE("no step runs for what the model's common prefixes know, and no string changes") {
+  SavedStep step;
+  step.common_prefixes(kEnough);
+  DecodeRequest request;
+  request.max_length = 3;
+  request.batch_size = 7;
+  request.strategy = Strategy::kCached;
+  for (request.seed = 0; request.seed < 50; ++request.seed) {
+    request.rows = 1 + static_cast<std::int64_t>(request.seed);
+    Worker worker(step, std::make_shared<CacheBudget>(CacheBudget::kDefaultBytes));
+    Worker* pointer = &worker;
+    const Decoded decoded = decode({&pointer, 1}, request);
+    const Decoded expected = row_by_row(history_logits, kVocabSize, request);
+    CHECK(decoded.tokens == expected.tokens);
+    CHECK(decoded.lengths == expected.lengths);
+  }
+  step.runs = 0;
+  request.max_length = 1;
+  Worker worker(step, std::make_shared<CacheBudget>(CacheBudget::kDefaultBytes));
+  Worker* pointer = &worker;
+  decode({&pointer, 1}, request);
+  CHECK(step.runs == 0);
+}
