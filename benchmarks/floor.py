@@ -1,17 +1,18 @@
-"""How near the decode of a transformer comes to what this core can do at all.
+"""How near the decode of models comes to what this core can do at all.
 
     mm-export names.txt --model transformer -o transformer
-    OMP_NUM_THREADS=1 python benchmarks/floor.py transformer -o benchmarks/results/floor.json
+    mm-export names.txt --model lstm -o lstm
+    OMP_NUM_THREADS=1 python benchmarks/floor.py transformer lstm -o benchmarks/results/floor.json
 
 The floor of a step is the larger of two times: its arithmetic at the core's peak, which is that of
 a large product of matrices in PyTorch, and its weights at the rate that the faster of PyTorch's and
-NumPy's dot product reads as many bytes, without the time of a call. They fit into the L2 cache. The
-share is the floor over the time taken, on one core. Peak, rate and time are taken in turn, a share
-is of one round, shown is the median.
+NumPy's dot product reads as many bytes, without the time of a call. The share is the floor over the
+time taken, on one core. Peak, rate and time are taken in turn, a share is of one round, shown is
+the median.
 
 - a step: of the artifact, the mean over the positions of a name of mean length; the time of the
   call from Python is in it.
-- one string: calls of new samplers, the choice of tokens and strings in Python included.
+- one string: calls with an empty cache, the choice of tokens and strings in Python included.
 - many strings: one call. Its floor is naive: every character of every string computed, at the peak,
   though the decode computes shared prefixes once. So it can pass 100%.
 """
@@ -24,7 +25,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import makemore
@@ -32,6 +33,7 @@ import numpy as np
 import torch
 from figures import environment, show
 from makemore import Sampler
+from work import Work, work_of
 
 STRINGS = 32_000
 SINGLES = 100
@@ -47,40 +49,32 @@ class Core(NamedTuple):
     rate: float
 
 
-class Work:
-    """What a step of a transformer must do at least."""
-
-    def __init__(self, sampler: Sampler) -> None:
-        info = sampler.artifact.model
-        if info.type != "transformer":
-            raise click.BadParameter(f"holds a {info.type}; the floor is that of a transformer")
-        self.layers, self.width = info.config["n_layer"], info.config["n_embd"]
-        head = self.width * (len(sampler.artifact.tokens) + 1)
-        vectors = self.layers * 13 * self.width + 2 * self.width  # norms and biases
-        self.matrices = self.layers * 12 * self.width**2 + head
-        self.bytes = 4 * (self.matrices + vectors + 2 * self.width)  # with a row of each embedding
-
-    def flops(self, position: int) -> int:
-        """Of one row: two a weight, and attention to the positions so far."""
-        return 2 * self.matrices + 4 * self.layers * self.width * (position + 1)
-
-    def floor(self, core: Core, rows: int, positions: Iterable[int]) -> float:
-        """Seconds of steps; caches count for nothing, as if they lay in registers."""
-        least = self.bytes / core.rate
-        return sum(max(rows * self.flops(at) / core.peak, least) for at in positions)
-
-
 @click.command()
-@click.argument("artifact", type=click.Path(path_type=Path, exists=True))
+@click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("-o", "out", type=click.Path(path_type=Path), help="Write the figures as JSON too.")
 @click.option("--rounds", default=15, show_default=True)
-def main(artifact: Path, out: Path | None, rounds: int) -> None:
-    """Measures the transformer ARTIFACT."""
+def main(artifacts: tuple[Path, ...], out: Path | None, rounds: int) -> None:
+    """Measures ARTIFACTS, each alone."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
+    found = {artifact.name: measured(artifact, rounds) for artifact in artifacts}
+    for name, figures in found.items():
+        print(f"\n{name}")
+        show([figures["core"]])
+        show(figures["rows"])
+    if out is not None:
+        document = {"environment": environment(), "artifacts": found}
+        out.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def measured(artifact: Path, rounds: int) -> dict[str, Any]:
+    """The core, and a row for each task, of an artifact."""
     sampler = makemore.load(artifact, threads=1)
-    work = Work(sampler)
+    try:
+        work = work_of(sampler.artifact)
+    except ValueError as error:
+        raise click.BadParameter(f"{artifact}: {error}") from None
     cores, shares = [], []
     tasks = tasks_of(sampler, work)
     measure = core_of(work.bytes)
@@ -90,25 +84,22 @@ def main(artifact: Path, out: Path | None, rounds: int) -> None:
         if number > 0:  # the first warms up
             cores.append(core)
             shares.append(pairs)
-    machine = {
-        "peak, GFLOP/s": statistics.median(core.peak for core in cores) / 1e9,
-        "weights read, GB/s": statistics.median(core.rate for core in cores) / 1e9,
-        "KiB of weights": work.bytes / 1024,
+    return {
+        "core": {
+            "peak, GFLOP/s": statistics.median(core.peak for core in cores) / 1e9,
+            "weights read, GB/s": statistics.median(core.rate for core in cores) / 1e9,
+            "KiB of weights": work.bytes / 1024,
+        },
+        "rows": [
+            {
+                "work": name,
+                "floor, us": 1e6 * statistics.median(floor for floor, _ in found),
+                "taken, us": 1e6 * statistics.median(taken for _, taken in found),
+                "share, %": 100 * statistics.median(floor / taken for floor, taken in found),
+            }
+            for name, found in zip(tasks, zip(*shares, strict=True), strict=True)
+        ],
     }
-    rows = [
-        {
-            "work": name,
-            "floor, us": 1e6 * statistics.median(floor for floor, _ in found),
-            "taken, us": 1e6 * statistics.median(taken for _, taken in found),
-            "share, %": 100 * statistics.median(floor / taken for floor, taken in found),
-        }
-        for name, found in zip(tasks, zip(*shares, strict=True), strict=True)
-    ]
-    show([machine])
-    show(rows)
-    if out is not None:
-        document = {"environment": environment(), "core": machine, "rows": rows}
-        out.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def tasks_of(
@@ -123,23 +114,23 @@ def tasks_of(
     step_one, step_many = (steps(sampler, rows, positions) for rows in (1, BATCH))
 
     def cold() -> float:
-        samplers = [Sampler(sampler.artifact, sampler.new_step) for _ in range(SINGLES)]
         began = time.perf_counter()
-        for seed, fresh in enumerate(samplers):
-            fresh.sample(1, seed=seed, min_length=0)
+        for seed in range(SINGLES):
+            sampler.clear_cache()
+            sampler.sample(1, seed=seed, min_length=0)
         return (time.perf_counter() - began) / SINGLES
 
     return {
         "a step of 1 row": (
-            lambda core: work.floor(core, 1, positions) / len(positions),
+            lambda core: floor(work, core, 1, positions) / len(positions),
             lambda: seconds(step_one, 300) / len(positions),
         ),
         "one string, nothing remembered": (
-            lambda core: sum(work.floor(core, 1, range(n)) for n in alone) / SINGLES,
+            lambda core: sum(floor(work, core, 1, range(n)) for n in alone) / SINGLES,
             cold,
         ),
         f"a step of {BATCH} rows": (
-            lambda core: work.floor(core, BATCH, positions) / len(positions),
+            lambda core: floor(work, core, BATCH, positions) / len(positions),
             lambda: seconds(step_many, 3) / len(positions),
         ),
         f"{STRINGS:,} strings": (
@@ -147,6 +138,12 @@ def tasks_of(
             lambda: seconds(lambda: sampler.sample(STRINGS, seed=0, min_length=0), 1),
         ),
     }
+
+
+def floor(work: Work, core: Core, rows: int, positions: Iterable[int]) -> float:
+    """Seconds of steps; states count for nothing, as if they lay in registers."""
+    least = work.bytes / core.rate
+    return sum(max(rows * work.flops(at) / core.peak, least) for at in positions)
 
 
 def core_of(size: int) -> Callable[[], Core]:
