@@ -30,6 +30,7 @@ PEERS = {
     "JAX": "jax",
     "CTranslate2": "ctranslate2",
     "onnxruntime in C++": "onnxruntime_loop",
+    "llama.cpp": "llama_cpp",
     "onnxruntime": "onnxruntime",
     "onnxruntime-genai": "onnxruntime_genai",
     "OpenVINO": "openvino",
