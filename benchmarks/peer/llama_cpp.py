@@ -33,6 +33,9 @@ class LlamaCpp(CppLoop):
     """The rows are sequences of one cache."""
 
     largest_batch = 256  # its limit of sequences
+    # Its flash attention reads caches in float16 alone, and its GELU is a table in float16: 2e-3.
+    # With a GELU in float32, which is slower, it was 1.5e-3.
+    largest_error = 5e-3
 
     def __init__(self, source: Source) -> None:
         model = source.transformer
