@@ -1,6 +1,7 @@
 """What people would take instead: the same weights in other runtimes, on one core.
 
     pip install '.[bench]'
+    python benchmarks/peer/build_llama_cpp.py
     for model in transformer lstm gru mlp ngram; do
       mm-export names.txt --model $model -o $model; done
     python benchmarks/peers.py transformer lstm gru mlp ngram -o benchmarks/results/peers.json
@@ -16,9 +17,6 @@ log-probabilities that it gives 200 strings, where it gives logits, and by 5,000
 many drawn by the model's `forward`. Then they take turns; figures are medians over the rounds,
 ratios those within a round. Seeds are fresh in every call. A peer that is not installed, or not the
 same model, is named with the reason.
-
-Left out: llama-cpp-python, which PyPI has as source only: half of its 127 files took a busy machine
-of two cores 25 minutes to compile.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ import click
 import numpy as np
 import torch
 from figures import environment, show
-from peer import COLD, OURS, PEERS, NotComparableError, Source
+from peer import COLD, OURS, PEERS, NotComparableError, Source, build_llama_cpp
 from peer.check import Truth
 from peers_plot import Row, draw
 from worker import Worker
@@ -51,8 +49,8 @@ OUR_PEERS = {OURS, COLD}
 Rates = dict[str, list[float]]
 """Names a second of each peer, a figure a round."""
 LIBRARIES = (
-    *("ctranslate2", "jax", "onnxruntime", "onnxruntime-genai", "openvino"),
-    *("torch", "transformers"),
+    *("ctranslate2", "jax", build_llama_cpp.PACKAGE, "onnxruntime", "onnxruntime-genai"),
+    *("openvino", "torch", "transformers"),
 )
 
 
@@ -240,8 +238,10 @@ def in_turn(work: Callable[[str], Any], names: Sequence[str], rounds: int) -> di
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that are installed."""
+    """Of the libraries that are installed, and of the package of llama.cpp's source."""
     installed = {found.name: found.version for found in metadata.distributions()}
+    if build_llama_cpp.BUILT.is_dir():
+        installed[build_llama_cpp.PACKAGE] = build_llama_cpp.VERSION
     return {name: installed[name] for name in LIBRARIES if name in installed}
 
 

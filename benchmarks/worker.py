@@ -87,6 +87,11 @@ def log_probs(tried: Peer, strings: list[str]) -> list[float] | None:
     return None if logits is None else peer.log_probs(logits, strings, tried.letters)
 
 
+def largest_error(tried: Peer) -> float:
+    """By which a log-probability may differ from the model's."""
+    return tried.largest_error
+
+
 def sample(tried: Peer, n: int, seed: int) -> list[str]:
     """The strings themselves."""
     return tried.sample(n, min(256, tried.largest_batch), seed)
@@ -110,7 +115,7 @@ def many(tried: Peer, n: int, batch_size: int, seed: int) -> float:
 
 
 VERBS: dict[str, Callable[..., Any]] = {
-    verb.__name__: verb for verb in (log_probs, sample, one_at_a_time, many)
+    verb.__name__: verb for verb in (log_probs, largest_error, sample, one_at_a_time, many)
 }
 
 if __name__ == "__main__":

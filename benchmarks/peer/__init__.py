@@ -30,6 +30,7 @@ PEERS = {
     "JAX": "jax",
     "CTranslate2": "ctranslate2",
     "onnxruntime in C++": "onnxruntime_loop",
+    "llama.cpp": "llama_cpp",
     "onnxruntime": "onnxruntime",
     "onnxruntime-genai": "onnxruntime_genai",
     "OpenVINO": "openvino",
@@ -104,6 +105,8 @@ class Peer(ABC):
     """Samples from the model as it is: temperature 1, nothing truncated, one thread."""
 
     largest_batch = 4_096
+    largest_error = 1e-3
+    """Of a string's log-probability, some -15; float32 gives 1e-5."""
 
     def __init__(self, source: Source) -> None:
         self.max_length, self.letters = source.max_length, source.letters

@@ -12,8 +12,6 @@ from scipy import stats
 
 from peer import STOP, NotComparableError, Source, encode, log_probs
 
-LARGEST_ERROR = 1e-3
-"""Of a log-probability, some -15; float32 gives 1e-5."""
 SMALLEST_P = 1e-4
 
 
@@ -51,7 +49,7 @@ class Truth:
         if log_probs is not None:
             error = np.abs(np.subtract(log_probs, self.log_probs[:200])).max()
             found["log-probabilities differ by at most"] = float(error)
-            if not error < LARGEST_ERROR:
+            if not error < ask("largest_error"):
                 raise NotComparableError(f"another model: log-probabilities differ by {error:.2g}")
         made = ask("sample", self.samples, 1)
         found["nats a string, from the mean of the truth"] = float(

@@ -1,18 +1,12 @@
-// The decode loop that one writes in C++ over ONNX Runtime: two bindings that take turns, so that
-// no state is copied, and a row whose string has ended takes the next string. Opened by
-// onnxruntime_loop.py; of makemore it has the declarations of ONNX Runtime's C interface alone.
+// The steps of cpp_loop.h in ONNX Runtime: two bindings that take turns, so that no state is
+// copied. Opened by onnxruntime_loop.py; of makemore it has the declarations of ONNX Runtime's C
+// interface alone.
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
 #include <cstring>
 #include <deque>
-#include <optional>
-#include <random>
-#include <span>
 #include <string>
-#include <vector>
 
+#include "cpp_loop.h"
 #include "io_binding.h"
 #include "ort_library.h"
 
@@ -31,56 +25,20 @@ struct State {
   bool forgets;   // is to be zeros where a string begins
 };
 
-class Loop {
+class OrtLoop : public Loop {
  public:
-  Loop(const char* library, std::string_view model, std::int64_t vocab_size)
-      : library_(library),
-        session_(library_.session(model, makemore::ort::Device::kCpu)),
-        vocab_size_(static_cast<std::size_t>(vocab_size)) {}
+  OrtLoop(const char* library, std::string_view model, std::size_t vocab_size)
+      : Loop(vocab_size),
+        library_(library),
+        session_(library_.session(model, makemore::ort::Device::kCpu)) {}
 
   void add_state(State state) { states_.push_back(std::move(state)); }
 
-  void generate(std::int64_t n, std::size_t rows, std::uint64_t seed, std::int64_t max_length,
-                std::int32_t* ids) {
-    start(rows);
-    std::mt19937_64 random(seed);
-    std::uniform_real_distribution<float> coin(0, 1);
-    std::vector<std::int64_t> strings(rows);
-    std::int64_t begun = 0, finished = 0;
-    for (std::size_t row = 0; row < rows; ++row) strings[row] = begun++;
-    while (finished < n) {
-      run();
-      for (std::size_t row = 0; row < rows; ++row) {
-        if (strings[row] >= n) continue;
-        const std::int64_t token = pick(&logits_[row * vocab_size_], coin(random));
-        ids[strings[row] * max_length + positions_[row]] = static_cast<std::int32_t>(token);
-        tokens_[row] = token;
-        if (token != 0 && ++positions_[row] < max_length) continue;
-        ++finished;
-        strings[row] = begun++;
-        begin(row);
-      }
-    }
-  }
-
-  void start(std::size_t rows) {
-    if (rows != tokens_.size()) bind(rows);
-    for (std::size_t row = 0; row < rows; ++row) begin(row);
-  }
-
-  std::span<const float> step(const std::int64_t* tokens, const std::int64_t* positions) {
-    std::copy_n(tokens, tokens_.size(), tokens_.begin());
-    std::copy_n(positions, positions_.size(), positions_.begin());
-    run();
-    return logits_;
-  }
-
  private:
-  void bind(std::size_t rows) {
+  void open() override {
+    const std::size_t rows = tokens_.size();
     bindings_.clear();
     values_.clear();
-    tokens_.resize(rows);
-    positions_.resize(rows);
     logits_.resize(rows * vocab_size_);
     for (auto& memory : memory_) {
       memory.resize(states_.size());
@@ -117,9 +75,8 @@ class Loop {
     return values_.back().get();
   }
 
-  /// A row begins a string: what it holds in memory that is read next is forgotten.
-  void begin(std::size_t row) {
-    tokens_[row] = positions_[row] = 0;
+  /// Zeros what the row holds in memory that is read next.
+  void forget(std::size_t row) override {
     for (std::size_t i = 0; i < states_.size(); ++i) {
       const State& state = states_[i];
       if (state.forgets) {
@@ -128,26 +85,15 @@ class Loop {
     }
   }
 
-  void run() {
+  float* run() override {
     bindings_[turn_].run();
     turn_ = 1 - turn_;
-  }
-
-  /// Inverse CDF of softmax(logits); overwrites them.
-  std::int64_t pick(float* logits, float coin) {
-    const float highest = *std::max_element(logits, logits + vocab_size_);
-    for (std::size_t i = 0; i < vocab_size_; ++i) logits[i] = std::exp(logits[i] - highest);
-    float sum = 0;
-    for (std::size_t i = 0; i < vocab_size_; ++i) logits[i] = sum += logits[i];
-    const float* end = logits + vocab_size_ - 1;
-    return std::upper_bound(logits, const_cast<float*>(end), coin * sum) - logits;
+    return logits_.data();
   }
 
   Library library_;
   Owned<makemore::ort::OrtSession> session_;
-  std::size_t vocab_size_;
   std::vector<State> states_;
-  std::vector<std::int64_t> tokens_, positions_;
   std::vector<float> logits_;
   std::vector<std::vector<std::byte>> memory_[2];  // by turn, of each state
   std::vector<Owned<makemore::ort::OrtValue>> values_;
@@ -159,29 +105,15 @@ class Loop {
 
 extern "C" {
 
-Loop* loop_open(const char* library, const char* model, std::size_t size, std::int64_t vocab_size) {
-  return new Loop(library, {model, size}, vocab_size);
+Loop* loop_open(const char* library, const char* model, std::size_t size, std::size_t vocab_size) {
+  return new OrtLoop(library, {model, size}, vocab_size);
 }
 
 void loop_add_state(Loop* loop, const char* input, const char* output, const std::int64_t* shape,
                     std::size_t dimensions, int element_type, std::size_t row_bytes, bool in_place,
                     bool forgets) {
-  loop->add_state(
+  static_cast<OrtLoop*>(loop)->add_state(
       {input, output, {shape, shape + dimensions}, element_type, row_bytes, in_place, forgets});
 }
-
-void loop_generate(Loop* loop, std::int64_t n, std::size_t rows, std::uint64_t seed,
-                   std::int64_t max_length, std::int32_t* ids) {
-  loop->generate(n, rows, seed, max_length, ids);
-}
-
-void loop_start(Loop* loop, std::size_t rows) { loop->start(rows); }
-
-void loop_step(Loop* loop, const std::int64_t* tokens, const std::int64_t* positions,
-               float* logits) {
-  std::ranges::copy(loop->step(tokens, positions), logits);
-}
-
-void loop_close(Loop* loop) { delete loop; }
 
 }  // extern "C"
