@@ -9,13 +9,18 @@
 namespace makemore::transformer {
 namespace {
 
-constexpr std::size_t kPrefetch = 12;  // pages that are fetched ahead of the one in use
+constexpr std::size_t kPrefetch = 12;  // pages that are fetched ahead of the one in use, or the row
 constexpr float kLog2E = 1.44269504f;
 
 /// Numbers of a page from byte `place` on.
 template <class Number>
 INLINE const Number* numbers_at(const std::byte* page, std::size_t place) {
   return reinterpret_cast<const Number*>(page + place);
+}
+
+/// Asks for the key and the value at `place` in a page, which take `bytes` bytes.
+INLINE void prefetch(const std::byte* page, std::size_t place, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(page + place + i, 0, 2);
 }
 
 /// `Vectors` vectors of the attention's output for a row, from `column` on: the mean of the values
@@ -52,9 +57,7 @@ void attend(const Model& model, const float* query, const std::byte* const* page
     const Number* key = numbers_at<Number>(pages[slot], place);
     float* score = scores + slot;
     if (slot + kPrefetch < used) {
-      const std::byte* ahead = pages[slot + kPrefetch] + place;
-      const std::size_t bytes = 2 * width * sizeof(Number);
-      for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+      prefetch(pages[slot + kPrefetch], place, 2 * width * sizeof(Number));
     }
     for (std::size_t head = 0; head < width; head += size, score += used) {
       Floats<Lanes> products{};
@@ -112,8 +115,16 @@ void attention_at(const Model& model, const StepBatch& batch, std::size_t first,
                   const float* qkv, std::size_t place, float* scores, float* out) {
   const std::size_t width = model.width;
   const Attend attend = attend_for<Number>(width / model.heads);
-  for (std::size_t row = first; row < first + rows; ++row) {
+  const std::size_t end = first + rows;
+  for (std::size_t row = first; row < end; ++row) {
     const auto used = static_cast<std::size_t>(batch.positions[row]) + 1;
+    if (row + 1 < end) {
+      const auto before = static_cast<std::size_t>(batch.positions[row + 1]);
+      const std::byte* const* next = batch.pages + (row + 1) * batch.pages_per_row;
+      for (std::size_t slot = 0; slot < before && slot < kPrefetch; ++slot) {
+        prefetch(next[slot], place, 2 * width * sizeof(Number));
+      }
+    }
     keep(qkv + width, 2 * width, reinterpret_cast<Number*>(batch.written[row] + place));
     attend(model, qkv, batch.pages + row * batch.pages_per_row, place, used, scores, out);
     qkv += 3 * width;
