@@ -7,6 +7,10 @@
 
 namespace makemore {
 
+/// A block of this size, or of several, lies in huge pages where the system has them: who reads
+/// here and there in it then seldom waits for an address to be translated.
+inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+
 /// Memory aligned to the widest vector. A large block comes straight from the operating system and
 /// goes back to it at once when it is freed. malloc does not promise that: small blocks that are
 /// still in use keep the freed memory around them in the process. Throws std::bad_alloc.

@@ -33,11 +33,12 @@ class RowPool {
 
  private:
   static constexpr std::size_t kMinBlockRows = 16;
-  static constexpr std::size_t kMaxBlockBytes = std::size_t{512} << 10;
 
   void add_block() {
-    const std::size_t rows = std::max(std::min(rows_, kMaxBlockBytes / row_bytes_), kMinBlockRows);
-    MemoryBlock& block = blocks_.emplace_back(rows * row_bytes_);
+    const std::size_t most = kHugePageBytes / row_bytes_;
+    const std::size_t rows = std::max(std::min(rows_, most), kMinBlockRows);
+    const std::size_t bytes = rows * row_bytes_;
+    MemoryBlock& block = blocks_.emplace_back(rows == most ? kHugePageBytes : bytes);
     for (std::size_t i = rows; i > 0; --i) free_.push_back(block.data() + (i - 1) * row_bytes_);
     rows_ += rows;
   }

@@ -14,8 +14,6 @@ constexpr std::size_t round_up(std::size_t bytes) {
 }
 
 constexpr std::size_t kMinNodesPerBlock = 8;
-constexpr std::size_t kMaxBlockBytes = std::size_t{1} << 20;
-
 }  // namespace
 
 StateSnapshot::StateSnapshot(const StateSnapshot& other) noexcept : node_(other.node_) {
@@ -106,12 +104,14 @@ SnapshotPool::NewSnapshot SnapshotPool::add_node(StateSnapshot& before, std::int
   return {StateSnapshot(node), data};
 }
 
-/// Blocks are as large as all before them together, up to a limit.
+/// Blocks are as large as all before them together, up to a huge page.
 SnapshotPool::Block& SnapshotPool::available_block() {
   if (!available_.empty()) return **available_.begin();
-  const std::size_t wanted = std::min(bytes_, kMaxBlockBytes) / node_bytes();
-  const std::size_t capacity = std::max(wanted, kMinNodesPerBlock);
-  const std::size_t bytes = round_up(capacity * sizeof(SnapshotNode)) + capacity * data_bytes_;
+  const std::size_t most = std::min(bytes_, kHugePageBytes);
+  const std::size_t capacity =
+      std::max((most - std::min(most, kAlignment)) / node_bytes(), kMinNodesPerBlock);
+  const std::size_t bytes =
+      std::max(most, round_up(capacity * sizeof(SnapshotNode)) + capacity * data_bytes_);
   auto block = std::make_unique<Block>(Block{MemoryBlock(bytes), capacity});
   Block* added = block.get();
   blocks_.emplace(added, std::move(block));
