@@ -1,7 +1,8 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
+
+#include "memory_block.h"
 
 namespace makemore {
 
@@ -10,7 +11,7 @@ struct alignas(64) AlignedBlock {
   float values[16];
 };
 
-using AlignedBuffer = std::vector<AlignedBlock>;
+using AlignedBuffer = LargeVector<AlignedBlock>;
 
 /// Zeroed memory of at least `bytes`.
 inline AlignedBuffer aligned_buffer(std::size_t bytes) {

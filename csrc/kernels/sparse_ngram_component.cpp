@@ -6,6 +6,7 @@
 
 #include "component.h"
 #include "errors.h"
+#include "memory_block.h"
 
 namespace makemore::kernels {
 namespace {
@@ -196,8 +197,8 @@ class SparseNgramComponent final : public Component {
 
   std::size_t vocab_size_;
   bool backs_off_;
-  std::vector<float> logits_;       // (D, V)
-  std::vector<std::int32_t> next_;  // (D * V)
+  LargeVector<float> logits_;       // (D, V)
+  LargeVector<std::int32_t> next_;  // (D * V)
   std::vector<Level> levels_;       // the shortest first
 };
 

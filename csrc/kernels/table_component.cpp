@@ -3,6 +3,7 @@
 
 #include "component.h"
 #include "errors.h"
+#include "memory_block.h"
 
 namespace makemore::kernels {
 namespace {
@@ -71,8 +72,8 @@ class NgramComponent final : public Component {
 
  private:
   std::size_t vocab_size_;
-  std::vector<float> logits_;               // (S, V)
-  std::vector<std::int32_t> next_, state_;  // (R * V), (S)
+  LargeVector<float> logits_;               // (S, V)
+  LargeVector<std::int32_t> next_, state_;  // (R * V), (S)
 };
 
 }  // namespace
