@@ -51,7 +51,7 @@ TEST_CASE("memory is freed with the snapshots in it, but for a block") {
     CHECK(pool->bytes() >= 20'000 * pool->node_bytes());
     CHECK(pool->bytes() < 20'000 * pool->node_bytes() + (std::size_t{2} << 20));
     snapshots.clear();
-    CHECK(pool->bytes() <= std::size_t{1} << 20);
+    CHECK(pool->bytes() <= kHugePageBytes);
   }
 }
 
@@ -82,7 +82,7 @@ TEST_CASE(
   snapshots.push_back(held);
   snapshots.push_back({});
   pool->drop(snapshots);
-  CHECK(pool->bytes() <= std::size_t{2} << 20);
+  CHECK(pool->bytes() <= 2 * kHugePageBytes);
   CHECK_FALSE(snapshots[0]);
   CHECK(snapshots[1] == foreign);  // which came before one of the pool
   CHECK(snapshots[20'000] == foreign);
@@ -103,7 +103,7 @@ TEST_CASE("steps that free as many snapshots as they add take no more memory wit
     CHECK(pool->bytes() < 2 * now.size() * pool->node_bytes() + (std::size_t{3} << 20));
   }
   pool->drop(now);
-  CHECK(pool->bytes() <= std::size_t{1} << 20);
+  CHECK(pool->bytes() <= kHugePageBytes);
 }
 
 TEST_CASE("a snapshot outlives the pool's owner") {
@@ -121,7 +121,7 @@ TEST_CASE("a chain of a million steps is freed without a recursion") {
   for (std::int64_t i = 0; i < 1'000'000; ++i) last = add(*pool, last, i);
   CHECK(last->steps == 1'000'000);
   last = {};
-  CHECK(pool->bytes() <= std::size_t{1} << 20);
+  CHECK(pool->bytes() <= kHugePageBytes);
 }
 
 TEST_CASE("threads share a pool and its snapshots") {
