@@ -46,7 +46,7 @@ class DataInfo(msgspec.Struct, frozen=True, kw_only=True):
     split: dict[Text, Count]
 
 
-class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How it was trained.
 
     `losses`: nats per token, the stop counted, by split; None where infinite.
