@@ -21,6 +21,7 @@ import makemore
 import msgspec
 from figures import environment, show, strings_per_second
 from makemore import Sampler
+from makemore_export.data.splits import BEFORE
 from makemore_export.models import MODELS
 from makemore_export.plots.figure import BLUE, new_axes
 from makemore_export.runs.checkpoint import RunFolder
@@ -65,7 +66,7 @@ def measured(artifact: Path) -> dict[str, float | None]:
     finished = run.latest()
     losses = sampler.artifact.training.losses
     return {
-        "dev": losses["dev"],
+        "dev": losses[BEFORE if BEFORE in losses else "dev"],
         "test": losses["test"],
         "train s": finished.progress.seconds,
         "weights": sampler.artifact.model.parameters,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 import click
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,9 @@ from makemore_export.models.blend import mixture_weights
 from makemore_export.packing.artifact_folder import export
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.training.choices import options_of
+from makemore_export.training.plan import differences
 from makemore_export.training.presets import PRESETS
+from msgspec.structs import replace
 from small_runs import LINES, planned, records, same, trained
 
 COMPONENTS = (("gru", {"n_hidden": 8, "n_embd": 8, "max_steps": 12}), ("ngram", {"order": 3}))
@@ -83,6 +86,16 @@ def test_a_resumed_blend_ends_with_the_bits_of_an_uninterrupted_one(tmp_path):
         list(islice(steps, stop_after))
         steps.close()
     assert same(whole, trained(tmp_path / "again", "blend", parts=COMPONENTS))
+
+
+def test_a_blend_from_before_there_was_an_option_is_the_same_run():
+    run, _ = planned("blend", parts=COMPONENTS)
+    old = msgspec.json.decode(msgspec.json.encode(run.config))
+    del old["parts"][0]["recipe"]["stop_at"]
+    assert differences(replace(run, config=old), run) == []
+    del old["parts"][1]
+    old["parts"].append(old["parts"][0])
+    assert differences(replace(run, config=old), run) != []
 
 
 def test_two_components_of_one_kind_start_from_seeds_of_their_own(tmp_path):

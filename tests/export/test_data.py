@@ -151,6 +151,18 @@ def test_a_batch_is_the_padded_strings(lines, data):
         assert targets[i].tolist() == [*ids, 0, *[PADDING] * padding]
 
 
+def test_joined_strings_are_those_of_both():
+    vocabulary = Vocabulary("abc")
+    one, other = ["a", "", "abc"], ["ccccc", "b"]
+    joined = EncodedStrings(one, vocabulary).joined(EncodedStrings(other, vocabulary))
+    both = EncodedStrings(one + other, vocabulary)
+    rows = torch.arange(5)
+    assert joined.token_count == both.token_count
+    assert torch.equal(joined.tokens, both.tokens)
+    for found, expected in zip(joined.batch(rows), both.batch(rows), strict=True):
+        assert torch.equal(found, expected)
+
+
 def test_batches_hold_every_string_once(monkeypatch):
     monkeypatch.setattr("makemore_export.data.encoded_strings._TOKENS_PER_BATCH", 12)
     lines = ["abc", "a", "bb", "ccc", "a", "cab"]

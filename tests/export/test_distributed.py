@@ -47,16 +47,17 @@ def mm_train(folder, *words, processes=1):
 
 
 @pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="PyTorch without gloo")
-def test_two_processes_train_as_one_does(tmp_path):
+@pytest.mark.parametrize("words", [(), ("--refit",)])
+def test_two_processes_train_as_one_does(tmp_path, words):
     (tmp_path / "text.txt").write_text("\n".join(LINES))
-    together, shared = mm_train(tmp_path / "two", processes=2)
+    together, shared = mm_train(tmp_path / "two", *words, processes=2)
     assert together.returncode == 0, together.stderr
-    _, alone = mm_train(tmp_path / "one")
+    _, alone = mm_train(tmp_path / "one", *words)
     assert [record.step for record in shared] == [record.step for record in alone]
     for mine, its in zip(shared, alone, strict=True):
         assert mine.losses == pytest.approx(its.losses, rel=1e-4)
     assert together.stdout.count("mm-export two -o ARTIFACT") == 1
-    assert together.stderr.count("first loss") == 1
+    assert together.stderr.count("first loss") == 1 + len(words)
     assert RunFolder(tmp_path / "two").latest().progress.finished
 
 

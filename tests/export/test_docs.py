@@ -22,7 +22,7 @@ COMMANDS = {
         for parameter in command.get_params(
             click.Context(command, help_option_names=["-h", "--help"])
         )
-        for option in parameter.opts
+        for option in (*parameter.opts, *parameter.secondary_opts)
     }
     for point in entry_points(group="console_scripts")
     if point.name.startswith("mm-")

@@ -150,7 +150,11 @@ def test_the_report_and_the_card_tell_losses_and_novelty(tmp_path):
     assert report["novelty"]["longest_prefix"] == 3
     card = (tmp_path / "artifact" / "README.md").read_text()
     assert f"Of 1 samples: {novelty}.\n\n{told}." in card
-    assert report["novelty"]["memorised"] == {"of_train": 0.25, "losses": {"dev": 1.9}}
+    assert report["novelty"]["memorised"] == {
+        "of_train": 0.25,
+        "losses": {"dev": 1.9},
+        "known": "train",
+    }
     for name, loss in source.progress.losses.items():
         row = f"| {name} | {loss:.4f} | {math.exp(loss):.3f} | {loss / math.log(2):.4f} |"
         assert row in card

@@ -47,6 +47,11 @@ class Stopwatch:
         self._began = self._last = 0.0
         self._tokens = 0
 
+    def expect(self, steps: int) -> int:
+        """So many steps are left; returns how many there are with those that are done."""
+        self._steps = self._done + steps
+        return self._steps
+
     def advance(self, model: str, tokens: int, loss: Callable[[], float | None]) -> Pace | None:
         """One step more of so many tokens is done; `loss` is asked only where a pace is due."""
         self._done += 1

@@ -22,7 +22,7 @@ from makemore_export.data.long_lines import count_long_lines, long_lines_warning
 from makemore_export.data.mojibake import Mojibake
 from makemore_export.data.text import Text
 from makemore_export.models import Model
-from makemore_export.runs.records import Evaluation, Start, Step
+from makemore_export.runs.records import Evaluation, Refit, Start, Step
 from makemore_export.runs.run import Run
 from makemore_export.training.choices import choices_of
 
@@ -74,6 +74,11 @@ class ProgressDisplay:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+    def expect(self, steps: int) -> None:
+        """So many steps are left."""
+        total = self._stopwatch.expect(steps)
+        self._bar.update(self._task, total=total, completed=total - steps)
 
     def advance(self, record: Step | Evaluation) -> None:
         """One step more is done; without a bar, a line every 10 seconds says how it goes."""
@@ -217,6 +222,17 @@ def start_line(record: Start) -> str:
     if abs(record.loss - uniform) > _FIRST_LOSS_OFF:
         line += f"; warning: more than {_FIRST_LOSS_OFF} apart, a poor initialisation"
     return line
+
+
+def refit_line(record: Refit, run: Run) -> str:
+    """What was chosen, and what follows."""
+    dev = record.losses["dev"]
+    lines = run.data.split["train"] + run.data.split["dev"]
+    steps = f", {record.steps:,} steps" if record.steps else ""
+    return (
+        f"chosen with dev {'infinite' if dev is None else f'{dev:.4f}'}; now the same on the "
+        f"{lines:,} lines of train and dev{steps}"
+    )
 
 
 def evaluation_line(record: Evaluation) -> str:

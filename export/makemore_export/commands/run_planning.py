@@ -18,8 +18,8 @@ from makemore_export.data.text import Content, Text, read_content
 from makemore_export.runs.run import Run
 from makemore_export.training import distributed
 from makemore_export.training.choices import choices_of
-from makemore_export.training.plan import MAX_LENGTH, differences, plan
-from makemore_export.training.presets import PRESETS, default_preset
+from makemore_export.training.plan import MAX_LENGTH, check_refit, differences, plan
+from makemore_export.training.presets import PRESETS, REFITTED, default_preset
 from makemore_export.training.sweep import Sweep
 
 _MANY_TOKENS = 1000
@@ -32,6 +32,7 @@ _OF_TEXT = {
     "long_lines",
     "max_line_length",
     "preset",
+    "refit",
     "seed",
     "split",
     "split_pattern",
@@ -85,6 +86,7 @@ def check_options(options: Mapping[str, Any], sweeps: Sequence[Sweep] = ()) -> N
     Each value of a sweep is tried with the first of the others.
     """
     given = _of_run(options)
+    check_refit(given.get("refit", False), given.get("split", parse_split(SPLIT)))
     default = _default_model(given.get("level", "character"), default_preset(0))
     first = {sweep.option: sweep.values[0] for sweep in sweeps}
     for one in [{}, *({sweep.option: value} for sweep in sweeps for value in sweep.values)]:
@@ -107,10 +109,11 @@ def planned(text: Text, given: Mapping[str, Any], old: Run | None) -> tuple[Run,
     if "long_lines" in given and max_line_length is None:
         raise OptionError("--long-lines needs --max-line-length, which says what is long")
     pattern = old.split_pattern if old and old.level == level else None
+    percents = given.get("split", old.split if old else parse_split(SPLIT))
     return plan(
         text,
         model=model,
-        percents=given.get("split", old.split if old else parse_split(SPLIT)),
+        percents=percents,
         keep_duplicates=given.get("keep_duplicates", old.keep_duplicates if old else False),
         seed=given.get("seed", old.seed if old else SEED),
         level=level,
@@ -121,7 +124,16 @@ def planned(text: Text, given: Mapping[str, Any], old: Run | None) -> tuple[Run,
         max_line_length=max_line_length,
         long_lines=given.get("long_lines", old.long_lines if old else "error"),
         options=options,
+        refit=_refit(given, old, percents),
     )
+
+
+def _refit(given: Mapping[str, Any], old: Run | None, percents: tuple[float, float, float]) -> bool:
+    """Whether to train again on train and dev; a preset asks for it where there is a dev split."""
+    default = old.refit if old else False
+    if "preset" in given:
+        default = given["preset"] in REFITTED and percents[1] > 0
+    return bool(given.get("refit", default))
 
 
 def _of_model(

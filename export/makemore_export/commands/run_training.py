@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
+from itertools import chain
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from makemore_export.commands.progress_display import (
     ProgressDisplay,
     cost_line,
     evaluation_line,
+    refit_line,
     size_line,
     start_line,
     summary,
@@ -26,6 +28,7 @@ from makemore_export.commands.progress_display import (
 from makemore_export.commands.run_planning import PlannedRun
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.lines import Lines
+from makemore_export.data.splits import BOTH
 from makemore_export.data.text import Text
 from makemore_export.evaluation.memorisation import memorised
 from makemore_export.evaluation.novelty import measure
@@ -33,13 +36,14 @@ from makemore_export.models import Model
 from makemore_export.packing.eager import describe, eager_sampler
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
-from makemore_export.runs.records import Evaluation, Record, Start, Step
+from makemore_export.runs.records import Evaluation, Record, Refit, Start, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
 from makemore_export.training.choices import choices_of
 from makemore_export.training.closing import closing_seconds, steps_seconds
 from makemore_export.training.devices import find_device
 from makemore_export.training.loop import train
+from makemore_export.training.refit import trained_on
 from makemore_export.training.start import check_memory, initial_model
 from makemore_export.training.tensorboard import Scalars
 
@@ -118,10 +122,11 @@ def run_training(
 def _display(job: Job, start: Checkpoint | None, *, as_json: bool) -> ProgressDisplay:
     """A display that has said what is trained on what, and what it takes."""
     run, first = job.run, distributed.rank() == 0
-    steps = choices_of(run.model).max_steps(run.spec)
+    trainings = 2 if run.refit else 1
+    steps = choices_of(run.model).max_steps(run.spec) * trainings
     done = start.progress if start else Progress()
     timed = first and steps and not done.finished
-    last = closing_seconds(job.model, job.splits) if timed else 0.0
+    last = closing_seconds(job.model, job.splits) * trainings if timed else 0.0
     display = ProgressDisplay(steps, done.step, silent=not first, as_json=as_json, closing=last)
     display.show(summary(job.text, run, job.model, job.device))
     if first and not done.finished:
@@ -129,7 +134,7 @@ def _display(job: Job, start: Checkpoint | None, *, as_json: bool) -> ProgressDi
     for warning in warnings(job.text, run):
         display.show(warning)
     if last:
-        stepping = steps_seconds(run, job.model, job.splits["train"])
+        stepping = steps_seconds(run, job.model, job.splits["train"]) * trainings
         display.show(cost_line(job.splits, stepping, last))
     return display
 
@@ -137,6 +142,8 @@ def _display(job: Job, start: Checkpoint | None, *, as_json: bool) -> ProgressDi
 def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
     if isinstance(record, Step) or (isinstance(record, Evaluation) and not record.finished):
         display.advance(record)
+    if isinstance(record, Refit):
+        display.expect(record.steps)
     if isinstance(record, Step):
         return
     if display.as_json:
@@ -145,6 +152,9 @@ def _show(display: ProgressDisplay, record: Step | Record, job: Job) -> None:
     name = "" if record.model == job.run.model else f"{record.model}: "  # of a component
     if isinstance(record, Start):
         display.show(name + start_line(record))
+        return
+    if isinstance(record, Refit):
+        display.show(refit_line(record, job.run))
         return
     display.show(name + evaluation_line(record))
     if not name:
@@ -160,10 +170,16 @@ def _shortened(sample: str) -> str:
 def _with_novelty(best: Checkpoint, job: Job, folder: RunFolder) -> Checkpoint:
     """Adds how much of what the model makes is in the text."""
     sampler = eager_sampler(job.model, describe(job.run, best.progress, job.model), job.device)
-    novelty = measure(sampler, job.lines, job.run.seed)
+    lines: dict[str, Iterable[str]] = {**job.lines}
+    splits, known = job.splits, "train"
+    if job.run.refit:
+        lines["train"] = chain(lines["train"], lines.pop("dev"))
+        splits, known = trained_on(splits), BOTH
+    novelty = replace(measure(sampler, lines, job.run.seed), known=known)
     if not job.run.keep_duplicates and job.run.level != "word":  # rare words are one token
-        known = memorised(job.model, job.splits, best.progress.losses)
-        novelty = replace(novelty, memorised=known)
+        losses = {name: loss for name, loss in best.progress.losses.items() if name in splits}
+        found = memorised(job.model, splits, losses)
+        novelty = replace(novelty, memorised=found and replace(found, known=known))
     progress = replace(best.progress, novelty=novelty)
     best = replace(best, progress=progress)
     checkpoint.save(folder.best, best)

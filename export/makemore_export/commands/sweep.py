@@ -82,7 +82,7 @@ def run_value(
     folder = RunFolder(out / name)
     start = folder.latest()
     old = start.run if start else None
-    planned = plan_run(text, folder.path, old, {**options, **chosen}, old)
+    planned = plan_run(text, folder.path, old, {**options, **chosen, "refit": False}, old)
     job = job_of(planned, options)
     job.splits.pop("test", None)
     steps = choices_of(job.run.model).max_steps(job.run.spec)

@@ -12,7 +12,7 @@ from makemore.vocabulary import WORDS
 
 from makemore_export.data.long_lines import LongLines
 from makemore_export.data.splits import parse_split
-from makemore_export.training.presets import LARGE, PRESETS
+from makemore_export.training.presets import LARGE, PRESETS, REFITTED
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SPLIT, SEED = "80/10/10", 1
@@ -40,6 +40,12 @@ _OPTIONS = (
     ),
     click.option(
         "--split", callback=_percents, help=f"Percent of train/dev/test.  [default: {SPLIT}]"
+    ),
+    click.option(
+        "--refit/--no-refit",
+        default=None,
+        help="Train a second time, on train and dev, with what was chosen on dev.  [default: with "
+        f"preset {', '.join(REFITTED)} alone]",
     ),
     click.option(
         "--keep-duplicates",

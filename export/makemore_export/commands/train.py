@@ -87,6 +87,8 @@ def main(
     On several CPUs or GPUs: torchrun --nproc-per-node 2 -m makemore_export.commands.train ...
     """
     _check_flags(sweep, trials, resume=resume, find_lr=find_lr, tensorboard=tensorboard)
+    if options["refit"] and (sweep or find_lr):
+        raise OptionError("--refit is for the run that is chosen: not with --sweep or --find-lr")
     if out.exists() and not out.is_dir():
         raise OptionError(f"{out}: is a file; a run is a folder")
     sweeps = parse_sweeps(sweep, options)

@@ -19,6 +19,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     clip: largest norm of the gradient.
     average: decay of the moving average of the weights, which is what is evaluated and kept.
     patience: evaluations in a row without a better dev loss after which training stops.
+    stop_at: the step after which training ends, whatever its losses, and whose weights are kept;
+      the learning rate falls as if `max_steps` were taken.
     """
 
     max_steps: Annotated[int, Meta(ge=1, description="Steps of the optimizer.")] = 7000
@@ -56,12 +58,29 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="Stop after so many evaluations without a better dev loss; 0: never.",
         ),
     ] = 5
+    stop_at: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="Keep the weights of this step.  [default: those of the best dev loss]",
+            ),
+        ]
+        | None
+    ) = None
     precision: Annotated[
         Literal["float32", "bfloat16"], Meta(description="Of the matrix products in training.")
     ] = "float32"
     compile: Annotated[bool, Meta(description="Train through torch.compile.")] = False
 
+    @property
+    def last_step(self) -> int:
+        """The step after which training ends at the latest."""
+        return self.max_steps if self.stop_at is None else self.stop_at
+
     def __post_init__(self) -> None:
+        if self.stop_at is not None and self.stop_at > self.max_steps:
+            raise OptionError(f"stop_at {self.stop_at:,} is above max_steps {self.max_steps:,}")
         if self.momentum is not None and self.optimizer != "sgd":
             raise OptionError(f"momentum {self.momentum:g} is for optimizer sgd")
         if self.init_scale is not None and self.init != "normal":

@@ -73,6 +73,21 @@ class EncodedStrings:
         some.lengths, some.starts = self.lengths[kept], self.starts[kept]
         return some
 
+    def joined(self, other: EncodedStrings) -> EncodedStrings:
+        """These strings, then the others, of the same vocabulary and on the same device."""
+        slack = max(self._slack, other._slack)
+        flat = Scratch(_smallest_type(self.vocab_size))
+        own = self._padded[: len(self._padded) - self._slack]
+        for part in (own, other._padded[1 : len(other._padded) - other._slack]):
+            flat.add(part.cpu().numpy())
+        flat.add(np.zeros(slack))
+        both = copy(self)
+        both._padded = torch.from_numpy(flat.array()).to(self.device)
+        both._slack = slack
+        both.lengths = torch.cat([self.lengths, other.lengths])
+        both.starts = torch.cat([self.starts, other.starts + len(own) - 1])
+        return both
+
     def first_tokens(self, most: int) -> EncodedStrings:
         """The first strings that have at most so many tokens together, stops included, but one."""
         return self.first(max(1, int(((self.lengths + 1).cumsum(0) <= most).sum())))

@@ -11,6 +11,9 @@ from makemore_export.data.lines import Lines
 
 SPLITS = ("train", "dev", "test")
 
+BOTH, BEFORE = "train and dev", "dev before the refit"
+"""Names of losses after a refit: of the final model, and of the one that was chosen on dev."""
+
 
 def parse_split(text: str) -> tuple[float, float, float]:
     """Percentages of train, dev, test from `80/10/10`; those left out at the end are 0."""
@@ -24,6 +27,12 @@ def parse_split(text: str) -> tuple[float, float, float]:
     train, dev, test = percents
     check_split((train, dev, test), f"split {text!r}")
     return train, dev, test
+
+
+def of_refit(percents: tuple[float, float, float]) -> tuple[float, float, float]:
+    """The same split with dev as part of train: each line of test stays there."""
+    train, dev, test = percents
+    return train + dev, 0.0, test
 
 
 def check_split(percents: tuple[float, float, float], what: str) -> None:

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from statistics import fmean
+from typing import Literal, TypeAlias
 
 import msgspec
 from makemore import Sampler
@@ -13,6 +14,10 @@ from makemore.artifact import Artifact
 from makemore.vocabulary import LABEL_END
 
 SAMPLES = 1000
+
+Known: TypeAlias = Literal["train", "train and dev"]
+"""What a model was trained on: `BOTH` after a refit."""
+
 _LONGEST = 4096  # tokens of a sample, which of a list of long lines may be millions
 _AT_ONCE = 1 << 17  # lines
 
@@ -29,11 +34,12 @@ class Memorised(msgspec.Struct, frozen=True, kw_only=True):
 
     of_train: float
     losses: dict[str, float]
+    known: Known = "train"
 
     def __str__(self) -> str:
         losses = "  ".join(f"{name} {loss:.4f}" for name, loss in self.losses.items())
         return (
-            f"{self.of_train:.1%} of its probability is on strings of train; "
+            f"{self.of_train:.1%} of its probability is on strings of {self.known}; "
             f"given that a string is none of them: {losses}"
         )
 
@@ -42,9 +48,10 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
     """Of `samples` strings from a model: how many are lines of its text.
 
     `in_train` are lines of train, `held_out` lines of dev or test only, and the others are new;
-    `distinct` is the number of different strings. `mean_length`, and `mean_prefix` and
-    `longest_prefix` of what a sample shares with the start of a training line, are in characters.
-    `memorised` is None where it was not measured: for a text with duplicates, or a large one.
+    what is `known` counts as train. `distinct` is the number of different strings. `mean_length`,
+    and `mean_prefix` and `longest_prefix` of what a sample shares with the start of a training
+    line, are in characters. `memorised` is None where it was not measured: for a text with
+    duplicates, or a large one.
     """
 
     samples: int
@@ -55,12 +62,14 @@ class Novelty(msgspec.Struct, frozen=True, kw_only=True):
     mean_prefix: float
     longest_prefix: int
     memorised: Memorised | None = None
+    known: Known = "train"
 
     def __str__(self) -> str:
         new = self.samples - self.in_train - self.held_out
+        held_out = "dev or test" if self.known == "train" else "test"
         return (
-            f"{self._share(new)} new, {self._share(self.in_train)} in train, "
-            f"{self._share(self.held_out)} in dev or test; {self._share(self.distinct)} distinct; "
+            f"{self._share(new)} new, {self._share(self.in_train)} in {self.known}, "
+            f"{self._share(self.held_out)} in {held_out}; {self._share(self.distinct)} distinct; "
             f"the first {self.mean_prefix:.1f} of {self.mean_length:.1f} characters, at most "
             f"{self.longest_prefix}, are those of a training line"
         )

@@ -16,7 +16,7 @@ from makemore.fingerprints import MAX_LINES, Fingerprints
 from msgspec.structs import replace
 
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.data.splits import split
+from makemore_export.data.splits import BOTH, of_refit, split
 from makemore_export.evaluation.label_losses import label_losses
 from makemore_export.evaluation.likelihood import evaluated, mean_nll
 from makemore_export.evaluation.likely_strings import likely_strings
@@ -33,7 +33,6 @@ from makemore_export.packing.torchscript_export import to_torchscript
 from makemore_export.packing.verification import MAX_BYTES, Verification, verify
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder
 from makemore_export.runs.checkpoint import Checkpoint
-from makemore_export.runs.run import Run
 from makemore_export.runs.target_lock import locked
 
 MODEL_FILES = {"model.onnx": to_onnx, TORCHSCRIPT: to_torchscript}
@@ -89,7 +88,7 @@ def replace_artifact(
     facts: dict[str, Any] = {
         "finished": source.progress.finished,
         "losses": source.progress.losses,
-        "float16_losses": _held_out(exported, source.run, lines) if half and lines else None,
+        "float16_losses": _held_out(exported, source, lines) if half and lines else None,
         "novelty": source.progress.novelty,
     }
     artifact = describe(source.run, source.progress, exported)
@@ -176,11 +175,15 @@ def _fingerprints(artifact: Artifact, lines: Sequence[str]) -> Fingerprints | No
     return prints if len(prints) <= MAX_LINES else None
 
 
-def _held_out(model: Model, run: Run, lines: Sequence[str]) -> dict[str, float | None]:
+def _held_out(model: Model, source: Checkpoint, lines: Sequence[str]) -> dict[str, float | None]:
     """The loss on the last split, by its name; None if infinite."""
+    run = source.run
+    refitted = run.refit and source.progress.finished
+    percents = of_refit(run.split) if refitted else run.split
     seed = run.seed if run.split_seed is None else run.split_seed
-    splits = split(lines, run.split, seed, keep_duplicates=run.keep_duplicates)
+    splits = split(lines, percents, seed, keep_duplicates=run.keep_duplicates)
     name, held_out = [*splits.items()][-1]
+    name = BOTH if refitted and name == "train" else name
     loss = mean_nll(model, evaluated(EncodedStrings(held_out, run.vocabulary)))
     return {name: loss if math.isfinite(loss) else None}
 

@@ -39,6 +39,7 @@ def describe(run: Run, progress: Progress, model: Model) -> Artifact:
             losses=progress.losses,
             steps=progress.step,
             seed=run.seed,
+            refit=run.refit and progress.finished,
         ),
         versions={package: version(package) for package in PACKAGES},
         golden=Golden(seed=0, strings=()),

@@ -148,7 +148,8 @@ def _training(training: TrainingInfo | None) -> dict[str, str]:
         f"{data.duplicates:,} duplicate ones in the file)",
         "SHA-256 of the data": data.sha256,
         "split": _listed({name: f"{lines:,}" for name, lines in data.split.items()}),
-        "training": f"{training.steps:,} steps, seed {training.seed}",
+        "training": f"{training.steps:,} steps, seed {training.seed}"
+        + ("; refitted on train and dev: all was chosen on dev before" if training.refit else ""),
     }
 
 

@@ -138,8 +138,10 @@ def _bigrams(run: Run, strings: EncodedStrings | None) -> Figure | str:
 
 
 def _losses(run: Run, folder: Path, *, log_scale: bool) -> Figure | str:
-    names = {folder: run.model}
-    names |= {each.path: each.path.name for each in RunFolder(folder).components()}
+    first, second = RunFolder(folder), RunFolder(folder).refit
+    names = {folder: run.model, second.path: f"refit: {run.model}"}
+    names |= {each.path: each.path.name for each in first.components()}
+    names |= {each.path: f"refit: {each.path.name}" for each in second.components()}
     logs = {name: _on_the_way(RunFolder(path).log) for path, name in names.items()}
     logs = {name: log for name, log in logs.items() if log}
     if not logs:

@@ -111,6 +111,11 @@ class RunFolder:
         """The run folders of the components that there are, in order."""
         return [RunFolder(path) for path in sorted(self.path.glob("parts/*"))]
 
+    @property
+    def refit(self) -> RunFolder:
+        """The run folder of the second training of a run with `refit`."""
+        return RunFolder(self.path / "refit")
+
     def open(self, log_bytes: int) -> None:
         """Makes the folder ready to go on from a state: drops what was logged after it.
 

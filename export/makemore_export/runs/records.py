@@ -55,5 +55,19 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     seconds: float
 
 
-Record: TypeAlias = Start | Evaluation
+class Refit(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="refit"):
+    """A line of the log: all is chosen, by the losses over all strings of train and dev.
+
+    From here on the same is trained anew on the strings of both, in so many `steps` in all; `step`
+    were taken to choose. `seconds` have gone into the run so far.
+    """
+
+    model: str
+    step: int
+    losses: dict[str, float | None]
+    steps: int
+    seconds: float
+
+
+Record: TypeAlias = Start | Evaluation | Refit
 """A line of `log.jsonl`: `msgspec.json.decode(line, type=Record)`."""

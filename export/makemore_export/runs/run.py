@@ -29,6 +29,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     "token"; with `labels` each line begins with one and a tab. `reading` is how the lines were
     found in the file; of lines with more characters than `max_line_length`, `long_lines` says what
     becomes. `split_seed` is that of the split where it is not `seed`, as of a model of a blend.
+    With `refit`, what was chosen on dev is trained anew on train and dev.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     long_lines: LongLines = "error"
     reading: Reading = Reading()
     split_seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    refit: bool = False
 
     @property
     def spec(self) -> ModelSpec:
@@ -70,16 +72,17 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     `losses` are nats per token by split, None for an infinite one: the latest in a last checkpoint;
     in a best one its own, once the run is `finished` those of its last evaluation.
-    `waited` counts the evaluations since the best one; `seconds` have gone into the run; `nats`
-    over `tokens` is the mean loss of the steps since the last evaluation, `step_losses` that of
-    each. `log_bytes` is the length
-    of the log that belongs to this state. `fitted` is what the model chose for itself on the dev
-    split, by name. `novelty` is that of the samples of a finished run.
+    `waited` counts the evaluations since the best one, at `best_step`; `seconds` have gone into the
+    run; `nats` over `tokens` is the mean loss of the steps since the last evaluation, `step_losses`
+    that of each. `log_bytes` is the length of the log that belongs to this state. `fitted` is what
+    the model chose for itself on the dev split, by name. `novelty` is that of the samples of a
+    finished run.
     """
 
     step: Count = 0
     losses: dict[str, float | None] = {}
     best_loss: float | None = None
+    best_step: Count = 0
     waited: Count = 0
     seconds: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
     nats: float = 0.0

@@ -35,7 +35,7 @@ def train_components(
     start: Checkpoint | None,
     train: Train,
 ) -> Generator[Step | Record, None, Progress]:
-    """Trains each model of a blend in a run folder of its own, then weighs them on dev."""
+    """Trains each model of a blend in a run folder of its own, then weighs them on dev, if any."""
     blend = cast("Blend", model)
     open_log(folder, start)
     if distributed.rank() == 0:  # so that there is a run to resume
@@ -43,7 +43,11 @@ def train_components(
     steps, seconds = 0, 0.0
     for i, (component, spec) in enumerate(zip(blend.components(), blend.config.parts, strict=True)):
         component_run = replace(
-            run, **msgspec.structs.asdict(spec), seed=run.seed + i, split_seed=run.seed
+            run,
+            **msgspec.structs.asdict(spec),
+            seed=run.seed + i,
+            split_seed=run.seed,
+            refit=False,
         )
         component.load_state_dict(initial_model(component_run).state_dict())
         component_folder = folder.component(i, spec.model)

@@ -44,7 +44,7 @@ class Choices:
 
     def max_steps(self, spec: ModelSpec) -> int:
         """Most steps of the optimizer that its training takes."""
-        return spec.recipe.max_steps if spec.recipe else 0
+        return spec.recipe.last_step if spec.recipe else 0
 
     def block_size(self, spec: ModelSpec) -> int | None:
         """Positions that the model knows, or None where any position will do."""

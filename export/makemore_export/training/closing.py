@@ -66,7 +66,7 @@ def steps_seconds(
             most = recipe.batch_size
             some = in_pieces(train, each).first(most).first_tokens(most * TOKENS_PER_STRING)
             batch = some.batch(torch.arange(len(some), device=train.device))
-            seconds += recipe.max_steps * _seconds(partial(_backward, each, *batch), clock)
+            seconds += recipe.last_step * _seconds(partial(_backward, each, *batch), clock)
     return seconds
 
 

@@ -32,7 +32,9 @@ def descend(
     start: Checkpoint | None,
     _: object,
 ) -> Generator[Step | Record, None, Progress]:
-    """Takes the steps of the run's recipe; the model ends with the weights of the lowest loss."""
+    """Takes the steps of the run's recipe; the model ends with the weights of the lowest loss, or
+    those of `stop_at`.
+    """
     began = time.monotonic() - (start.progress.seconds if start else 0)
     optimizer = OptimizerStep(model, run, splits["train"], start)
     open_log(folder, start)
@@ -52,11 +54,11 @@ def _optimize(
         first, progress = distributed.shared(monitor.start)
         yield first
     try:
-        while progress.step < recipe.max_steps and not _stale(progress, recipe):
+        while progress.step < recipe.last_step and not _stale(progress, recipe):
             step = progress.step + 1
             optimizer.step(step, rate(step, recipe))
             progress = replace(progress, step=step)
-            if step % EVALUATE_EVERY and step != recipe.max_steps:
+            if step % EVALUATE_EVERY and step != recipe.last_step:
                 yield Step(
                     model=model,
                     step=step,

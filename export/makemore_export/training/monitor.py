@@ -61,7 +61,11 @@ class Monitor:
         with self.optimizer.averaged():
             losses = {name: mean_nll(self.optimizer.model, s) for name, s in self.subsets.items()}
             _check(losses, step, recipe)
-            best = progress.best_loss is None or losses[self.judge] < progress.best_loss
+            best = (
+                recipe.stop_at is not None  # then the latest weights are those to keep
+                or progress.best_loss is None
+                or losses[self.judge] < progress.best_loss
+            )
             record = Evaluation(
                 model=run.model,
                 step=step,
@@ -78,7 +82,7 @@ class Monitor:
                 progress, losses=record.losses, seconds=record.seconds, log_bytes=size
             )
             if best:
-                progress = replace(progress, best_loss=losses[self.judge], waited=0)
+                progress = replace(progress, best_loss=losses[self.judge], best_step=step, waited=0)
                 weights = self.optimizer.model.state_dict()
                 kept = Checkpoint(run=run, progress=progress, weights=weights)
                 checkpoint.save(self.folder.best, kept)

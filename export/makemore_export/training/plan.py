@@ -14,6 +14,7 @@ from makemore.token_vocabulary import TokenVocabulary, new_vocabulary
 from makemore.vocabulary import LABEL_END, WORDS, Level, Vocabulary, WordVocabulary
 from numpy.typing import NDArray
 
+from makemore_export.configs import CONFIGS
 from makemore_export.data.encoding import encoded_lengths
 from makemore_export.data.labels import labels_of
 from makemore_export.data.lines import Lines
@@ -41,6 +42,7 @@ def plan(
     has_labels: bool = False,
     max_line_length: int | None = None,
     long_lines: LongLines = "error",
+    refit: bool = False,
 ) -> tuple[Run, dict[str, Lines]]:
     """The run, and the lines of each of its splits.
 
@@ -48,6 +50,7 @@ def plan(
       holds the longest line. `OptionError` for one that the model does not take, `DataError` for a
       line longer than the block.
     """
+    check_refit(refit, percents)
     text = without_long_lines(text, max_line_length, long_lines, has_labels=has_labels)
     splits = split(text.lines, percents, seed, keep_duplicates=keep_duplicates)
     labels = labels_of(text) if has_labels else ()
@@ -90,8 +93,18 @@ def plan(
         max_line_length=max_line_length,
         long_lines=long_lines,
         reading=text.reading,
+        refit=refit,
     )
     return run, splits
+
+
+def check_refit(refit: bool, percents: tuple[float, float, float]) -> None:
+    """`OptionError` for a refit after a split that leaves nothing to choose on."""
+    if refit and not percents[1]:
+        shown = "/".join(f"{percent:g}" for percent in percents)
+        raise OptionError(
+            f"--refit trains anew with what was chosen on dev, of which --split {shown} leaves none"
+        )
 
 
 def differences(old: Run, new: Run) -> list[str]:
@@ -106,13 +119,16 @@ def differences(old: Run, new: Run) -> list[str]:
 
 def _choices(run: Run) -> dict[str, Any]:
     kept = msgspec.json.decode(msgspec.json.encode(run))  # as from a checkpoint: tuples are lists
+    # An option that is newer than the checkpoint has its default there, in parts of a blend too.
+    config = msgspec.to_builtins(msgspec.convert(run.config, CONFIGS[run.model]))
     return {
         "model": run.model,
-        **kept["config"],
+        **config,
         **(kept["recipe"] or {}),
         "split": "/".join(f"{percent:g}" for percent in run.split),
         "keep_duplicates": run.keep_duplicates,
         "seed": run.seed,
+        "refit": run.refit,
         "level": run.level,
         "vocab_size": len(run.tokens),
         "split_pattern": run.split_pattern,

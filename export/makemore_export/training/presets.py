@@ -45,6 +45,9 @@ PRESETS: dict[str, Mapping[str, Any]] = {
 }
 """The options of `mm-train` that each preset stands for."""
 
+REFITTED = ("best",)
+"""The presets that train again on train and dev, where there is dev: they are to predict best."""
+
 LARGE = 500_000
 """Different lines of a text, from which on "large" is better than "fast"."""
 

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from makemore.errors import OptionError
 
-from makemore_export.runs.records import Evaluation, Record
+from makemore_export.runs.records import Evaluation, Record, Refit
 
 
 class Scalars:
@@ -40,6 +40,8 @@ class Scalars:
             end = "_at_end" if record.finished else ""
             values = {name + end: loss for name, loss in record.losses.items()}
             values |= {"running": record.running_loss, "learning_rate": record.learning_rate}
+        elif isinstance(record, Refit):
+            values = {f"{name}_at_choice": loss for name, loss in record.losses.items()}
         else:
             values = {"train": record.loss}
         for name, value in values.items():

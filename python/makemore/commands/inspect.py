@@ -88,6 +88,7 @@ def _training(artifact: Artifact) -> dict[str, Any]:
         },
         "training steps": training.steps,
         "training seed": training.seed,
+        **({"refitted on": "train and dev"} if training.refit else {}),
     }
 
 
