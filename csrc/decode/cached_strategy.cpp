@@ -22,8 +22,9 @@ constexpr std::int64_t kMaxLookupRows = 16;
 /// processor's cache.
 constexpr std::int64_t kMaxStatelessRows = 1'024;
 
-/// Ranges of rows for each worker, so that none waits long for the last one.
-constexpr std::int64_t kRangesPerWorker = 4;
+/// Ranges of rows for each worker, so that none waits long for the last one; and rows at least for
+/// which threads are started.
+constexpr std::int64_t kRangesPerWorker = 4, kMinWaveRows = 1 << 16;
 
 /// Appends the strings of `count` rows from row `first` on: of half of them at a time where the
 /// cache has no room for all, and without it where it has none for one.
@@ -62,7 +63,9 @@ Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& req
   const std::int64_t max_rows =
       workers.front()->snapshot_step->is_stateless() ? kMaxStatelessRows : kMaxCachedRows;
   const std::int64_t size = std::min((request.rows - 1) / std::ssize(workers) + 1, max_rows);
-  const std::int64_t wave = size * std::ssize(workers) * kRangesPerWorker;
+  const std::int64_t ranges_at_once =
+      std::max(std::ssize(workers) * kRangesPerWorker, kMinWaveRows / size);
+  const std::int64_t wave = size * ranges_at_once;
   Decoded out;
   std::vector<Decoded> ranges;
   for (std::int64_t begin = 0; begin < request.rows; begin += wave) {
