@@ -36,9 +36,8 @@ PRESETS: dict[str, Mapping[str, Any]] = {
     "best": {
         "model": "blend",
         "parts": (
-            ("lstm", {}),
             ("lstm", {"n_hidden": 400, "dropout": 0.3, "weight_decay": 0.1}),
-            ("transformer", {}),
+            ("lstm", {"n_layer": 2, "n_hidden": 400, "dropout": 0.35, "weight_decay": 0.1}),
             ("ngram", {}),
         ),
     },
