@@ -50,8 +50,8 @@ class TrainingInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """How it was trained.
 
     `losses`: nats per token, the stop counted, by split; None where infinite.
-    `refit`: the weights are those of a second training, on train and dev; the loss that is told for
-    dev alone is that of the first, by which all was chosen.
+    `refit`: the weights are those of a second training, on train and dev; the loss of dev alone
+    is that of the first, by which all was chosen.
     """
 
     data: DataInfo
