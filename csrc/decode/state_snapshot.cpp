@@ -14,6 +14,7 @@ constexpr std::size_t round_up(std::size_t bytes) {
 }
 
 constexpr std::size_t kMinNodesPerBlock = 8;
+
 }  // namespace
 
 StateSnapshot::StateSnapshot(const StateSnapshot& other) noexcept : node_(other.node_) {
