@@ -15,6 +15,7 @@ from makemore.vocabulary import Vocabulary
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.models import CountingModel, Model, counted, new_model
 from makemore_export.packing.onnx_export import to_onnx
+from makemore_export.packing.precision import in_precision
 from makemore_export.packing.step_module import StepModule
 from tiny_artifacts import FOLDER, metadata
 
@@ -85,14 +86,19 @@ def random_model(name: str, config: dict[str, Any], vocab_size: int = VOCAB) -> 
 HALVES = ("rnn", "lstm", "gru", "direct", "cnn", "bow", "attention", "blend")
 """Of these there is one in float16, too: `half-` and the name."""
 
+INT8 = ("rnn", "lstm", "gru", "direct", "cnn", "bow", "attention", "blend")
+"""Of these there is one with matrices in int8: `int8-` and the name."""
+
 
 def build(name: str) -> bytes:
     """N-grams are sparse where the name says so, with a dense row of the empty context alone."""
     limits = {"_DENSE": 0, "_DENSE_OF_SPARSE": 0} if name.startswith("sparse") else {}
     with mock.patch.multiple(counted, **limits) if limits else nullcontext():
-        model = random_model(*MODELS[name.removeprefix("half-")])
+        model = random_model(*MODELS[name.removeprefix("half-").removeprefix("int8-")])
     if name.startswith("half-"):
         model = model.half()
+    if name.startswith("int8-"):
+        model = in_precision(model, "int8")
     artifact = metadata(
         CHARACTERS,
         name=name,
@@ -104,6 +110,6 @@ def build(name: str) -> bytes:
 
 
 if __name__ == "__main__":
-    for name in (*MODELS, *(f"half-{name}" for name in HALVES)):
+    for name in (*MODELS, *(f"half-{name}" for name in HALVES), *(f"int8-{name}" for name in INT8)):
         (FOLDER / "family" / name).mkdir(parents=True, exist_ok=True)
         (FOLDER / "family" / name / "model.onnx").write_bytes(build(name))

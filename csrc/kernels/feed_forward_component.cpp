@@ -16,7 +16,7 @@ void require_count(const Parameters& parameters, std::size_t wanted, const char*
 
 Linear linear_of(PackedWeights& weights, Parameters& parameters, std::size_t outputs,
                  std::size_t inputs) {
-  const float* weight = parameters.floats({outputs, inputs}).data();
+  const Matrix weight = parameters.matrix(outputs, inputs);
   return weights.linear(weight, outputs, inputs, parameters.floats({outputs}).data());
 }
 
@@ -47,8 +47,8 @@ class PerceptronComponent final : public Component {
     model_.head = linear_of(weights_, parameters, model_.vocab_size, model_.hidden);
     if (!has_tables && parameters.count() == 6) {
       const std::size_t inputs = model_.context * model_.width;
-      const auto weight = parameters.floats({model_.vocab_size, inputs});
-      model_.direct = weights_.linear(weight.data(), model_.vocab_size, inputs, nullptr);
+      const Matrix weight = parameters.matrix(model_.vocab_size, inputs);
+      model_.direct = weights_.linear(weight, model_.vocab_size, inputs, nullptr);
     } else if (!has_tables) {
       require_count(parameters, 5, "perceptron");
     }

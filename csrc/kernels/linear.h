@@ -51,11 +51,15 @@ INLINE Vector activated(Vector x, Activation activation) {
 /// A block of a matrix product: `Rows` rows by `Vectors` vectors of a panel's outputs, of which the
 /// first `columns` exist.
 template <class Number, std::size_t Rows, std::size_t Vectors>
-void tile(const float* x, std::size_t inputs, const Number* panel, const float* bias, float* out,
-          std::size_t stride, std::size_t columns, Epilogue epilogue, Activation activation) {
+void tile(const float* x, std::size_t inputs, const Number* panel, const float* scales,
+          const float* bias, float* out, std::size_t stride, std::size_t columns, Epilogue epilogue,
+          Activation activation) {
+  constexpr bool kScaled = sizeof(Number) == 1;
   Vector sums[Rows][Vectors];
   for (std::size_t row = 0; row < Rows; ++row) {
-    for (std::size_t v = 0; v < Vectors; ++v) sums[row][v] = load(bias + v * kLanes);
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      sums[row][v] = kScaled ? Vector{} : load(bias + v * kLanes);
+    }
   }
   for (std::size_t k = 0; k < inputs; ++k) {
     for (std::size_t v = 0; v < Vectors; ++v) {
@@ -65,6 +69,9 @@ void tile(const float* x, std::size_t inputs, const Number* panel, const float* 
   }
   for (std::size_t row = 0; row < Rows; ++row, out += stride) {
     for (std::size_t v = 0; v < Vectors; ++v) {
+      if constexpr (kScaled) {
+        sums[row][v] = sums[row][v] * load(scales + v * kLanes) + load(bias + v * kLanes);
+      }
       if (epilogue == Epilogue::kAdd) {
         sums[row][v] += load_some(out + v * kLanes, columns - v * kLanes);
       }
@@ -101,8 +108,8 @@ void linear(const Linear& weight, const Number* panels, const float* x, std::siz
       }
       kTiles<Number>[end - first - 1][vectors - 1](
           x + first* weight.inputs, weight.inputs, panels + column* weight.inputs,
-          weight.bias + column, out + first* weight.outputs + column, weight.outputs, columns,
-          epilogue, activation);
+          weight.panels.scales + column, weight.bias + column, out + first* weight.outputs + column,
+          weight.outputs, columns, epilogue, activation);
     }
   }
 }
@@ -110,8 +117,9 @@ void linear(const Linear& weight, const Number* panels, const float* x, std::siz
 /// From x (rows, inputs) to out (rows, outputs).
 void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Epilogue epilogue,
             Activation activation = {}) {
-  const auto [floats, halves] = weight.panels;
+  const auto [floats, halves, bytes, scales] = weight.panels;
   if (halves != nullptr) return linear(weight, halves, x, rows, out, epilogue, activation);
+  if (bytes != nullptr) return linear(weight, bytes, x, rows, out, epilogue, activation);
   linear(weight, floats, x, rows, out, epilogue, activation);
 }
 

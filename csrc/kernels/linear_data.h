@@ -8,10 +8,13 @@
 // them.
 namespace makemore::kernels {
 
-/// Numbers in float32, or in float16 so that a step reads half the bytes: one of the two is null.
+/// The numbers of a matrix in float32, in float16, or in int8 with a scale for each output, so that
+/// a step reads half the bytes, or a quarter: two of the three are null.
 struct Numbers {
   const float* floats;
   const std::uint16_t* halves;
+  const std::int8_t* bytes;
+  const float* scales;  // of the outputs, in the order of their sums; null but for `bytes`
 };
 
 /// x @ weight.T + bias. The weight is stored in panels of a kernel's `panel` outputs, (outputs /

@@ -6,13 +6,15 @@
 
 #include "aligned_buffer.h"
 #include "linear_data.h"
+#include "parameters.h"
 
 namespace makemore::kernels {
 
 /// The weights of a model in the form that a kernel reads, and their memory.
 class PackedWeights {
  public:
-  /// `lanes`: floats of a vector; `panel`: outputs of a panel; `halves`: matrices in float16.
+  /// `lanes`: floats of a vector; `panel`: outputs of a panel; `halves`: matrices in float16,
+  /// but those in int8.
   PackedWeights(std::size_t lanes, std::size_t panel, bool halves)
       : lanes_(lanes), panel_(panel), halves_(halves) {}
 
@@ -23,11 +25,12 @@ class PackedWeights {
 
   const float* copy(std::span<const float> values);
 
-  /// A copy in the number format of matrices.
-  Numbers matrix(std::span<const float> values);
+  /// A copy of the numbers of a matrix, as they are to lie in memory; `scales`: of the outputs, for
+  /// numbers that are int8, else none.
+  Numbers matrix(std::span<const float> values, std::span<const float> scales);
 
-  /// From a weight (outputs, inputs), row by row, and a bias (outputs), or null for zeros.
-  Linear linear(const float* weight, std::size_t outputs, std::size_t inputs, const float* bias);
+  /// From a weight (outputs, inputs) and a bias (outputs), or null for zeros.
+  Linear linear(const Matrix& weight, std::size_t outputs, std::size_t inputs, const float* bias);
 
  private:
   std::size_t lanes_, panel_;

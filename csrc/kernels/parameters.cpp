@@ -62,7 +62,15 @@ const Parameter& Parameters::take(bool is_integer, const std::vector<std::size_t
 
 std::span<const float> Parameters::floats(const std::vector<std::size_t>& shape) {
   const Parameter& taken = take(false, shape);
+  if (!taken.scales.empty()) {
+    throw ArtifactError("parameter " + std::to_string(next_ - 1) + " is int8, but no matrix");
+  }
   return {taken.data.data()->values, size_of(taken)};
+}
+
+Matrix Parameters::matrix(std::size_t outputs, std::size_t inputs) {
+  const Parameter& taken = take(false, {outputs, inputs});
+  return {taken.data.data()->values, taken.scales.empty() ? nullptr : taken.scales.data()};
 }
 
 std::span<const std::int32_t> Parameters::indices(const std::vector<std::size_t>& shape,

@@ -9,11 +9,18 @@
 
 namespace makemore::kernels {
 
-/// A constant of the file, row by row: float32, which may have been float16 there, or int32.
+/// A constant of the file, row by row: int32, or float32, which may have been float16 there. Where
+/// it has `scales`, it is int8 there, and each row is that times its scale.
 struct Parameter {
   bool is_integer = false, was_half = false;
   std::vector<std::size_t> shape;
   AlignedBuffer data;
+  std::vector<float> scales;
+};
+
+/// A weight (outputs, inputs), row by row, and what each row is to be multiplied by: null for 1.
+struct Matrix {
+  const float *values, *scales;
 };
 
 /// The parameters of a function, one after the other. None may be empty, so that each size counts
@@ -34,6 +41,7 @@ class Parameters {
 
   /// Takes the next one. Throws ArtifactError unless it has that type and shape.
   std::span<const float> floats(const std::vector<std::size_t>& shape);
+  Matrix matrix(std::size_t outputs, std::size_t inputs);
 
   /// Takes the next one, of integers from 0 to below `end`.
   std::span<const std::int32_t> indices(const std::vector<std::size_t>& shape, std::size_t end);

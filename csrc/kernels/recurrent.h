@@ -39,9 +39,18 @@ INLINE void add_products(const float* x, std::size_t inputs, const Number* weigh
 template <Cell kind, std::size_t Last, std::size_t Rows>
 INLINE void add_block(const float* x, std::size_t inputs, const Numbers& weights, std::size_t block,
                       Vector (&sums)[Rows][4]) {
-  const std::size_t first = block * inputs * (kind == Cell::kGru ? 3 : 4) * kLanes;
+  constexpr std::size_t kVectors = kind == Cell::kGru ? 3 : 4;
+  const std::size_t first = block * inputs * kVectors * kLanes;
   if (weights.halves != nullptr) {
     add_products<kind, Last>(x, inputs, weights.halves + first, sums);
+  } else if (weights.bytes != nullptr) {
+    Vector products[Rows][4]{};
+    add_products<kind, Last>(x, inputs, weights.bytes + first, products);
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      const Vector scale = load(weights.scales + (block * kVectors + v) * kLanes);
+      const std::size_t to = kind == Cell::kGru && v == 2 ? Last : v;
+      for (std::size_t row = 0; row < Rows; ++row) sums[row][to] += scale * products[row][to];
+    }
   } else {
     add_products<kind, Last>(x, inputs, weights.floats + first, sums);
   }

@@ -55,8 +55,8 @@ class RecurrentComponent final : public Component {
       layers_.push_back(layer_of_table(blocks, parameters));
     }
     while (layers_.size() < layers) layers_.push_back(layer(blocks, model_.hidden, parameters));
-    const auto head = parameters.floats({model_.vocab_size, model_.hidden});
-    model_.head = weights_.linear(head.data(), model_.vocab_size, model_.hidden,
+    const Matrix head = parameters.matrix(model_.vocab_size, model_.hidden);
+    model_.head = weights_.linear(head, model_.vocab_size, model_.hidden,
                                   parameters.floats({model_.vocab_size}).data());
     model_.layers = layers_.data();
     model_.layer_count = layers_.size();
@@ -79,17 +79,20 @@ class RecurrentComponent final : public Component {
 
  private:
   /// Puts a weight (gates * H, inputs) into blocks.
-  Numbers packed(const Blocks& blocks, std::span<const float> weight, std::size_t inputs) {
+  Numbers packed(const Blocks& blocks, const Matrix& weight, std::size_t inputs) {
     const std::size_t vectors = blocks.vectors();
-    std::vector<float> out(blocks.count() * inputs * vectors * blocks.lanes);
+    const std::size_t sums = blocks.count() * vectors * blocks.lanes;
+    std::vector<float> out(sums * inputs), scales(weight.scales == nullptr ? 0 : sums);
     for (std::size_t row = 0; row < blocks.gates() * blocks.hidden; ++row) {
       const std::size_t gate = row / blocks.hidden, unit = row % blocks.hidden;
       float* to = out.data() + blocks.place(gate, unit, inputs, vectors);
       for (std::size_t k = 0; k < inputs; ++k) {
-        to[k * vectors * blocks.lanes] = weight[row * inputs + k];
+        to[k * vectors * blocks.lanes] = weight.values[row * inputs + k];
       }
+      if (weight.scales == nullptr) continue;
+      scales[blocks.place(gate, unit, 1, vectors)] = weight.scales[row];
     }
-    return weights_.matrix(out);
+    return weights_.matrix(out, scales);
   }
 
   /// What the sums begin with, for each row of `read` (rows, gates * H): it and the bias of the
@@ -112,9 +115,9 @@ class RecurrentComponent final : public Component {
   /// Of weights from the input and from the hidden units, then a bias of each.
   RecurrentLayer layer(const Blocks& blocks, std::size_t inputs, Parameters& parameters) {
     const std::size_t gates = blocks.gates() * blocks.hidden;
-    const Numbers from_input = packed(blocks, parameters.floats({gates, inputs}), inputs);
+    const Numbers from_input = packed(blocks, parameters.matrix(gates, inputs), inputs);
     const Numbers from_hidden =
-        packed(blocks, parameters.floats({gates, blocks.hidden}), blocks.hidden);
+        packed(blocks, parameters.matrix(gates, blocks.hidden), blocks.hidden);
     const auto read = parameters.floats({gates});
     return {started(blocks, read, parameters.floats({gates})), from_input, from_hidden, inputs};
   }
@@ -124,7 +127,7 @@ class RecurrentComponent final : public Component {
     const std::size_t gates = blocks.gates() * blocks.hidden;
     const auto read = parameters.floats({model_.vocab_size, gates});
     const Numbers from_hidden =
-        packed(blocks, parameters.floats({gates, blocks.hidden}), blocks.hidden);
+        packed(blocks, parameters.matrix(gates, blocks.hidden), blocks.hidden);
     return {started(blocks, read, parameters.floats({gates})), {}, from_hidden, 0};
   }
 

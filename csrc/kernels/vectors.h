@@ -99,6 +99,23 @@ INLINE Floats<Lanes> load(const std::uint16_t* from) {
   return vector;
 }
 
+/// Of whole numbers, each as many as a vector has lanes.
+INLINE Vector load(const std::int8_t* from) {
+#if defined(__AVX512F__)
+  __m128i bytes;
+  __builtin_memcpy(&bytes, from, sizeof(bytes));
+  return _mm512_maskz_cvtepi32_ps(kAll, _mm512_maskz_cvtepi8_epi32(kAll, bytes));
+#elif defined(__AVX2__)
+  std::int64_t bytes;
+  __builtin_memcpy(&bytes, from, sizeof(bytes));
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(bytes)));
+#else
+  Vector vector;
+  for (std::size_t i = 0; i < kLanes; ++i) vector[i] = from[i];
+  return vector;
+#endif
+}
+
 /// Of a vector the first `count` lanes, or all where there are not so many.
 INLINE void store_some(float* to, Vector vector, std::size_t count) {
   if (count >= kLanes) return store(to, vector);

@@ -5,13 +5,11 @@
 #include <map>
 #include <utility>
 
-#include "bounds.h"
 #include "errors.h"
-#include "half.h"
-#include "node_check.h"
+#include "native_parameter.h"
+#include "node_view.h"
 #include "onnx_model.h"
 #include "protobuf_reader.h"
-#include "tensor_check.h"
 #include "transformer_component.h"
 
 namespace makemore {
@@ -25,10 +23,12 @@ using ort::MessageReader;
 constexpr std::size_t kAlignment = 64;
 constexpr std::string_view kDomain = "makemore", kMixture = "Mixture";
 
-/// The nodes and the initializers of the graph of a file.
+/// The nodes and the initializers of the graph of a file. Nodes that make floats of int8 are apart,
+/// by the names of what they make.
 struct GraphView {
   std::vector<NodeView> nodes;
   std::map<std::string_view, std::string_view> tensors;
+  std::map<std::string_view, NodeView> dequantized;
 };
 
 GraphView read_graph(std::string_view file) {
@@ -36,7 +36,14 @@ GraphView read_graph(std::string_view file) {
   GraphView graph;
   Field field;
   for (MessageReader reader(ort::last_bytes(file, kGraph)); reader.next(field);) {
-    if (field.number == kNode) graph.nodes.push_back(read_node(field.as_bytes()));
+    if (field.number == kNode) {
+      NodeView node = read_node(field.as_bytes());
+      if (is_rows_of_int8(node)) {
+        graph.dequantized.emplace(node.outputs[0], std::move(node));
+      } else {
+        graph.nodes.push_back(std::move(node));
+      }
+    }
     if (field.number != kInitializer) continue;
     const auto name = ort::last_bytes(field.as_bytes(), kTensorName);
     if (!graph.tensors.emplace(name, field.bytes).second) {
@@ -44,43 +51,6 @@ GraphView read_graph(std::string_view file) {
     }
   }
   return graph;
-}
-
-/// Numbers of float16 in float32.
-AlignedBuffer widened(std::string_view halves) {
-  const std::size_t count = halves.size() / sizeof(std::uint16_t);
-  AlignedBuffer buffer = aligned_buffer(count * sizeof(float));
-  float* const floats = buffer.data()->values;
-  for (std::size_t i = 0; i < count; ++i) {
-    std::uint16_t half = 0;
-    std::memcpy(&half, halves.data() + i * sizeof(half), sizeof(half));
-    floats[i] = float_of_half(half);
-  }
-  return buffer;
-}
-
-/// The numbers of a tensor, which lie in its raw bytes; of float16 as float32.
-Parameter read_parameter(std::string_view tensor) {
-  enum { kRaw = 9 };
-  constexpr std::int64_t kFloat = 1, kInt32 = 6, kHalf = 10;
-  const std::int64_t type = element_type(tensor);
-  Parameter parameter{type == kInt32, type == kHalf, tensor_shape(tensor), {}};
-  const std::string_view raw = ort::last_bytes(tensor, kRaw);
-  std::optional<std::size_t> bytes = parameter.was_half ? sizeof(std::uint16_t) : sizeof(float);
-  for (const std::size_t size : parameter.shape) {
-    if (bytes) bytes = checked_product({*bytes, size});
-  }
-  const bool is_known = type == kFloat || type == kInt32 || type == kHalf;
-  if (!is_known || bytes != raw.size() || raw.empty()) {
-    throw ArtifactError("a parameter is not raw float32, float16 or int32");
-  }
-  if (parameter.was_half) {
-    parameter.data = widened(raw);
-  } else {
-    parameter.data = aligned_buffer(raw.size());
-    std::memcpy(parameter.data.data(), raw.data(), raw.size());
-  }
-  return parameter;
 }
 
 /// The attributes that a transformer has; without an activation its GELU is the tanh form.
@@ -134,10 +104,17 @@ class NativeModel::Reader {
   }
 
  private:
-  Parameter parameter(std::string_view name) const {
+  std::string_view tensor(std::string_view name) const {
     const auto found = graph_.tensors.find(name);
     if (found == graph_.tensors.end()) throw ArtifactError("a parameter is no constant");
-    return read_parameter(found->second);
+    return found->second;
+  }
+
+  Parameter parameter(std::string_view name) const {
+    const auto rows = graph_.dequantized.find(name);
+    if (rows == graph_.dequantized.end()) return read_parameter(tensor(name));
+    const auto& inputs = rows->second.inputs;
+    return read_rows(tensor(inputs[0]), tensor(inputs[1]));
   }
 
   /// A part's inputs are the token, the position, the next states of the model, and parameters.

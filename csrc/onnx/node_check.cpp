@@ -17,7 +17,7 @@ namespace {
 using ort::Field;
 using ort::MessageReader;
 
-constexpr std::int64_t kUnknown = 0, kFloat = 1, kInt64 = 7, kBool = 9;
+constexpr std::int64_t kUnknown = 0, kFloat = 1, kInt8 = 3, kInt64 = 7, kBool = 9;
 
 template <std::size_t Size>
 bool is_one_of(std::string_view op, const std::array<std::string_view, Size>& ops) {
@@ -36,25 +36,6 @@ constexpr std::array<std::string_view, 5> kCopyNumbers{"Expand", "Identity", "Re
 constexpr std::array<std::string_view, 12> kTakeFloats{
     "Erf", "Exp",     "Gelu",    "LayerNormalization", "Log",  "LogSoftmax",
     "Sin", "Sigmoid", "Softmax", "Softplus",           "Sqrt", "Tanh"};
-
-/// The bytes of an attribute; "" where the node has none of that name.
-std::string_view attribute_of(const NodeView& node, std::string_view name) {
-  const auto found = node.attributes.find(name);
-  return found == node.attributes.end() ? "" : found->second;
-}
-
-/// The integers of an attribute.
-std::vector<std::int64_t> integers_of(const NodeView& node, std::string_view name) {
-  enum { kInt = 3, kInts = 8 };
-  std::vector<std::int64_t> values;
-  Field field;
-  for (MessageReader reader(attribute_of(node, name)); reader.next(field);) {
-    if (field.number == kInt || field.number == kInts) {
-      ort::for_each_number(field, [&](std::int64_t value) { values.push_back(value); });
-    }
-  }
-  return values;
-}
 
 /// The tensor of a constant; "" where it is none.
 std::string_view constant_tensor(const NodeView& node) {
@@ -87,6 +68,7 @@ std::int64_t output_type(const NodeView& node, const KnownValues& values) {
         !node.attributes.contains("value_int") && !node.attributes.contains("value_ints");
     return is_float ? kFloat : kInt64;
   }
+  if (node.op == "DequantizeLinear") return kFloat;
   if (is_one_of(node.op, kGiveIntegers)) return kInt64;
   if (is_one_of(node.op, kGiveBooleans)) return kBool;
   if (node.op == "Where") return type_of(values, node, 1);
@@ -178,6 +160,22 @@ void check_convolution(const NodeView& node, const KnownValues& values) {
   }
 }
 
+void check_rows_of_int8(const NodeView& node, const KnownValues& values) {
+  if (is_rows_of_int8(node)) {
+    const auto numbers = values.shapes.find(node.inputs[0]);
+    const auto scales = values.shapes.find(node.inputs[1]);
+    const auto end = values.shapes.end();
+    if (numbers != end && scales != end && numbers->second.size() == 2 &&
+        scales->second == std::vector{numbers->second[0]} && type_of(values, node, 0) == kInt8 &&
+        type_of(values, node, 1) == kFloat) {
+      return;
+    }
+  }
+  throw ArtifactError(
+      "a node 'DequantizeLinear' must have a constant matrix of int8, a constant vector of float32 "
+      "with a scale for each row, and axis 0");
+}
+
 // The kernel of a function reads it, and takes one of another kind for none.
 void check_activation(std::string_view attribute) {
   enum { kType = 20, kText = 3 };
@@ -190,27 +188,6 @@ void check_activation(std::string_view attribute) {
 }
 
 }  // namespace
-
-NodeView read_node(std::string_view bytes) {
-  enum { kInput = 1, kOutput = 2, kOp = 4, kAttribute = 5, kDomain = 7 };
-  enum { kName = 1 };  // of an attribute
-  NodeView node;
-  Field field;
-  for (MessageReader reader(bytes); reader.next(field);) {
-    if (field.number == kInput) node.inputs.push_back(field.as_bytes());
-    if (field.number == kOutput) node.outputs.push_back(field.as_bytes());
-    if (field.number == kOp) node.op = field.as_bytes();
-    if (field.number == kDomain) node.domain = field.as_bytes();
-    if (field.number != kAttribute) continue;
-    const std::string_view name = ort::last_bytes(field.as_bytes(), kName);
-    if (!node.attributes.emplace(name, field.bytes).second) {
-      throw ArtifactError("a node " + in_quotes(node.op) + " has two attributes " +
-                          in_quotes(name));
-    }
-  }
-  if (node.domain == "ai.onnx") node.domain = "";
-  return node;
-}
 
 void add_constant(std::string_view name, std::string_view tensor, KnownValues& values) {
   values.types[name] = element_type(tensor);
@@ -233,6 +210,7 @@ void check_node(const NodeView& node, KnownValues& values) {
   if (node.op == "Div" || node.op == "Mod") check_division(node, values);
   if (is_one_of(node.op, kReadTables)) check_table(node, values);
   if (node.op == "Conv") check_convolution(node, values);
+  if (node.op == "DequantizeLinear") check_rows_of_int8(node, values);
   const std::int64_t type = output_type(node, values);
   const auto smallest = smallest_output(node, values);
   const auto shape = output_shape(node, values);

@@ -6,17 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "node_view.h"
+
 namespace makemore {
-
-/// A NodeProto of ONNX: names of values, and its AttributeProtos by their names.
-struct NodeView {
-  std::string_view op, domain;
-  std::vector<std::string_view> inputs, outputs;
-  std::map<std::string_view, std::string_view> attributes;
-};
-
-/// Throws ArtifactError for bytes that are no NodeProto, or that hold two attributes of a name.
-NodeView read_node(std::string_view bytes);
 
 /// The values of a graph or of a function, as far as they are known before it runs.
 struct KnownValues {
@@ -31,8 +23,9 @@ void add_constant(std::string_view name, std::string_view tensor, KnownValues& v
 /// Throws ArtifactError for what ONNX Runtime crashes on: an input or output left out of an
 /// operator that uses it all the same, a Split into more parts than it has outputs, a division of
 /// integers by what may be zero or negative, and a convolution whose kernel, bias and lists do not
-/// go together. Also for a table of numbers below zero, which as
-/// indices would count from the end. Then adds the outputs of the node to `values`.
+/// go together, and any other DequantizeLinear than `is_rows_of_int8`. Also for a table of numbers
+/// below zero, which as indices would count from the end. Then adds the outputs of the node to
+/// `values`.
 void check_node(const NodeView& node, KnownValues& values);
 
 }  // namespace makemore

@@ -15,7 +15,9 @@ std::vector<Parameter> as_matrices(std::span<const kernels::Parameter> parameter
     if (parameter.is_integer || shape.empty() || shape.size() > 2) {
       throw ArtifactError("a parameter is not float32 of one or two axes");
     }
-    matrices.push_back({parameter.data.data()->values, shape[0], shape.size() == 2 ? shape[1] : 1});
+    const float* scales = parameter.scales.empty() ? nullptr : parameter.scales.data();
+    matrices.push_back(
+        {{parameter.data.data()->values, scales}, shape[0], shape.size() == 2 ? shape[1] : 1});
   }
   return matrices;
 }

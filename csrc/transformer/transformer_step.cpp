@@ -58,14 +58,14 @@ class TransformerStep::Reader {
   explicit Reader(std::span<const Parameter> parameters) : parameters_(parameters) {}
 
   /// Throws ArtifactError unless the next one has that shape.
-  const float* next(std::size_t rows, std::size_t columns) {
+  const kernels::Matrix& next(std::size_t rows, std::size_t columns) {
     const Parameter& found = parameters_[next_];
     if (found.rows != rows || found.columns != columns) {
       throw ArtifactError("parameter " + std::to_string(next_) + " is " +
                           shown(found.rows, found.columns) + ", not " + shown(rows, columns));
     }
     ++next_;
-    return found.values;
+    return found.weight;
   }
 
  private:
@@ -84,7 +84,7 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
   }
   // None is empty, so each size counts numbers that are in memory: a small multiple of it fits.
   for (std::size_t i = 0; i < count; ++i) {
-    const auto [values, rows, columns] = parameters[i];
+    const auto [weight, rows, columns] = parameters[i];
     if (rows == 0 || columns == 0) {
       throw ArtifactError("parameter " + std::to_string(i) + " is " + shown(rows, columns) +
                           "; it must not be empty");
@@ -130,7 +130,8 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
 }
 
 const float* TransformerStep::table(Reader& reader, std::size_t rows, std::size_t columns) {
-  const float* values = reader.next(rows, columns);
+  const auto [values, scales] = reader.next(rows, columns);
+  if (scales != nullptr) throw ArtifactError("an embedding, a norm or a bias is int8");
   return weights_.copy({values, rows * columns});
 }
 
@@ -141,8 +142,8 @@ Norm TransformerStep::norm(Reader& reader) {
 
 Linear TransformerStep::linear(Reader& reader, std::size_t outputs, std::size_t inputs,
                                bool has_bias) {
-  const float* weight = reader.next(outputs, inputs);
-  return weights_.linear(weight, outputs, inputs, has_bias ? reader.next(outputs, 1) : nullptr);
+  const kernels::Matrix& weight = reader.next(outputs, inputs);
+  return weights_.linear(weight, outputs, inputs, has_bias ? table(reader, outputs, 1) : nullptr);
 }
 
 void TransformerStep::run(const StepBatch& batch) const {

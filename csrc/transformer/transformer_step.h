@@ -18,19 +18,19 @@ std::vector<const Kernel*> kernels();
 /// The activation of that name; throws ArtifactError for another.
 Activation activation_named(std::string_view name);
 
-/// A parameter as the file has it, row by row; a vector has one column.
+/// A parameter as the file has it; a vector has one column.
 struct Parameter {
-  const float* values;
+  kernels::Matrix weight;
   std::size_t rows, columns;
 };
 
 /// A transformer's step: its weights packed for a kernel. Immutable, so many threads may share one.
 class TransformerStep {
  public:
-  /// `halves`: matrices, keys and values are kept in float16. `parameters`: token and position
-  /// embedding; of each layer ln_1, attention, projection, ln_2, mlp_up and mlp_down, each a weight
-  /// and a bias; the last norm's two; the head's weight, and its bias if it has one. Throws
-  /// ArtifactError where they do not fit together.
+  /// `halves`: matrices that are not int8, keys and values are kept in float16. `parameters`: token
+  /// and position embedding; of each layer ln_1, attention, projection, ln_2, mlp_up and mlp_down,
+  /// each a weight and a bias; the last norm's two; the head's weight, and its bias if it has one.
+  /// Throws ArtifactError where they do not fit together.
   TransformerStep(const Kernel& kernel, std::span<const Parameter> parameters, std::int64_t heads,
                   float epsilon, Activation activation = Activation::kGeluTanh,
                   bool halves = false);

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-Precision = Literal["float32", "float16"]
+Precision = Literal["float32", "float16", "int8"]
 """Of weights, states and arithmetic; logits are float32 whatever it is."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

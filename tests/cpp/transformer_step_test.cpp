@@ -65,7 +65,7 @@ struct Weights {
     auto& added = values.emplace_back(rows * columns);
     for (float& value : added) value = static_cast<float>(normal(random));
     if (halves) round_to_halves(added);
-    parameters.push_back({added.data(), rows, columns});
+    parameters.push_back({{added.data(), nullptr}, rows, columns});
   }
 
   TransformerStep step(const Kernel& kernel) const {

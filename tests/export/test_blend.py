@@ -74,7 +74,7 @@ def test_weights_are_chosen_on_dev_and_recorded(tmp_path):
 def test_a_part_alone_is_judged_on_the_lines_that_the_blend_held_out(tmp_path):
     trained(tmp_path / "run", "blend", parts=COMPONENTS)
     part = RunFolder(tmp_path / "run" / "parts" / "1-ngram").latest()
-    report = export(part, tmp_path / "artifact", half=True, lines=LINES)
+    report = export(part, tmp_path / "artifact", precision="float16", lines=LINES)
     told = part.progress.losses["test"]
     assert report.float16_losses == {"test": pytest.approx(told, abs=1e-3)}
 

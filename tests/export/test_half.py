@@ -29,7 +29,7 @@ def halved(request, tmp_path_factory):
     """Folder of an artifact in float16, its report, the model in float32, its held-out split."""
     folder = tmp_path_factory.mktemp(request.param)
     source = trained(folder / "run", request.param)
-    report = export(source, folder / "artifact", half=True, lines=LINES)
+    report = export(source, folder / "artifact", precision="float16", lines=LINES)
     model = source.run.new_model().eval()
     model.load_state_dict(source.weights)
     splits = split(LINES, source.run.split, source.run.seed)
@@ -104,7 +104,7 @@ def test_golden_samples_hang_on_no_bit_that_float16_rounds(halved):
 def test_where_all_samples_hang_on_rounding_there_are_none(tmp_path, monkeypatch):
     source = trained(tmp_path / "run", "bigram")
     monkeypatch.setitem(golden_samples._MARGIN, "float16", 0.5)
-    report = export(source, tmp_path / "artifact", half=True)
+    report = export(source, tmp_path / "artifact", precision="float16")
     assert [check.golden for check in report.verification] == [0, 0]
     assert makemore.load(tmp_path / "artifact").artifact.golden.strings == ()
     assert "Samples, seed" not in (tmp_path / "artifact" / "README.md").read_text()
@@ -122,13 +122,13 @@ def test_a_wrong_file_in_float16_is_a_mismatch(tmp_path, monkeypatch):
         artifact_folder.MODEL_FILES, "model.onnx", lambda s, a, _: other_weights(s, a)
     )
     with pytest.raises(ExportError, match=r"model\.onnx: logit .* is off by .* limit is 0\.1"):
-        export(source, tmp_path / "artifact", half=True)
+        export(source, tmp_path / "artifact", precision="float16")
     assert not (tmp_path / "artifact").exists()
 
 
 def test_a_text_that_is_not_at_hand_leaves_the_loss_untold(tmp_path):
     source = trained(tmp_path / "run", "bigram")
-    assert export(source, tmp_path / "artifact", half=True).float16_losses is None
+    assert export(source, tmp_path / "artifact", precision="float16").float16_losses is None
     assert "in float16" not in (tmp_path / "artifact" / "README.md").read_text()
 
 
@@ -139,7 +139,7 @@ def test_what_a_blend_hardly_expects_stays_possible(tmp_path):
             table[:, :] = -20  # exp(-20) is 2e-9
             table[:, 0] = 0
             table[:, 1] = -torch.inf
-    export(source, tmp_path / "artifact", half=True)
+    export(source, tmp_path / "artifact", precision="float16")
     for file in ("model.onnx", "model.ts"):
         sampler = makemore.load(tmp_path / "artifact" / file, trust=True)
         scores = sampler.score(sampler.artifact.tokens[1:3])

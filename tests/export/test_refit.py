@@ -225,7 +225,7 @@ def test_the_loss_in_float16_is_not_told_as_that_of_dev(tmp_path, percents, name
     words = ("--refit", "--model", "bigram", "--split", "/".join(map(str, percents)))
     command(mm_train, tmp_path / "text.txt", "-o", tmp_path / "run", *words)
     checkpoint = RunFolder(tmp_path / "run").latest()
-    report = export(checkpoint, tmp_path / "artifact", half=True, lines=LINES)
+    report = export(checkpoint, tmp_path / "artifact", precision="float16", lines=LINES)
     name = name or "train and dev"
     told = checkpoint.progress.losses[name]
     assert report.float16_losses == {name: pytest.approx(told, abs=1e-3)}

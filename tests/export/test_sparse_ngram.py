@@ -184,7 +184,7 @@ def test_an_artifact_is_verified_and_samples_what_the_dense_model_does(
     source = trained(tmp_path / "sparse", "ngram", order=4, **options)
     assert "levels.0.token" in source.weights
     assert "levels.0.token" not in dense.weights
-    report = export(source, tmp_path / "artifact", half=half)
+    report = export(source, tmp_path / "artifact", precision="float16" if half else "float32")
     (call, *others) = onnx.load(tmp_path / "artifact" / "model.onnx").graph.node
     assert half or (not others and call.op_type.startswith("Sparse"))
     assert all(check.largest_difference < (0.1 if half else 1e-5) for check in report.verification)

@@ -38,6 +38,7 @@ TYPES = {
     TensorProto.FLOAT16: np.float16,
     TensorProto.DOUBLE: np.float64,
     TensorProto.UINT8: np.uint8,
+    TensorProto.INT8: np.int8,
 }
 INTEGERS = (0, 1, -1, 2, 3, -2, 7, 8, -8, 100, 5000, 2**31 - 1, -(2**31), 2**32, 2**62, -(2**63))
 FLOATS = (0.0, 1.0, -1.0, 0.5, 3.0, 1e30, -1e30, float("nan"), float("inf"))

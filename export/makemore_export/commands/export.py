@@ -14,7 +14,9 @@ from makemore_export.commands.export_options import (
     FORMATS,
     ExportOptions,
     ImportOptions,
+    check_precision,
     import_options,
+    parse_precision,
 )
 from makemore_export.commands.export_source import kind_of_source, refuse_options
 from makemore_export.commands.model_options import model_options
@@ -41,11 +43,12 @@ _OF_IMPORTS = {"n_head", *Reading.__struct_fields__} - {"label_column"}
     "--samples", default=20, show_default=True, type=click.IntRange(min=0), help="To print."
 )
 @click.option("--half", is_flag=True, help="Weights and states in float16: half the size.")
+@click.option("--int8", is_flag=True, help="Matrices of networks in int8: a quarter of their size.")
 @click.option(
     "--text",
     type=click.Path(path_type=Path),
-    help="What a run was trained on, for its fingerprints, and to tell the loss of --half.  "
-    "[default: the names of 2018]",
+    help="What a run was trained on, for its fingerprints, and to tell the loss of --half or "
+    "--int8.  [default: the names of 2018]",
 )
 @click.option(
     "--no-fingerprints",
@@ -90,6 +93,7 @@ def main(
     *,
     samples: int,
     half: bool,
+    int8: bool,
     text: Path | None,
     no_fingerprints: bool,
     no_torchscript: bool,
@@ -116,7 +120,7 @@ def main(
     distributed.refuse("mm-export")
     asked = ExportOptions(
         samples=samples,
-        half=half,
+        precision=parse_precision(half=half, int8=int8),
         fingerprints=not no_fingerprints,
         torchscript=not no_torchscript,
         page=read_page(out.resolve().name, web=web, runtime=ort_web),
@@ -154,6 +158,7 @@ def _export_run(
     """Writes the artifact of a run, or of one of its checkpoints."""
     refuse_options(source, options, {"encoding"} if text else set())
     header = read_header(checkpoint_file(source))
+    check_precision(asked.precision, header.run.spec)
     lines = lines_of(header.run, text, options["encoding"])
     from makemore_export.commands.run_export import export_trained
     from makemore_export.runs.checkpoint import read_source
@@ -173,6 +178,7 @@ def _train_and_export(
     with locked(out):
         with locked(folder):
             planned = plan_run(text, folder, stored_run(folder), options, None)
+            check_precision(asked.precision, planned.run.spec)
             from makemore_export.commands.run_export import export_trained
             from makemore_export.commands.run_training import run_training
             from makemore_export.runs.checkpoint import RunFolder

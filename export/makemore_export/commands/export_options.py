@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from makemore.artifact import Precision
 from makemore.errors import OptionError
 
+from makemore_export.configs import CONFIGS, ModelSpec
 from makemore_export.data.reading import Reading
 from makemore_export.data.text import Content
 
@@ -20,7 +22,7 @@ class ExportOptions(NamedTuple):
     """See the options of `mm-export`. page: the files of --web."""
 
     samples: int
-    half: bool
+    precision: Precision
     fingerprints: bool
     torchscript: bool
     page: Mapping[str, bytes]
@@ -60,6 +62,21 @@ def import_options(
         text=text,
         reading=Reading().with_options(options),
     )
+
+
+def parse_precision(*, half: bool, int8: bool) -> Precision:
+    """What `--half` and `--int8` ask for."""
+    if half and int8:
+        raise OptionError("--half and --int8 are two precisions; take one")
+    return "float16" if half else "int8" if int8 else "float32"
+
+
+def check_precision(precision: Precision, spec: ModelSpec) -> None:
+    """`OptionError` where a model has nothing that is stored in int8."""
+    parts = spec.config["parts"] if spec.model == "blend" else [{"model": spec.model}]
+    names = [part["model"] for part in parts]
+    if precision == "int8" and all(CONFIGS[name].is_lookup for name in names):
+        raise OptionError(f"--int8 is for models with matrices; {', '.join(names)} has tables only")
 
 
 def read_token_list(file: Path) -> list[str | None]:

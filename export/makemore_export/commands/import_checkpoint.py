@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from makemore_export.models.foreign import ForeignModel
 from makemore_export.packing.model_card import Report
 from makemore_export.packing.module_check import check_module
 from makemore_export.packing.module_export import describe_import, pack_import
+from makemore_export.packing.precision import in_precision
 
 
 class ImportedArtifact(NamedTuple):
@@ -56,13 +56,14 @@ def import_checkpoint(
     )
     imported = read_model(file, name, given)
     model = imported.model
-    if asked.half and isinstance(model, ForeignModel):
-        raise OptionError(f"--half is not for a {imported.name} of {name}: its states are float32")
+    if asked.precision != "float32" and isinstance(model, ForeignModel):
+        option = "--half" if asked.precision == "float16" else "--int8"
+        raise OptionError(f"{option} is not for a {imported.name} of {name}: its step is float32")
     lengths = _encoded(imported, text)
     longest = None
     if model.block_size is None and lengths:
         longest = min(max(lengths.values()), LENGTH_LIMIT)
-    exported = deepcopy(model).half() if asked.half else model
+    exported = in_precision(model, asked.precision)
     artifact = describe_import(
         exported,
         imported.ids.texts,
@@ -86,7 +87,7 @@ def import_checkpoint(
         exported,
         artifact,
         out,
-        reference=model,
+        reference=model if asked.precision == "float16" else None,
         lines=lines or None,
         prints=prints,
         facts=facts,
@@ -121,7 +122,7 @@ def _encoded(imported: Imported, text: Text | None) -> dict[str, int]:
 def _facts(
     imported: Imported, exported: Model, artifact: Artifact, text: Text | None, lines: list[str]
 ) -> dict[str, object]:
-    """What the report tells of the model on a text; exported: it, or it in float16."""
+    """What the report tells of the model on a text; exported: it, or it in another precision."""
     if text is None or not lines:
         return {}
     strings = EncodedStrings(lines, artifact.vocabulary)
@@ -135,5 +136,6 @@ def _facts(
         "notes": (note,) if left_out else (),
     }
     if exported is not imported.model:
-        facts["float16_losses"] = {text.name: finite_or_none(mean_nll(exported, strings))}
+        loss = finite_or_none(mean_nll(exported, strings))
+        facts[f"{exported.precision}_losses"] = {text.name: loss}
     return facts

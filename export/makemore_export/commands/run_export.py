@@ -43,7 +43,7 @@ def export_trained(
         report = replace_artifact(
             trained,
             out,
-            half=asked.half,
+            precision=asked.precision,
             lines=lines,
             fingerprints=asked.fingerprints,
             torchscript=asked.torchscript,
@@ -92,8 +92,8 @@ def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str
     for name, loss in report.losses.items():
         nats, perplexity, bits = quality(loss)
         click.echo(f"{name}: {nats} nats {per}, {bits} bits {per}, perplexity {perplexity}")
-    for name, loss in (report.float16_losses or {}).items():
-        click.echo(f"{name} in float16: {quality(loss)[0]} nats {per}")
+    for name, loss in report.stored_losses.items():
+        click.echo(f"{name}: {quality(loss)[0]} nats {per}")
     for label, loss in report.label_losses.items():
         click.echo(f"label {label!r} given: {quality(loss)[0]} nats {per}")
     if report.novelty:

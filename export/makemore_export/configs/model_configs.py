@@ -39,11 +39,15 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     recipe: ClassVar[Recipe | None] = Recipe()
     """How it is trained where the options leave it open; None for a model without gradients."""
 
+    is_lookup: ClassVar[bool] = False
+    """Whether a step looks its logits up in a table, and multiplies no matrices."""
+
 
 class BigramConfig(ModelConfig, frozen=True, kw_only=True):
     """`smoothing` is the k of `additive`."""
 
     recipe: ClassVar[Recipe | None] = None
+    is_lookup: ClassVar[bool] = True
 
     smoothing: Smoothing | None = None
 
@@ -52,6 +56,7 @@ class NgramConfig(ModelConfig, frozen=True, kw_only=True):
     """`order` n: n - 1 tokens are what the next depends on. `smoothing` is the k of `additive`."""
 
     recipe: ClassVar[Recipe | None] = None
+    is_lookup: ClassVar[bool] = True
 
     order: Annotated[int, Meta(ge=2, le=6, description="Characters that the n-gram spans.")] = 6
     method: Annotated[
@@ -72,6 +77,7 @@ class NeuralBigramConfig(ModelConfig, frozen=True, kw_only=True):
     """
 
     recipe: ClassVar[Recipe | None] = Recipe(max_steps=2000, learning_rate=0.1, weight_decay=0.0)
+    is_lookup: ClassVar[bool] = True
 
     l2: Annotated[
         float, Meta(ge=0, description="Weight of the mean squared weight in the loss.")

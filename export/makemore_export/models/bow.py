@@ -39,7 +39,7 @@ class BoW(Model):
         return self._logits(x + x.cumsum(1) / (positions[:, None] + 1))  # (B, T, V)
 
     def states(self) -> tuple[StateSpec, ...]:
-        return (StateSpec(name="sum", dtype=self.precision, shape=(self.config.n_embd,)),)
+        return (StateSpec(name="sum", dtype=self.arithmetic, shape=(self.config.n_embd,)),)
 
     def step_function(self) -> StepFunction:
         return StepFunction("BowStep", dict(self.named_parameters()), {})

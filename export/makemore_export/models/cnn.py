@@ -83,7 +83,7 @@ class CNN(Model):
         return tuple(
             StateSpec(
                 name=f"ring_{layer}",
-                dtype=self.precision,
+                dtype=self.arithmetic,
                 shape=(cast("GatedConvolution", convolution).dilation, self.config.n_embd),
             )
             for layer, convolution in enumerate(self.convolutions)

@@ -21,6 +21,7 @@ class Labelled(Model):
         super().__init__()
         self.model = model
         self.block_size = model.block_size
+        self.is_int8 = model.is_int8
         is_label = torch.arange(vocab_size) >= vocab_size - labels
         masks = torch.stack([~is_label, is_label]).float()  # at the start, and after it
         self.register_buffer("masks", masks.masked_fill(masks > 0, -torch.inf), persistent=False)

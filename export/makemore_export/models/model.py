@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from makemore.artifact import Precision, StateSpec
@@ -45,9 +45,17 @@ class Model(nn.Module, ABC):
     block_size: int | None
     """Positions that the model knows, or None where any position will do."""
 
+    is_int8: bool = False
+    """Whether its matrices are whole multiples of a scale for each row, and are stored so."""
+
     @property
     def precision(self) -> Precision:
-        """That of its weights, which `half` changes: what it calculates in."""
+        """That of its weights as an artifact stores them."""
+        return "int8" if self.is_int8 else self.arithmetic
+
+    @property
+    def arithmetic(self) -> Literal["float32", "float16"]:
+        """What it calculates in, which `half` changes, and its states are of."""
         weights = self.state_dict().values()
         return "float16" if any(w.dtype == torch.float16 for w in weights) else "float32"
 

@@ -62,7 +62,9 @@ class Recurrent(Model):
 
     def states(self) -> tuple[StateSpec, ...]:
         return tuple(
-            StateSpec(name=f"{memory}_{layer}", dtype=self.precision, shape=(self.config.n_hidden,))
+            StateSpec(
+                name=f"{memory}_{layer}", dtype=self.arithmetic, shape=(self.config.n_hidden,)
+            )
             for layer in range(self.config.n_layer)
             for memory in self.memories
         )

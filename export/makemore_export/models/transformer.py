@@ -133,7 +133,7 @@ class Transformer(Model):
     def states(self) -> tuple[StateSpec, ...]:
         shape = (self.config.block_size, self.config.n_embd)
         return tuple(
-            StateSpec(name=f"{kind}_{layer}", dtype=self.precision, shape=shape, time_axis=0)
+            StateSpec(name=f"{kind}_{layer}", dtype=self.arithmetic, shape=shape, time_axis=0)
             for layer in range(self.config.n_layer)
             for kind in ("key", "value")
         )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import makemore
 import msgspec
-from makemore.artifact import Artifact
+from makemore.artifact import Artifact, Precision
 from makemore.fingerprints import MAX_LINES, Fingerprints
 from msgspec.structs import replace
 
@@ -28,6 +27,7 @@ from makemore_export.packing.eager import describe
 from makemore_export.packing.golden_samples import golden_samples
 from makemore_export.packing.model_card import Report, model_card
 from makemore_export.packing.onnx_export import to_onnx
+from makemore_export.packing.precision import in_precision
 from makemore_export.packing.step_module import StepModule
 from makemore_export.packing.torchscript_export import to_torchscript
 from makemore_export.packing.verification import MAX_BYTES, Verification, verify
@@ -42,7 +42,7 @@ def export(
     source: Checkpoint,
     out: Path,
     *,
-    half: bool = False,
+    precision: Precision = "float32",
     lines: Sequence[str] | None = None,
     fingerprints: bool = True,
     torchscript: bool = True,
@@ -50,9 +50,10 @@ def export(
 ) -> Report:
     """Writes the artifact of `source` to the folder `out`, in place of an artifact there.
 
-    half: in float16. lines: all of the text of `source`, to measure the loss in float16, and for
-    the fingerprints of the lines, which are left out without it or with `fingerprints` False.
-    torchscript: with the file `TORCHSCRIPT`. page: files to write beside it, by name.
+    precision: see `in_precision`. lines: all of the text of `source`, to measure the loss in that
+    precision, and for the fingerprints of the lines, which are left out without it or with
+    `fingerprints` False. torchscript: with the file `TORCHSCRIPT`. page: files to write beside it,
+    by name.
     At every moment `out` is wholly the old or the new one. `ExportError` if an exported file does
     not do what the model does; `OptionError` if `out` holds anything else, or if another process
     exports to it.
@@ -61,7 +62,7 @@ def export(
         return replace_artifact(
             source,
             out,
-            half=half,
+            precision=precision,
             lines=lines,
             fingerprints=fingerprints,
             torchscript=torchscript,
@@ -73,7 +74,7 @@ def replace_artifact(
     source: Checkpoint,
     out: Path,
     *,
-    half: bool = False,
+    precision: Precision = "float32",
     lines: Sequence[str] | None = None,
     fingerprints: bool = True,
     torchscript: bool = True,
@@ -84,13 +85,14 @@ def replace_artifact(
     model = source.run.new_model()
     model.load_state_dict(source.weights)
     model.eval()
-    exported = deepcopy(model).half() if half else model
+    exported = in_precision(model, precision)
     facts: dict[str, Any] = {
         "finished": source.progress.finished,
         "losses": source.progress.losses,
-        "float16_losses": _held_out(exported, source, lines) if half and lines else None,
         "novelty": source.progress.novelty,
     }
+    if lines and exported is not model:
+        facts[f"{precision}_losses"] = _held_out(exported, source, lines)
     artifact = describe(source.run, source.progress, exported)
     labels, vocab_size = len(artifact.labels), len(artifact.vocabulary)
     model, exported = (with_labels(each, labels, vocab_size) for each in (model, exported))
@@ -101,7 +103,7 @@ def replace_artifact(
         exported,
         artifact,
         out,
-        reference=model,
+        reference=model if precision == "float16" else None,
         lines=lines,
         prints=prints,
         facts=facts,

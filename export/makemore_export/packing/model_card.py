@@ -23,16 +23,18 @@ _YES_OR_NO = {True: "yes", False: "no", None: "not known"}
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The `report.json`. `losses` are nats per token by split, None where infinite; those of an
     unfinished run are over some of the lines, and its `novelty` is None. `label_losses` are those
-    of all lines by label, which is then given, None where not measured. `float16_losses` are those
-    of an artifact in float16 over whole splits, None where not measured. `fingerprints` is the
-    number of lines whose fingerprints the files hold. `card` is what its
-    maker says of it, in Markdown, and `notes` what else is to be known. `sha256` is by file.
+    of all lines by label, which is then given, None where not measured. `float16_losses` and
+    `int8_losses` are those of an artifact of that precision over whole splits, None where not
+    measured. `fingerprints` is the number of lines whose fingerprints the files hold. `card` is
+    what its maker says of it, in Markdown, and `notes` what else is to be known. `sha256` is by
+    file.
     """
 
     finished: bool = True
     losses: dict[str, float | None] = {}
     label_losses: dict[str, float | None] = {}
     float16_losses: dict[str, float | None] | None = None
+    int8_losses: dict[str, float | None] | None = None
     novelty: Novelty | None = None
     card: str | None = None
     notes: tuple[str, ...] = ()
@@ -40,6 +42,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     most_likely: tuple[LikelyString, ...] = ()
     verification: tuple[Verification, ...]
     sha256: dict[str, str]
+
+    @property
+    def stored_losses(self) -> dict[str, float | None]:
+        """Those of float16 or int8, by the split and the precision."""
+        found = {"float16": self.float16_losses, "int8": self.int8_losses}
+        return {
+            f"{split}, in {precision}": loss
+            for precision, losses in found.items()
+            for split, loss in (losses or {}).items()
+        }
 
 
 def model_card(artifact: Artifact, report: Report) -> str:
@@ -60,10 +72,7 @@ def model_card(artifact: Artifact, report: Report) -> str:
     losses |= {
         f"{name!r} given, all lines": quality(loss) for name, loss in report.label_losses.items()
     }
-    losses |= {
-        f"{name}, in float16, all lines": quality(loss)
-        for name, loss in (report.float16_losses or {}).items()
-    }
+    losses |= {f"{name}, all lines": quality(loss) for name, loss in report.stored_losses.items()}
     novelty = f"Of {report.novelty.samples:,} samples: {report.novelty}." if report.novelty else ""
     if report.novelty and report.novelty.memorised:
         novelty += f"\n\n{report.novelty.memorised}."

@@ -16,6 +16,7 @@ from onnxscript import opset20
 
 from makemore_export.models import Blend, Model
 from makemore_export.models.model import StepFunction
+from makemore_export.packing.int8_weights import store_as_int8
 from makemore_export.packing.mixture_graph import DOMAIN, mixture_graph
 from makemore_export.packing.step_module import INPUTS, StepModule
 
@@ -33,6 +34,8 @@ def to_onnx(
     with `next_` before them.
     """
     proto = _mixture(step.model) or _exported(step)
+    if step.model.is_int8:
+        store_as_int8(proto, step.model)
     metadata = {METADATA_KEY: artifact.to_json()}
     if fingerprints is not None:
         metadata[FINGERPRINTS_KEY] = fingerprints.to_text()

@@ -18,7 +18,7 @@ from makemore_export.models.foreign import SequenceModel
 
 # Of float16, with 11 bits, logits between 16 and 32 are 1/64 apart, and each layer rounds too:
 # 0.026 is the most that was seen (an LSTM, over random tokens). A wrong weight does more.
-TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 0.1}
+TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "float16": 0.1, "int8": 1e-4}
 """Largest difference of a logit that is not a mismatch."""
 
 BATCH_SIZES = (1, 2, 7, 64)
@@ -59,7 +59,7 @@ def batches(model: Model, vocab_size: int) -> list[tuple[int, int]]:
 def verify(file: Path, model: Model, artifact: Artifact) -> Verification:
     """Loads `file` with `makemore.load` and compares it with `model`, on the CPU and in eval mode.
 
-    `model` is float32, also where the file is not. Every position, several batch sizes, random
+    `model` is float32, also where the file is float16. Every position, several batch sizes, random
     tokens after the start; then the golden samples. `ExportError` on the first mismatch.
     """
     # What was just written is trusted, but an ONNX file must load without trust.
