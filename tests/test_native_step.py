@@ -269,3 +269,74 @@ def test_a_table_of_numbers_below_zero_is_refused(tmp_path):
 
     with pytest.raises(ArtifactError, match=r"'part1.model.next'.* holds -1; it must be >= 0"):
         open_model(None, changed(BLEND, tmp_path, wrap))
+
+
+def dequantized(model):
+    return next(node for node in model.graph.node if node.op_type == "DequantizeLinear")
+
+
+def of_another_axis(model):
+    dequantized(model).attribute[0].i = 1
+
+
+def of_no_axis(model):
+    del dequantized(model).attribute[:]
+
+
+def with_a_zero_point(model):
+    node = dequantized(model)
+    node.input.append(node.input[0])
+
+
+def of_computed_scales(model):
+    node = dequantized(model)
+    model.graph.node.insert(0, helper.make_node("Abs", [node.input[1]], ["computed"]))
+    node.input[1] = "computed"
+
+
+def of_a_scale_too_few(model):
+    weight = weight_of(model, dequantized(model).input[1])
+    put(weight, numpy_helper.to_array(weight)[:-1])
+
+
+def of_unsigned_bytes(model):
+    weight = weight_of(model, dequantized(model).input[0])
+    put(weight, np.zeros(tuple(weight.dims), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        of_another_axis,
+        of_no_axis,
+        with_a_zero_point,
+        of_computed_scales,
+        of_a_scale_too_few,
+        of_unsigned_bytes,
+    ],
+)
+def test_other_forms_of_int8_than_rows_with_a_scale_are_refused(tmp_path, change):
+    file = changed(FOLDER / "family" / "int8-lstm" / "model.onnx", tmp_path, change)
+    with pytest.raises(ArtifactError, match="'DequantizeLinear' must have a constant matrix of"):
+        open_model(None, file)
+
+
+def test_an_embedding_in_int8_is_left_to_onnxruntime(kernel, tmp_path):
+    def round_it(model):
+        weight = weight_of(model, "token_embedding.weight")
+        values = numpy_helper.to_array(weight)
+        names, name = ["numbers", "scales"], weight.name
+        model.graph.initializer.extend(
+            numpy_helper.from_array(value, each)
+            for value, each in zip(
+                (np.sign(values).astype(np.int8), np.ones(len(values), np.float32)),
+                names,
+                strict=True,
+            )
+        )
+        model.graph.initializer.remove(weight_of(model, "token_embedding.weight"))
+        model.graph.node.insert(0, helper.make_node("DequantizeLinear", names, [name], axis=0))
+
+    file = changed(FOLDER / "family" / "bow" / "model.onnx", tmp_path, round_it)
+    assert open_model(kernel, file).kernel == ""
+    assert np.isfinite(logits_of(open_step(kernel, file), some_tokens(3))).all()

@@ -362,6 +362,22 @@ def test_float16_is_compared_with_what_was_imported(tmp_path, tokens):
     assert "is off by" in said
 
 
+def test_int8_is_compared_with_the_rounded_import(tmp_path):
+    torch.save(Recurrent(nn.GRU, bias=True).state_dict(), tmp_path / "model.pt")
+    (tmp_path / "tokens.json").write_text(json.dumps([None, "a", "b", "ab", "c", "d", "e"]))
+    (tmp_path / "text.txt").write_text("abc\nded\n")
+    words = ["--tokens", tmp_path / "tokens.json", "--text", tmp_path / "text.txt", "--int8"]
+    words += ["--map", "embedding=encoder", "--map", "head=decoder"]
+    sampler = exported(tmp_path / "model.pt", tmp_path, *words)
+    report = json.loads((tmp_path / "artifact" / "report.json").read_text())
+    assert sampler.artifact.model.precision == "int8"
+    assert kernel_of(tmp_path / "artifact") in _core.kernels()
+    assert report["verification"][0]["largest_difference"] < TOLERANCE
+    assert report["int8_losses"]["text.txt"] == pytest.approx(
+        report["losses"]["text.txt"], abs=0.02
+    )
+
+
 def test_the_longest_string_of_a_recurrent_model_is_that_of_the_text(tmp_path):
     torch.save(Recurrent(nn.GRU, bias=True).state_dict(), tmp_path / "model.pt")
     (tmp_path / "tokens.json").write_text(json.dumps([None, "a", "b", "ab", "c", "d", "e"]))

@@ -39,6 +39,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(FOLDER / "schema-2/words", folder / "words")
     for name in ("half", "fused", "sparse"):
         shutil.copytree(FOLDER / name, folder / name)
+    shutil.copytree(FOLDER / "family/int8-lstm", folder / "int8")
     sizes = {"n_hidden": 8, "n_embd": 8, "max_steps": 12}
     models = {
         "blend": {"parts": (("lstm", sizes), ("ngram", {"order": 3}))},
@@ -123,6 +124,7 @@ TEXTS = {
     "words": ["Ann, the old cat sat.", "O'Neil", "  the\tcrow ", "something else", ""],
     "tokens": ["", "ab"],
     "half": ["abc", "cab"],
+    "int8": ["abc", "cab"],
     "fused": ["dab", "bbbb"],
     "sparse": ["😀中", "á"],
     "ngram": ["bera", "dulle"],
