@@ -32,7 +32,7 @@ from makemore_export.models.blend import mixture_weights
 from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder, read_source
 from makemore_export.runs.run import Progress, Run
-from makemore_export.training.optimizer_step import rate
+from makemore_export.training.optimizer import rate
 from makemore_export.training.start import initial_model
 from torch import Tensor
 

@@ -25,7 +25,8 @@ from makemore_export.data.encoded_strings import PADDING, EncodedStrings
 from makemore_export.data.text import read_text
 from makemore_export.models.dropout import Dropout
 from makemore_export.runs.run import Run
-from makemore_export.training.optimizer_step import OptimizerStep, rate
+from makemore_export.training.optimizer import rate
+from makemore_export.training.optimizer_step import OptimizerStep
 from makemore_export.training.plan import plan
 from makemore_export.training.start import initial_model
 from torch import Tensor, nn

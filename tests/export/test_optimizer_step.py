@@ -10,7 +10,8 @@ from makemore.errors import OptionError
 from makemore_export.configs.recipe import Recipe
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.length_bucketing import LengthBuckets
-from makemore_export.training.optimizer_step import OptimizerStep, rate
+from makemore_export.training.optimizer import rate
+from makemore_export.training.optimizer_step import OptimizerStep
 from makemore_export.training.start import initial_model
 from scipy import stats
 from small_runs import planned

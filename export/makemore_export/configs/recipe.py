@@ -18,6 +18,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
       with standard deviation `init_scale`, to see what a poor start costs.
     clip: largest norm of the gradient.
     average: decay of the moving average of the weights, which is what is evaluated and kept.
+    ngram_targets: see `NgramTargets`.
     patience: evaluations in a row without a better dev loss after which training stops.
     stop_at: the step after which training ends, whatever its losses, and whose weights are kept;
       the learning rate falls as if `max_steps` were taken.
@@ -51,6 +52,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float,
         Meta(ge=0, lt=1, description="Decay of the moving average of the weights; 0: none."),
     ] = 0.999
+    ngram_targets: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=1,
+            description="Share of a 6-gram's probabilities in what each step aims at; 0: none.",
+        ),
+    ] = 0.0
     patience: Annotated[
         int,
         Meta(

@@ -17,7 +17,8 @@ from makemore_export.runs.records import Record, Step
 from makemore_export.runs.run import Progress, Run
 from makemore_export.training import distributed
 from makemore_export.training.monitor import Monitor
-from makemore_export.training.optimizer_step import OptimizerStep, rate
+from makemore_export.training.optimizer import rate
+from makemore_export.training.optimizer_step import OptimizerStep
 from makemore_export.training.start import open_log
 
 EVALUATE_EVERY = 250

@@ -16,7 +16,8 @@ from makemore_export.runs import checkpoint
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.records import Evaluation, Start
 from makemore_export.runs.run import Progress, Run
-from makemore_export.training.optimizer_step import OptimizerStep, in_pieces, rate
+from makemore_export.training.optimizer import rate
+from makemore_export.training.optimizer_step import OptimizerStep, in_pieces
 
 _SUBSET = 2000  # strings of a split in an evaluation on the way
 _SUBSET_TOKENS = 1 << 18  # most tokens of those, but for one string

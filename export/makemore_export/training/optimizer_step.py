@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
 from makemore.errors import CheckpointError, OptionError
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import SGD, AdamW, Optimizer
 
 from makemore_export.configs.recipe import Recipe
 from makemore_export.data.encoded_strings import PADDING, PIECE, EncodedStrings
@@ -21,7 +20,9 @@ from makemore_export.models import Model
 from makemore_export.runs.checkpoint import Checkpoint
 from makemore_export.runs.run import Run
 from makemore_export.training import distributed
-from makemore_export.training.parameter_buffer import ParameterBuffer, flatten
+from makemore_export.training.ngram_targets import NgramTargets
+from makemore_export.training.optimizer import new_optimizer
+from makemore_export.training.parameter_buffer import flatten
 
 Forward: TypeAlias = Callable[[Tensor], Tensor]
 """Logits (B, T, V) from tokens (B, T)."""
@@ -30,24 +31,6 @@ Forward: TypeAlias = Callable[[Tensor], Tensor]
 def in_pieces(strings: EncodedStrings, model: Model) -> EncodedStrings:
     """What the model is trained on: whole strings, if it has a block, which they then fit into."""
     return strings.pieces(PIECE) if model.block_size is None else strings
-
-
-def rate(step: int, recipe: Recipe) -> float:
-    """The learning rate of step number `step`, from 1.
-
-    It rises linearly for `warm_up` steps, but at most a tenth of all. Then it falls, by the
-    schedule: along a cosine to 0 (Loshchilov & Hutter, 2017, "SGDR", section 3, without restarts),
-    to a tenth at half and again at three quarters of all steps, or not at all.
-    """
-    peak = min(recipe.warm_up, recipe.max_steps // 10) + 1
-    if step < peak:
-        return recipe.learning_rate * step / peak
-    factor = 1.0
-    if recipe.schedule == "cosine":
-        factor = (1 + math.cos(math.pi * (step - peak) / (recipe.max_steps + 1 - peak))) / 2
-    elif recipe.schedule == "step":
-        factor = 0.1 ** ((step > recipe.max_steps * 0.5) + (step > recipe.max_steps * 0.75))
-    return recipe.learning_rate * factor
 
 
 class OptimizerStep:
@@ -81,6 +64,8 @@ class OptimizerStep:
                 f"{distributed.size()} processes"
             )
         self._mean_tokens = self._buckets.mean_tokens()
+        share = self.recipe.ngram_targets
+        self._ngram_targets = NgramTargets(self._strings, share) if share else None
         if start:
             model.load_state_dict(start.weights)
         named = dict(model.named_parameters())
@@ -92,7 +77,7 @@ class OptimizerStep:
         self._average: list[Tensor] = []
         if self.recipe.average:
             self._average = [weight.detach().clone() for weight in self._weights]
-        self._optimizer = _optimizer(decayed, free, self.recipe)
+        self._optimizer = new_optimizer(decayed, free, self.recipe)
         self.nats, self.tokens = torch.zeros((), device=strings.device), 0
         self.tokens_of_step = 0
         self._known_losses: tuple[float | None, ...] = ()
@@ -102,9 +87,10 @@ class OptimizerStep:
 
     def step(self, step: int, learning_rate: float) -> None:
         """Step number `step`, from 1."""
-        rows = self._buckets.rows(step)[distributed.rank() :: distributed.size()]
+        lines = self._buckets.rows(step)[distributed.rank() :: distributed.size()]
         device = self._strings.device
-        inputs, targets = self._strings.batch(torch.from_numpy(rows).to(device))
+        rows = torch.from_numpy(lines).to(device)
+        inputs, targets = self._strings.batch(rows)
         if not self.model.training:  # evaluation and sampling leave it in eval mode
             self.model.train()
         bfloat16 = self.recipe.precision == "bfloat16"
@@ -116,7 +102,10 @@ class OptimizerStep:
         nats = F.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="sum"
         )
-        loss = nats * (distributed.size() / self._mean_tokens) + self.model.penalty()
+        aimed = nats
+        if self._ngram_targets:
+            aimed = self._ngram_targets.softened(nats, logits, targets, rows)
+        loss = aimed * (distributed.size() / self._mean_tokens) + self.model.penalty()
         torch._foreach_zero_(self._gradients)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip:
@@ -126,7 +115,7 @@ class OptimizerStep:
         self._optimizer.step()
         self._move_average(step)
         self.nats += nats.detach()
-        self.tokens_of_step = int(self._buckets.lengths[rows].sum())
+        self.tokens_of_step = int(self._buckets.lengths[lines].sum())
         self.tokens += self.tokens_of_step
         self._losses.append(nats.detach() / self.tokens_of_step)
 
@@ -204,26 +193,6 @@ class OptimizerStep:
         self.nats += start.progress.nats
         self.tokens = start.progress.tokens
         self._known_losses = start.progress.step_losses
-
-
-def _optimizer(
-    decayed: list[ParameterBuffer], free: list[ParameterBuffer], recipe: Recipe
-) -> Optimizer:
-    """AdamW (Loshchilov & Hutter, 2019, "Decoupled Weight Decay Regularization"), or SGD.
-
-    SGD has Nesterov's momentum, unless that is 0, as in Sutskever et al. (2013), "On the importance
-    of initialization and momentum in deep learning", section 2. Biases and gains of norms do not
-    decay.
-    """
-    groups: list[dict[str, Any]] = [
-        {"params": [buffer.tensor for buffer in decayed]},
-        {"params": [buffer.tensor for buffer in free], "weight_decay": 0.0},
-    ]
-    decay = recipe.weight_decay
-    if recipe.optimizer == "adamw":
-        return AdamW(groups, betas=(0.9, 0.99), weight_decay=decay, fused=True)
-    momentum = 0.9 if recipe.momentum is None else recipe.momentum
-    return SGD(groups, momentum=momentum, nesterov=momentum > 0, weight_decay=decay, fused=True)
 
 
 @contextmanager
