@@ -106,9 +106,10 @@ void linear(const Linear& weight, const Number* panels, const float* x, std::siz
         float* line = out + row * weight.outputs + column;
         for (std::size_t j = 0; j < columns; j += 16) __builtin_prefetch(line + j, 1, 3);
       }
+      const float* scales = sizeof(Number) == 1 ? weight.panels.scales + column : nullptr;
       kTiles<Number>[end - first - 1][vectors - 1](
-          x + first* weight.inputs, weight.inputs, panels + column* weight.inputs,
-          weight.panels.scales + column, weight.bias + column, out + first* weight.outputs + column,
+          x + first* weight.inputs, weight.inputs, panels + column* weight.inputs, scales,
+          weight.bias + column, out + first* weight.outputs + column,
           weight.outputs, columns, epilogue, activation);
     }
   }

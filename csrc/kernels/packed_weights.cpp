@@ -40,8 +40,9 @@ Linear PackedWeights::linear(const Matrix& weight, std::size_t outputs, std::siz
     const std::size_t first = output / panel_ * panel_;
     const std::size_t columns = std::min(panel_, padded - first);
     float* column = panels.data() + first * inputs + (output - first);
-    for (std::size_t k = 0; k < inputs; ++k)
+    for (std::size_t k = 0; k < inputs; ++k) {
       column[k * columns] = weight.values[output * inputs + k];
+    }
   }
   std::vector<float> scales(weight.scales == nullptr ? 0 : padded);
   if (weight.scales != nullptr) std::copy_n(weight.scales, outputs, scales.data());
