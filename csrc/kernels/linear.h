@@ -109,8 +109,8 @@ void linear(const Linear& weight, const Number* panels, const float* x, std::siz
       const float* scales = sizeof(Number) == 1 ? weight.panels.scales + column : nullptr;
       kTiles<Number>[end - first - 1][vectors - 1](
           x + first* weight.inputs, weight.inputs, panels + column* weight.inputs, scales,
-          weight.bias + column, out + first* weight.outputs + column,
-          weight.outputs, columns, epilogue, activation);
+          weight.bias + column, out + first* weight.outputs + column, weight.outputs, columns,
+          epilogue, activation);
     }
   }
 }
