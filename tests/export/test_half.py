@@ -58,7 +58,7 @@ def test_what_is_written_says_that_it_is_float16(halved):
     assert written["float16_losses"] == report.float16_losses
     card = (folder / "README.md").read_text()
     assert f", float16 |\n| characters | {len(artifact.tokens)} |" in card
-    assert "| test, in float16, all lines | " in card
+    assert "| test in float16, all lines | " in card
 
 
 def test_the_weights_take_half_the_bytes_and_run_in_kernels(halved):

@@ -64,7 +64,7 @@ def test_what_is_written_says_that_it_is_int8(rounded):
     written = json.loads((folder / "report.json").read_text())
     assert written["int8_losses"] == report.int8_losses
     assert written["float16_losses"] is None
-    assert "| test, in int8, all lines | " in (folder / "README.md").read_text()
+    assert "| test in int8, all lines | " in (folder / "README.md").read_text()
 
 
 def test_all_matrices_are_int8_and_kernels_run_them(rounded):

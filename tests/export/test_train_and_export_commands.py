@@ -418,4 +418,9 @@ def test_a_model_that_nothing_can_be_sampled_from_ends_the_command_with_its_erro
         check=False,
     )
     assert done.returncode == 2  # PyTorch aborts where a training is left as it was
-    assert "Error: the model's logits hold NaN" in done.stderr
+    # Whether the loss is a number, of sums that overflow, hangs on the order that they run in.
+    errors = (
+        "Error: the model's logits hold NaN",
+        "Error: training diverged: the train loss is nan",
+    )
+    assert any(error in done.stderr for error in errors)

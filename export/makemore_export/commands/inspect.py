@@ -91,6 +91,7 @@ def main(
         report = examine()
         good = report["works"]
     elif is_run:
+        check_run(source, prefix, plots, **options)
         report = describe_run(source, options["text"], options["encoding"], top_bigrams, prefix)
         if plots:
             report["pictures"] = draw(source, plots, **options)
@@ -108,6 +109,34 @@ def main(
     else:
         show(report)
     sys.exit(0 if good else 1)
+
+
+def check_run(
+    path: Path,
+    prefix: str | None,
+    plots: Path | None,
+    *,
+    text: Path | None,
+    encoding: str | None,
+    string: str | None,
+    **_: Any,
+) -> None:
+    """Raises what can be known to be wrong before PyTorch is imported, which takes seconds."""
+    with _missing_package_named():
+        from makemore_export.data.text import read_content
+        from makemore_export.runs.header import BEST, LAST, read_header
+        from makemore_export.runs.run_text import lines_of
+    files = [path / name for name in (BEST, LAST)] if path.is_dir() else [path]
+    there = (file for file in files if file.exists() or not path.is_dir())
+    run = read_header(next(there)).run
+    if text is not None:
+        lines_of(run, read_content(text), encoding)
+    if prefix is not None:
+        run.vocabulary.prompt(prefix)
+    if string is not None:
+        run.vocabulary.encode_line(string)
+    if plots is not None and plots.exists() and not plots.is_dir():
+        raise OptionError(f"--plots {plots}: is a file, not a folder")
 
 
 def describe_run(

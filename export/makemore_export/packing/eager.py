@@ -46,11 +46,9 @@ def describe(run: Run, progress: Progress, model: Model) -> Artifact:
     )
 
 
-def open_run(folder: Path) -> Sampler | None:
-    """A sampler over the best model of a run, for `makemore.load`; None for another folder."""
-    if not (folder / "best.safetensors").is_file():
-        return None
-    source = read_source(folder)
+def run_sampler(path: Path) -> Sampler:
+    """A sampler over the best model of a run, or over a checkpoint of one."""
+    source = read_source(path)
     model = source.run.new_model()
     model.load_state_dict(source.weights)
     model.eval()

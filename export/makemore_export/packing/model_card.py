@@ -48,7 +48,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """Those of float16 or int8, by the split and the precision."""
         found = {"float16": self.float16_losses, "int8": self.int8_losses}
         return {
-            f"{split}, in {precision}": loss
+            f"{split} in {precision}": loss
             for precision, losses in found.items()
             for split, loss in (losses or {}).items()
         }
