@@ -15,7 +15,7 @@ struct Parameter {
   bool is_integer = false, was_half = false;
   std::vector<std::size_t> shape;
   AlignedBuffer data;
-  std::vector<float> scales;
+  std::vector<float> scales = {};
 };
 
 /// A weight (outputs, inputs), row by row, and what each row is to be multiplied by: null for 1.

@@ -57,7 +57,7 @@ std::string_view raw_numbers(std::string_view tensor) {
 kernels::Parameter read_numbers(std::string_view tensor) {
   const std::int64_t type = element_type(tensor);
   const std::string_view raw = raw_numbers(tensor);
-  kernels::Parameter parameter{type == kInt32, type == kHalf, tensor_shape(tensor), {}, {}};
+  kernels::Parameter parameter{type == kInt32, type == kHalf, tensor_shape(tensor), {}};
   if (type == kHalf || type == kInt8) {
     parameter.data = type == kHalf ? widened(raw) : widened_bytes(raw);
   } else {
