@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from makemore.artifact import Precision
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.lines import Lines
+from makemore_export.data.splits import split
 from makemore_export.data.text import Text
+from makemore_export.models import Model
+from makemore_export.packing.artifact_folder import export
+from makemore_export.packing.model_card import Report
 from makemore_export.runs.checkpoint import Checkpoint, RunFolder
 from makemore_export.runs.run import Run
 from makemore_export.training.choices import options_of
@@ -71,6 +76,18 @@ def trained(folder: Path, model: str = "transformer", **options: object) -> Chec
     for _ in steps:
         pass
     return RunFolder(folder).latest()
+
+
+def exported_in(
+    precision: Precision, model: str, folder: Path
+) -> tuple[Path, Report, Model, Lines]:
+    """Folder of an artifact, its report, the model in float32, its held-out split."""
+    source = trained(folder / "run", model)
+    report = export(source, folder / "artifact", precision=precision, lines=LINES)
+    network = source.run.new_model().eval()
+    network.load_state_dict(source.weights)
+    held_out = split(LINES, source.run.split, source.run.seed)["test"]
+    return folder / "artifact", report, network, held_out
 
 
 def same(one: Checkpoint, other: Checkpoint) -> bool:

@@ -14,26 +14,19 @@ from makemore import _core
 from makemore.errors import ExportError
 from makemore.runtime.onnxruntime_library import open_library
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.data.splits import split
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import MODELS
 from makemore_export.packing import artifact_folder, golden_samples
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.onnx_export import to_onnx
-from small_runs import LINES, trained
+from small_runs import exported_in, trained
 from test_device_decode import facts, on_device, on_host
 
 
 @pytest.fixture(scope="module", params=MODELS)
 def halved(request, tmp_path_factory):
     """Folder of an artifact in float16, its report, the model in float32, its held-out split."""
-    folder = tmp_path_factory.mktemp(request.param)
-    source = trained(folder / "run", request.param)
-    report = export(source, folder / "artifact", precision="float16", lines=LINES)
-    model = source.run.new_model().eval()
-    model.load_state_dict(source.weights)
-    splits = split(LINES, source.run.split, source.run.seed)
-    return folder / "artifact", report, model, splits["test"]
+    return exported_in("float16", request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "model.ts"])

@@ -14,12 +14,11 @@ from makemore.errors import OptionError
 from makemore.runtime.onnxruntime_library import open_library
 from makemore_export.commands.export import main as mm_export
 from makemore_export.data.encoded_strings import EncodedStrings
-from makemore_export.data.splits import split
 from makemore_export.evaluation.likelihood import mean_nll
 from makemore_export.models import MODELS
 from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.precision import in_precision, matrices, quantized
-from small_runs import LINES, trained
+from small_runs import LINES, exported_in, trained
 from test_device_decode import facts, on_device, on_host
 
 LOOKUPS = ("bigram", "ngram", "neural-bigram")
@@ -29,13 +28,7 @@ FLOAT, INT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT8
 @pytest.fixture(scope="module", params=[name for name in MODELS if name not in LOOKUPS])
 def rounded(request, tmp_path_factory):
     """Folder of an artifact in int8, its report, the model in float32, its held-out split."""
-    folder = tmp_path_factory.mktemp(request.param)
-    source = trained(folder / "run", request.param)
-    report = export(source, folder / "artifact", precision="int8", lines=LINES)
-    model = source.run.new_model().eval()
-    model.load_state_dict(source.weights)
-    splits = split(LINES, source.run.split, source.run.seed)
-    return folder / "artifact", report, model, splits["test"]
+    return exported_in("int8", request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "model.ts"])
