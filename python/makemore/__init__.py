@@ -3,7 +3,7 @@
     >>> import makemore
     >>> names = makemore.load("names")
     >>> names.sample(3, seed=1)
-    ['tanvira', 'susland', 'khalaiya']
+    ['tanvish', 'suriah', 'khalahn']
 
 `load` opens what `mm-export` wrote; the `Sampler` it returns makes strings and scores them.
 """
