@@ -14,10 +14,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// Prefixes in a step at most, and in all: what comes after is rare.
-constexpr std::size_t kMaxRows = 64, kMaxPrefixes = 512;
+constexpr std::size_t kMaxRows = 64, kMaxPrefixes = 2'048;
 
 /// Prefixes that fewer strings begin with are not worth their memory.
-constexpr double kLeast = 1.0 / 2'048;
+constexpr double kLeast = 1.0 / 8'192;
 
 }  // namespace
 

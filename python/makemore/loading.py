@@ -29,11 +29,11 @@ MAX_BYTES = 2**29
 """Most memory in bytes for a file, for its weights and one step, and for a batch, unless a caller
 allows more."""
 
-COMMON_BYTES = 4 << 20
+COMMON_BYTES = 8 << 20
 """Most memory for what follows the prefixes that most strings begin with; an eighth of
 `cache_bytes`, where that is less."""
 
-COMMON_MICROSECONDS = 3_000
+COMMON_MICROSECONDS = 8_000
 """Time in which that is computed, while a model is loaded."""
 
 
