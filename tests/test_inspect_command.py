@@ -176,6 +176,7 @@ def test_vector_extensions_are_told_where_the_system_is_not_linux(monkeypatch):
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux tells")
 def test_there_is_vector_code_for_what_the_processor_can():
     needed = {
+        "x86-64-v4-vnni": {"avx512f", "avx512_vnni"},
         "x86-64-v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
         "x86-64-v3": {"avx2", "bmi1", "bmi2", "fma", "f16c", "movbe", "abm"},
         "neon": {"asimd"},

@@ -69,6 +69,7 @@ INLINE void exp_of_lanes(typename VectorOf<double, Lanes>::Type& x) {
 template <std::size_t Lanes>
 INLINE void exp_of_each(double* x, std::size_t size) {
   using Doubles = typename VectorOf<double, Lanes>::Type;
+  if (size == 0) return;
   double few[Lanes]{};
   if (size < Lanes) std::memcpy(few, x, size * sizeof(double));
   double* const last = size < Lanes ? few : x + size - Lanes;

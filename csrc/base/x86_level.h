@@ -29,10 +29,19 @@ inline int x86_level() {
   return all(wide, avx512) && all(saved, 0xE6) ? 4 : 3;
 }
 
-/// Of kernels for two levels those that this processor runs, the fastest first.
+/// Whether the processor has AVX512-VNNI, too, which level 4 does not ask for.
+inline bool has_avx512_vnni() {
+  std::uint32_t a = 0, b = 0, c = 0, d = 0;
+  return x86_level() >= 4 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & bit_AVX512VNNI) != 0;
+}
+
+/// Of kernels for two levels, and for the higher one with AVX512-VNNI, those that this processor
+/// runs, the fastest first.
 template <class Kernel>
-std::vector<const Kernel*> those_that_run(const Kernel& level_4, const Kernel& level_3) {
+std::vector<const Kernel*> those_that_run(const Kernel& with_vnni, const Kernel& level_4,
+                                          const Kernel& level_3) {
   std::vector<const Kernel*> kernels;
+  if (has_avx512_vnni()) kernels.push_back(&with_vnni);
   if (x86_level() >= 4) kernels.push_back(&level_4);
   if (x86_level() >= 3) kernels.push_back(&level_3);
   return kernels;

@@ -10,9 +10,11 @@
 namespace makemore::kernels {
 
 #if defined(MAKEMORE_X86_KERNELS)
-extern const Kernel x86_64_v3, x86_64_v4;
+extern const Kernel x86_64_v3, x86_64_v4, x86_64_v4_vnni;
 
-std::vector<const Kernel*> family_kernels() { return those_that_run(x86_64_v4, x86_64_v3); }
+std::vector<const Kernel*> family_kernels() {
+  return those_that_run(x86_64_v4_vnni, x86_64_v4, x86_64_v3);
+}
 #elif defined(MAKEMORE_NEON_KERNEL)
 extern const Kernel neon;
 

@@ -88,7 +88,7 @@ struct Mixture {
 /// asks for.
 struct Kernel {
   const char* name;
-  std::size_t lanes, panel;
+  Packing packing;
   void (*recurrent)(const Recurrent&, const RowBatch&, float* scratch);
   void (*perceptron)(const Perceptron&, const RowBatch&, float* scratch);
   void (*convolutions)(const Convolutions&, const RowBatch&, float* scratch);

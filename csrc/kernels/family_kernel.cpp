@@ -18,16 +18,23 @@ void in_chunks(const Model& model, const RowBatch& batch, float* scratch) {
   }
 }
 
+constexpr Kernel kernel(const char* name, bool dots) {
+  return {name,
+          {kLanes, kPanel, dots},
+          in_chunks<Recurrent, recurrent_chunk>,
+          in_chunks<Perceptron, perceptron_chunk>,
+          in_chunks<Convolutions, convolutions_chunk>,
+          in_chunks<BagOfWords, bag_of_words_chunk>,
+          mixture};
+}
+
 }  // namespace
 
 extern const Kernel KERNEL;
-constinit const Kernel KERNEL{kName,
-                              kLanes,
-                              kPanel,
-                              in_chunks<Recurrent, recurrent_chunk>,
-                              in_chunks<Perceptron, perceptron_chunk>,
-                              in_chunks<Convolutions, convolutions_chunk>,
-                              in_chunks<BagOfWords, bag_of_words_chunk>,
-                              mixture};
+constinit const Kernel KERNEL = kernel(kName, false);
+#ifdef KERNEL_OF_DOTS
+extern const Kernel KERNEL_OF_DOTS;
+constinit const Kernel KERNEL_OF_DOTS = kernel(kNameOfDots, true);
+#endif
 
 }  // namespace makemore::kernels

@@ -26,7 +26,7 @@ class PerceptronComponent final : public Component {
   /// head, and what may connect the embeddings to the logits.
   PerceptronComponent(const Kernel& kernel, std::span<const StateLayout> states,
                       Parameters parameters)
-      : kernel_(kernel), weights_(kernel.lanes, kernel.panel, parameters.were_halves()) {
+      : kernel_(kernel), weights_(kernel.packing, parameters.were_halves()) {
     if (states.size() != 1 || states[0].shape.size() != 1 || parameters.count() < 3) {
       throw ArtifactError("the state or the parameters are not those of a perceptron");
     }
@@ -77,7 +77,7 @@ class ConvolutionsComponent final : public Component {
   /// the hidden layer, and the head. `states`: a ring for each layer.
   ConvolutionsComponent(const Kernel& kernel, std::span<const StateLayout> states,
                         Parameters parameters)
-      : kernel_(kernel), weights_(kernel.lanes, kernel.panel, parameters.were_halves()) {
+      : kernel_(kernel), weights_(kernel.packing, parameters.were_halves()) {
     if (states.empty()) throw ArtifactError("a convolutional network has states");
     require_count(parameters, 4 * states.size() + 5, "convolutional network");
     model_.vocab_size = parameters.shape(0, 2)[0];
@@ -128,7 +128,7 @@ class ConvolutionsComponent final : public Component {
 class BagOfWordsComponent final : public Component {
  public:
   BagOfWordsComponent(const Kernel& kernel, Parameters parameters)
-      : kernel_(kernel), weights_(kernel.lanes, kernel.panel, parameters.were_halves()) {
+      : kernel_(kernel), weights_(kernel.packing, parameters.were_halves()) {
     require_count(parameters, 8, "bag of words");
     model_.vocab_size = parameters.shape(0, 2)[0];
     model_.width = parameters.shape(0, 2)[1];

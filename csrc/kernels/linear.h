@@ -8,6 +8,7 @@
 #pragma once
 
 #include "linear_data.h"
+#include "rounded_products.h"
 #include "vectors.h"
 
 namespace makemore::kernels {
@@ -15,7 +16,8 @@ namespace {
 
 #if defined(__AVX512F__)
 #define KERNEL x86_64_v4
-constexpr const char* kName = "x86-64-v4";
+#define KERNEL_OF_DOTS x86_64_v4_vnni
+constexpr const char *kName = "x86-64-v4", *kNameOfDots = "x86-64-v4-vnni";
 #elif defined(__AVX2__)
 #define KERNEL x86_64_v3
 constexpr const char* kName = "x86-64-v3";
@@ -48,6 +50,21 @@ INLINE Vector activated(Vector x, Activation activation) {
   return gelu_tanh(x);
 }
 
+/// The `columns` sums of a row become outputs.
+template <std::size_t Vectors>
+INLINE void finish(Vector (&sums)[Vectors], float* out, std::size_t columns, Epilogue epilogue,
+                   Activation activation) {
+  for (std::size_t v = 0; v < Vectors; ++v) {
+    if (epilogue == Epilogue::kAdd) sums[v] += load_some(out + v * kLanes, columns - v * kLanes);
+    if (epilogue == Epilogue::kActivate) sums[v] = activated(sums[v], activation);
+  }
+  if (columns == Vectors * kLanes) {
+    for (std::size_t v = 0; v < Vectors; ++v) store(out + v * kLanes, sums[v]);
+  } else {
+    __builtin_memcpy(out, sums, columns * sizeof(float));
+  }
+}
+
 /// A block of a matrix product: `Rows` rows by `Vectors` vectors of a panel's outputs, of which the
 /// first `columns` exist.
 template <class Number, std::size_t Rows, std::size_t Vectors>
@@ -72,16 +89,8 @@ void tile(const float* x, std::size_t inputs, const Number* panel, const float* 
       if constexpr (kScaled) {
         sums[row][v] = sums[row][v] * load(scales + v * kLanes) + load(bias + v * kLanes);
       }
-      if (epilogue == Epilogue::kAdd) {
-        sums[row][v] += load_some(out + v * kLanes, columns - v * kLanes);
-      }
-      if (epilogue == Epilogue::kActivate) sums[row][v] = activated(sums[row][v], activation);
     }
-    if (columns == Vectors * kLanes) {
-      for (std::size_t v = 0; v < Vectors; ++v) store(out + v * kLanes, sums[row][v]);
-    } else {
-      __builtin_memcpy(out, sums[row], columns * sizeof(float));
-    }
+    finish(sums[row], out, columns, epilogue, activation);
   }
 }
 
@@ -115,13 +124,81 @@ void linear(const Linear& weight, const Number* panels, const float* x, std::siz
   }
 }
 
+#ifdef KERNEL_OF_DOTS
+/// A tile over a part of the inputs; `bias` is null where `out` has what those before gave.
+template <std::size_t Rows, std::size_t Vectors>
+VNNI void rounded_tile(const RoundedRow* x, std::size_t inputs, const std::uint8_t* panel,
+                       const float* scales, const float* bias, float* out, std::size_t stride,
+                       std::size_t columns, Epilogue epilogue, Activation activation) {
+  Vector sums[Rows][Vectors];
+  multiply_rounded(x, (inputs + 3) / 4, panel, sums);
+  for (std::size_t row = 0; row < Rows; ++row, out += stride) {
+    for (std::size_t v = 0; v < Vectors; ++v) {
+      const std::size_t at = v * kLanes;
+      const Vector start = bias != nullptr ? load(bias + at) : load_some(out + at, columns - at);
+      sums[row][v] = sums[row][v] * load(scales + at) + start;
+    }
+    finish(sums[row], out, columns, epilogue, activation);
+  }
+}
+
+#define ROUNDED_ROWS(n) \
+  {rounded_tile<n, 1>, rounded_tile<n, 2>, rounded_tile<n, 3>, rounded_tile<n, 4>}
+constexpr decltype(&rounded_tile<1, 1>) kRoundedTiles[kRoundedRows][kTileVectors] = {
+    ROUNDED_ROWS(1), ROUNDED_ROWS(2), ROUNDED_ROWS(3)};
+
+/// Rows that are rounded together, so that they read weights together.
+constexpr std::size_t kRoundedChunk = 8 * kRoundedRows;
+
+/// At most kRoundedChunk rows.
+void linear_rounded(const Linear& weight, const float* x, std::size_t rows, float* out,
+                    Epilogue epilogue, Activation activation) {
+  RoundedRow rounded[kRoundedChunk];
+  const std::size_t tiles = (rows + kRoundedRows - 1) / kRoundedRows;
+  const std::size_t padded = (weight.inputs + 3) / 4 * 4;
+  for (std::size_t k = 0; k < weight.inputs; k += kRoundedInputs) {
+    const std::size_t left = weight.inputs - k;
+    const std::size_t inputs = left < kRoundedInputs ? left : kRoundedInputs;
+    for (std::size_t row = 0; row < rows; ++row) {
+      round_inputs(x + row * weight.inputs + k, inputs, rounded[row]);
+    }
+    const bool is_done = epilogue == Epilogue::kAdd ? k == 0 : inputs == left;
+    const Epilogue then = is_done ? epilogue : Epilogue::kStore;
+    for (std::size_t column = 0; column < weight.outputs; column += kPanel) {
+      const std::size_t after = weight.outputs - column;
+      const std::size_t columns = after < kPanel ? after : kPanel;
+      const std::size_t vectors = (columns + kLanes - 1) / kLanes;
+      for (std::size_t i = 0; i < tiles; ++i) {
+        const std::size_t first = i * rows / tiles, end = (i + 1) * rows / tiles;
+        kRoundedTiles[end - first - 1][vectors - 1](
+            rounded + first, inputs, weight.panels.dots + column * padded + k * vectors * kLanes,
+            weight.panels.scales + column, k == 0 ? weight.bias + column : nullptr,
+            out + first * weight.outputs + column, weight.outputs, columns, then, activation);
+      }
+    }
+  }
+}
+#endif
+
 /// From x (rows, inputs) to out (rows, outputs).
 void linear(const Linear& weight, const float* x, std::size_t rows, float* out, Epilogue epilogue,
             Activation activation = {}) {
-  const auto [floats, halves, bytes, scales] = weight.panels;
-  if (halves != nullptr) return linear(weight, halves, x, rows, out, epilogue, activation);
-  if (bytes != nullptr) return linear(weight, bytes, x, rows, out, epilogue, activation);
-  linear(weight, floats, x, rows, out, epilogue, activation);
+  const Numbers& numbers = weight.panels;
+#ifdef KERNEL_OF_DOTS
+  for (std::size_t row = 0; row < rows && numbers.dots != nullptr; row += kRoundedChunk) {
+    const std::size_t count = rows - row < kRoundedChunk ? rows - row : kRoundedChunk;
+    linear_rounded(weight, x + row * weight.inputs, count, out + row * weight.outputs, epilogue,
+                   activation);
+  }
+  if (numbers.dots != nullptr) return;
+#endif
+  if (numbers.halves != nullptr) {
+    return linear(weight, numbers.halves, x, rows, out, epilogue, activation);
+  }
+  if (numbers.bytes != nullptr) {
+    return linear(weight, numbers.bytes, x, rows, out, epilogue, activation);
+  }
+  linear(weight, numbers.floats, x, rows, out, epilogue, activation);
 }
 
 }  // namespace

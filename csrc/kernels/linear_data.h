@@ -9,15 +9,20 @@
 namespace makemore::kernels {
 
 /// The numbers of a matrix in float32, in float16, or in int8 with a scale for each output, so that
-/// a step reads half the bytes, or a quarter: two of the three are null.
+/// a step reads half the bytes, or a quarter: all but one are null. A kernel that rounds inputs
+/// takes int8 as `dots`: each is higher than it is by kByteOffset, and those of four inputs, the
+/// last ones padded, lie side by side for an output.
 struct Numbers {
-  const float* floats;
-  const std::uint16_t* halves;
-  const std::int8_t* bytes;
-  const float* scales;  // of the outputs, in the order of their sums; null but for `bytes`
+  const float* floats = nullptr;
+  const std::uint16_t* halves = nullptr;
+  const std::int8_t* bytes = nullptr;
+  const std::uint8_t* dots = nullptr;
+  const float* scales = nullptr;  // of the outputs of int8, in the order of their sums
 };
 
-/// x @ weight.T + bias. The weight is stored in panels of a kernel's `panel` outputs, (outputs /
+inline constexpr std::int32_t kByteOffset = 128;
+
+/// x @ weight.T + bias. The weight is stored in panels of Packing::panel outputs, (outputs /
 /// panel, inputs, panel); the last panel is narrower, padded with zeros to whole vectors.
 struct Linear {
   Numbers panels;
@@ -27,6 +32,24 @@ struct Linear {
 
 /// What becomes of the outputs of a hidden layer.
 enum class Activation { kGeluTanh, kGelu, kRelu, kSilu, kTanh };
+
+/// Inputs of a row that are rounded with one scale, and rows of a tile of them.
+inline constexpr std::size_t kRoundedInputs = 512, kRoundedRows = 3;
+
+/// Inputs of a row, at most kRoundedInputs: scale * (256 high + low), then zeros to a multiple of
+/// four.
+struct RoundedRow {
+  std::int8_t high[kRoundedInputs], low[kRoundedInputs];
+  std::int32_t sum;  // of the whole numbers
+  float scale;
+};
+
+/// How a kernel takes weights.
+struct Packing {
+  std::size_t lanes;  // floats of a vector: what the memory of a model and of scratch is aligned to
+  std::size_t panel;  // outputs of a panel
+  bool dots;          // int8 as Numbers::dots
+};
 
 /// Rows that pass all layers together, to stay in the cache.
 inline constexpr std::size_t kChunkRows = 96;

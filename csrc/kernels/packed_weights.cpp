@@ -17,28 +17,49 @@ const float* PackedWeights::copy(std::span<const float> values) {
   return copied;
 }
 
-Numbers PackedWeights::matrix(std::span<const float> values, std::span<const float> scales) {
+/// From blocks (inputs, width) to blocks (inputs / 4, width, 4).
+const std::uint8_t* PackedWeights::dots(std::span<const float> values, std::size_t inputs,
+                                        std::size_t width) {
+  const std::size_t padded = (inputs + 3) / 4 * 4, outputs = values.size() / inputs;
+  memory_.push_back(aligned_buffer(outputs * padded));
+  auto* packed = reinterpret_cast<std::uint8_t*>(memory_.back().data());
+  for (std::size_t first = 0; first < outputs; first += width) {
+    const std::size_t columns = std::min(width, outputs - first);
+    for (std::size_t i = 0; i < inputs * columns; ++i) {
+      const std::size_t k = i / columns, column = i % columns;
+      packed[first * padded + (k / 4 * columns + column) * 4 + k % 4] = static_cast<std::uint8_t>(
+          static_cast<std::int32_t>(values[first * inputs + i]) + kByteOffset);
+    }
+  }
+  return packed;
+}
+
+Numbers PackedWeights::matrix(std::span<const float> values, std::size_t inputs, std::size_t width,
+                              std::span<const float> scales) {
+  if (!scales.empty() && packing_.dots) {
+    return {.dots = dots(values, inputs, width), .scales = copy(scales)};
+  }
   if (!scales.empty()) {
     memory_.push_back(aligned_buffer(values.size()));
     auto* bytes = reinterpret_cast<std::int8_t*>(memory_.back().data());
     std::ranges::transform(values, bytes,
                            [](float value) { return static_cast<std::int8_t>(value); });
-    return {nullptr, nullptr, bytes, copy(scales)};
+    return {.bytes = bytes, .scales = copy(scales)};
   }
-  if (!halves_) return {copy(values), nullptr, nullptr, nullptr};
+  if (!halves_) return {.floats = copy(values)};
   memory_.push_back(aligned_buffer(values.size() * sizeof(std::uint16_t)));
   auto* halves = reinterpret_cast<std::uint16_t*>(memory_.back().data());
   std::ranges::transform(values, halves, half_of_float);
-  return {nullptr, halves, nullptr, nullptr};
+  return {.halves = halves};
 }
 
 Linear PackedWeights::linear(const Matrix& weight, std::size_t outputs, std::size_t inputs,
                              const float* bias) {
-  const std::size_t padded = (outputs + lanes_ - 1) / lanes_ * lanes_;
+  const std::size_t padded = (outputs + packing_.lanes - 1) / packing_.lanes * packing_.lanes;
   std::vector<float> panels(padded * inputs);
   for (std::size_t output = 0; output < outputs; ++output) {
-    const std::size_t first = output / panel_ * panel_;
-    const std::size_t columns = std::min(panel_, padded - first);
+    const std::size_t first = output / packing_.panel * packing_.panel;
+    const std::size_t columns = std::min(packing_.panel, padded - first);
     float* column = panels.data() + first * inputs + (output - first);
     for (std::size_t k = 0; k < inputs; ++k) {
       column[k * columns] = weight.values[output * inputs + k];
@@ -48,7 +69,7 @@ Linear PackedWeights::linear(const Matrix& weight, std::size_t outputs, std::siz
   if (weight.scales != nullptr) std::copy_n(weight.scales, outputs, scales.data());
   float* padded_bias = allocate(padded);
   if (bias != nullptr) std::copy_n(bias, outputs, padded_bias);
-  return {matrix(panels, scales), padded_bias, inputs, outputs};
+  return {matrix(panels, inputs, packing_.panel, scales), padded_bias, inputs, outputs};
 }
 
 }  // namespace makemore::kernels

@@ -34,7 +34,7 @@ class RecurrentComponent final : public Component {
  public:
   RecurrentComponent(const Kernel& kernel, Cell cell, std::span<const StateLayout> states,
                      Parameters parameters)
-      : kernel_(kernel), weights_(kernel.lanes, kernel.panel, parameters.were_halves()) {
+      : kernel_(kernel), weights_(kernel.packing, parameters.were_halves()) {
     const std::size_t memories = cell == Cell::kLstm ? 2 : 1;
     const std::size_t layers = states.size() / memories;
     const bool has_table = parameters.count() == 4 * layers + 1;
@@ -47,7 +47,7 @@ class RecurrentComponent final : public Component {
     model_.cell = cell;
     model_.vocab_size = first[0];
     model_.hidden = parameters.shape(parameters.count() - 2, 2)[1];
-    const Blocks blocks{cell, model_.hidden, kernel.lanes};
+    const Blocks blocks{cell, model_.hidden, kernel.packing.lanes};
     if (!has_table) {
       model_.embedding = weights_.copy(parameters.floats({first[0], first[1]}));
       layers_.push_back(layer(blocks, first[1], parameters));
@@ -70,7 +70,7 @@ class RecurrentComponent final : public Component {
   }
 
   std::size_t scratch_floats(std::size_t rows) const override {
-    return std::min(rows, kChunkRows) * (layers_[0].inputs + 3 * model_.hidden);
+    return std::min(rows, kChunkRows) * (layers_[0].inputs + 3 * model_.hidden) + rounded_floats();
   }
 
   void run(const RowBatch& batch, float* scratch) const override {
@@ -78,6 +78,17 @@ class RecurrentComponent final : public Component {
   }
 
  private:
+  /// Floats of the inputs and the hidden units of a tile, rounded.
+  std::size_t rounded_floats() const {
+    const auto blocks = [](std::size_t inputs) {
+      return (inputs + kRoundedInputs - 1) / kRoundedInputs;
+    };
+    const std::size_t inputs = std::max(layers_[0].inputs, model_.hidden);
+    return kernel_.packing.dots ? kRoundedRows * (blocks(inputs) + blocks(model_.hidden)) *
+                                      sizeof(RoundedRow) / sizeof(float)
+                                : 0;
+  }
+
   /// Puts a weight (gates * H, inputs) into blocks.
   Numbers packed(const Blocks& blocks, const Matrix& weight, std::size_t inputs) {
     const std::size_t vectors = blocks.vectors();
@@ -92,7 +103,7 @@ class RecurrentComponent final : public Component {
       if (weight.scales == nullptr) continue;
       scales[blocks.place(gate, unit, 1, vectors)] = weight.scales[row];
     }
-    return weights_.matrix(out, scales);
+    return weights_.matrix(out, inputs, vectors * blocks.lanes, scales);
   }
 
   /// What the sums begin with, for each row of `read` (rows, gates * H): it and the bias of the

@@ -137,16 +137,35 @@ INLINE To bits(From from) {
   return to;
 }
 
-/// The sum of all lanes: the halves are added, then the halves of that sum, and so on.
-template <std::size_t Lanes>
-INLINE float sum(Floats<Lanes> vector) {
+/// One number of all lanes: the halves are combined, then the halves of that, and so on.
+template <class T, std::size_t Lanes, class Combine>
+INLINE T reduced(typename VectorOf<T, Lanes>::Type vector, Combine combine) {
   if constexpr (Lanes == 1) {
     return vector[0];
   } else {
-    Floats<Lanes / 2> halves[2];
+    typename VectorOf<T, Lanes / 2>::Type halves[2];
     __builtin_memcpy(halves, &vector, sizeof(vector));
-    return sum<Lanes / 2>(halves[0] + halves[1]);
+    return reduced<T, Lanes / 2>(combine(halves[0], halves[1]), combine);
   }
+}
+
+struct Add {
+  template <class Values>
+  INLINE Values operator()(Values a, Values b) const {
+    return a + b;
+  }
+};
+
+struct Larger {
+  template <class Values>
+  INLINE Values operator()(Values a, Values b) const {
+    return a > b ? a : b;
+  }
+};
+
+template <std::size_t Lanes>
+INLINE float sum(Floats<Lanes> vector) {
+  return reduced<float, Lanes>(vector, Add());
 }
 
 /// 1 / x to a unit or two in the last place; x is finite.

@@ -36,7 +36,8 @@ void NativeStep::reset(std::int64_t rows) {
 }
 
 std::size_t NativeStep::scratch_floats(std::size_t rows) const {
-  std::size_t floats = 2 * (native_.vocab_size() + native_.kernel().lanes);  // of the mixture
+  std::size_t floats =
+      2 * (native_.vocab_size() + native_.kernel().packing.lanes);  // of the mixture
   for (const auto& part : native_.parts()) {
     floats = std::max(floats, part.component->scratch_floats(rows));
   }

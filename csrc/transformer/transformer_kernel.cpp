@@ -110,9 +110,17 @@ void step(const Model& model, const StepBatch& batch, float* scratch) {
   }
 }
 
+constexpr Kernel kernel(const char* name, bool dots) {
+  return {name, {kLanes, kPanel, dots}, scratch_floats, step, first_qkv};
+}
+
 }  // namespace
 
 extern const Kernel KERNEL;
-constinit const Kernel KERNEL{kName, kLanes, kPanel, scratch_floats, step, first_qkv};
+constinit const Kernel KERNEL = kernel(kName, false);
+#ifdef KERNEL_OF_DOTS
+extern const Kernel KERNEL_OF_DOTS;
+constinit const Kernel KERNEL_OF_DOTS = kernel(kNameOfDots, true);
+#endif
 
 }  // namespace makemore::transformer

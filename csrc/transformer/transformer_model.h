@@ -55,8 +55,7 @@ struct StepBatch {
 /// The step for one kind of processor.
 struct Kernel {
   const char* name;
-  std::size_t lanes;  // floats of a vector: what the memory of a model and of scratch is aligned to
-  std::size_t panel;
+  kernels::Packing packing;
   std::size_t (*scratch_floats)(const Model&, std::size_t rows);
   void (*step)(const Model&, const StepBatch&, float* scratch);
   // Computes `first_qkv` of every token at every position; scratch is (V, T, 2 C).

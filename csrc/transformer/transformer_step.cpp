@@ -14,9 +14,11 @@
 namespace makemore::transformer {
 
 #if defined(MAKEMORE_X86_KERNELS)
-extern const Kernel x86_64_v3, x86_64_v4;
+extern const Kernel x86_64_v3, x86_64_v4, x86_64_v4_vnni;
 
-std::vector<const Kernel*> kernels() { return those_that_run(x86_64_v4, x86_64_v3); }
+std::vector<const Kernel*> kernels() {
+  return those_that_run(x86_64_v4_vnni, x86_64_v4, x86_64_v3);
+}
 #elif defined(MAKEMORE_NEON_KERNEL)
 extern const Kernel neon;
 
@@ -76,7 +78,7 @@ class TransformerStep::Reader {
 TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter> parameters,
                                  std::int64_t heads, float epsilon, Activation activation,
                                  bool halves)
-    : kernel_(kernel), weights_(kernel.lanes, kernel.panel, halves) {
+    : kernel_(kernel), weights_(kernel.packing, halves) {
   const std::size_t count = parameters.size();
   const bool has_head_bias = count > kOfModel && (count - kOfModel) % kOfLayer == 1;
   if (count < kOfModel + kOfLayer || (count - kOfModel - has_head_bias) % kOfLayer != 0) {

@@ -7,23 +7,15 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <random>
 #include <tuple>
 #include <vector>
 
 #include "errors.h"
-#include "half.h"
+#include "some_components.h"
 
 namespace {
 
 using namespace makemore::kernels;
-
-Parameter parameter(std::vector<std::size_t> shape, const std::vector<float>& values) {
-  Parameter made{false, false, std::move(shape),
-                 makemore::aligned_buffer(values.size() * sizeof(float))};
-  std::memcpy(made.data.data(), values.data(), values.size() * sizeof(float));
-  return made;
-}
 
 Parameter indices(const std::vector<std::int32_t>& values) {
   Parameter made{
@@ -90,50 +82,8 @@ std::vector<float> sweep(float limit) {
   return values;
 }
 
-struct Stepped {
-  std::vector<float> states, logits;  // (rows, floats), (rows, V)
-};
-
-/// A step of a token for each row, all of whose states' numbers are `filled`.
-Stepped stepped(const Component& component, std::size_t rows, std::size_t floats, float filled) {
-  auto filling = makemore::aligned_buffer(floats * sizeof(float));
-  std::fill_n(filling.data()->values, floats, filled);
-  auto states = makemore::aligned_buffer(rows * floats * sizeof(float));
-  std::vector<float> logits(rows * component.vocab_size());
-  std::vector<std::int64_t> tokens(rows), positions(rows);
-  std::vector<const std::byte*> before(rows, reinterpret_cast<const std::byte*>(filling.data()));
-  std::vector<std::byte*> after;
-  for (std::size_t row = 0; row < rows; ++row) {
-    tokens[row] = static_cast<std::int64_t>(row);
-    after.push_back(reinterpret_cast<std::byte*>(states.data()->values + row * floats));
-  }
-  auto scratch = makemore::aligned_buffer(component.scratch_floats(rows) * sizeof(float));
-  component.run(
-      {rows, tokens.data(), positions.data(), before.data(), after.data(), 0, logits.data()},
-      scratch.data()->values);
-  const float* values = states.data()->values;
-  return {{values, values + rows * floats}, logits};
-}
-
 std::vector<float> first_states(const Component& component, std::size_t rows, std::size_t floats) {
   return stepped(component, rows, floats, 0).states;
-}
-
-/// Random parameters of these shapes, which float16 has, too.
-std::vector<Parameter> random_parameters(const std::vector<std::vector<std::size_t>>& shapes,
-                                         bool were_halves) {
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal(0, 0.3f);
-  std::vector<Parameter> parameters;
-  for (const auto& shape : shapes) {
-    std::vector<float> values(shape[0] * (shape.size() > 1 ? shape[1] : 1));
-    for (float& value : values) {
-      value = makemore::float_of_half(makemore::half_of_float(normal(random)));
-    }
-    parameters.push_back(parameter(shape, values));
-    parameters.back().was_half = were_halves;
-  }
-  return parameters;
 }
 
 /// A network of one unit, whose gates read the numbers of `table` (V, gates).
@@ -183,7 +133,8 @@ TEST_CASE("a mixture of one model is its log-softmax, off by 2e-6 at most") {
   for (const Kernel* kernel : family_kernels()) {
     for (const std::size_t size : {2, 15, 16, 27, 300}) {
       const Mixture mixture{1, size, weights.data()};
-      std::vector<float> logits(3 * size), mixed(3 * size), scratch(2 * (size + kernel->lanes));
+      std::vector<float> logits(3 * size), mixed(3 * size),
+          scratch(2 * (size + kernel->packing.lanes));
       for (std::size_t i = 0; i < logits.size(); ++i) {
         logits[i] = 40 * std::sin(static_cast<float>(i * i));
       }
@@ -209,7 +160,7 @@ TEST_CASE("what is impossible for all models of a mixture stays impossible, and 
     const Mixture mixture{2, 3, weights.data()};
     const std::array logits{0.0f, none, 1.0f, 0.0f, none, -1.0f};
     std::array<float, 3> mixed;
-    std::vector<float> scratch(2 * (3 + kernel->lanes));
+    std::vector<float> scratch(2 * (3 + kernel->packing.lanes));
     kernel->mixture(mixture, logits.data(), 1, scratch.data(), mixed.data());
     CHECK(std::isfinite(mixed[0]));
     CHECK(mixed[1] == none);

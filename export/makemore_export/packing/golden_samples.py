@@ -19,8 +19,8 @@ _GOLDEN_SAMPLES = 32
 _GOLDEN_TOKENS = 1024
 
 # How far a coin must be from every step of the CDF. Engines round differently: in float16 the CDFs
-# of two of them were up to 0.0014 apart.
-_MARGIN: dict[Precision, float] = {"float32": 1e-6, "float16": 2e-3, "int8": 1e-6}
+# of two of them were up to 0.0014 apart, in int8 0.0002.
+_MARGIN: dict[Precision, float] = {"float32": 1e-6, "float16": 2e-3, "int8": 3e-4}
 
 
 def golden_samples(model: Model, artifact: Artifact) -> Golden:
