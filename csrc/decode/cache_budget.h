@@ -30,7 +30,7 @@ class CacheShare {
 /// and there are only as many caches as have a share worth having. Threads may share a budget.
 class CacheBudget {
  public:
-  static constexpr std::size_t kDefaultBytes = std::size_t{64} << 20;
+  static constexpr std::size_t kDefaultBytes = std::size_t{128} << 20;
   static constexpr std::size_t kMinShareBytes = std::size_t{2} << 20;
 
   /// 0 bytes: no cache at all.

@@ -66,7 +66,7 @@ INLINE void finish(Vector (&sums)[Vectors], float* out, std::size_t columns, Epi
 }
 
 /// A block of a matrix product: `Rows` rows by `Vectors` vectors of a panel's outputs, of which the
-/// first `columns` exist.
+/// first `columns` exist; or of two panels, both of them whole.
 template <class Number, std::size_t Rows, std::size_t Vectors>
 void tile(const float* x, std::size_t inputs, const Number* panel, const float* scales,
           const float* bias, float* out, std::size_t stride, std::size_t columns, Epilogue epilogue,
@@ -80,7 +80,9 @@ void tile(const float* x, std::size_t inputs, const Number* panel, const float* 
   }
   for (std::size_t k = 0; k < inputs; ++k) {
     for (std::size_t v = 0; v < Vectors; ++v) {
-      const Vector weight = load(panel + (k * Vectors + v) * kLanes);
+      constexpr std::size_t kWidth = Vectors < kTileVectors ? Vectors : kTileVectors;
+      const std::size_t place = (v / kTileVectors * inputs + k) * kWidth + v % kTileVectors;
+      const Vector weight = load(panel + place * kLanes);
       for (std::size_t row = 0; row < Rows; ++row) sums[row][v] += x[row * inputs + k] * weight;
     }
   }
@@ -105,9 +107,17 @@ template <class Number>
 void linear(const Linear& weight, const Number* panels, const float* x, std::size_t rows,
             float* out, Epilogue epilogue, Activation activation) {
   const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
-  for (std::size_t column = 0; column < weight.outputs; column += kPanel) {
+  for (std::size_t column = 0, columns; column < weight.outputs; column += columns) {
     const std::size_t left = weight.outputs - column;
-    const std::size_t columns = left < kPanel ? left : kPanel;
+    const float* scales = sizeof(Number) == 1 ? weight.panels.scales + column : nullptr;
+    if (rows == 1 && left >= 2 * kPanel) {  // one panel's sums are too few: each waits for the last
+      columns = 2 * kPanel;
+      tile<Number, 1, 2 * kTileVectors>(x, weight.inputs, panels + column * weight.inputs, scales,
+                                        weight.bias + column, out + column, weight.outputs, columns,
+                                        epilogue, activation);
+      continue;
+    }
+    columns = left < kPanel ? left : kPanel;
     const std::size_t vectors = (columns + kLanes - 1) / kLanes;
     for (std::size_t i = 0; i < tiles; ++i) {
       const std::size_t first = i * rows / tiles, end = (i + 1) * rows / tiles;
@@ -115,7 +125,6 @@ void linear(const Linear& weight, const Number* panels, const float* x, std::siz
         float* line = out + row * weight.outputs + column;
         for (std::size_t j = 0; j < columns; j += 16) __builtin_prefetch(line + j, 1, 3);
       }
-      const float* scales = sizeof(Number) == 1 ? weight.panels.scales + column : nullptr;
       kTiles<Number>[end - first - 1][vectors - 1](
           x + first* weight.inputs, weight.inputs, panels + column* weight.inputs, scales,
           weight.bias + column, out + first* weight.outputs + column, weight.outputs, columns,

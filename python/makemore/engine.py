@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROWS_PER_THREAD = 64
 """Fewer rows than this are not worth a thread of their own."""
 
-CACHE_BYTES = 64 << 20
+CACHE_BYTES = 128 << 20
 """Memory of a sampler's prefix caches by default."""
 
 _CACHE_BYTES = integer(0)

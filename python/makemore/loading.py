@@ -96,8 +96,8 @@ def load(
       what a step computes, and that the states of a batch may take; batches are smaller where those
       of `batch_size` would take more.
     cache_bytes: most memory for what is kept of earlier calls, for all threads together; 0 keeps
-      nothing. What follows the prefixes that most strings begin with is computed now, in 3 ms and
-      4 MiB more at most. Only steps on the CPU that save their states have such a cache.
+      nothing. What follows the prefixes that most strings begin with is computed now, in 8 ms and
+      8 MiB more at most. Only steps on the CPU that save their states have such a cache.
 
     Raises `ArtifactError` for a file that is no artifact, too new, or asks for more than it may,
     `OrtError` where ONNX Runtime or the device cannot be had, `MissingDependencyError` where

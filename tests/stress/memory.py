@@ -18,7 +18,7 @@ from threading import Barrier
 import makemore
 from makemore import Sampler
 
-LIMIT = 64 << 20
+LIMIT = 128 << 20
 
 
 def resident() -> int:
