@@ -14,9 +14,10 @@ strings until their stop or 15 characters, temperature 1, nothing truncated, as 
 strings. Each peer is a module of peer/ in a process of its own (worker.py), with one thread, and
 all on the same core. Before it is timed, each is checked to be the same model: by the
 log-probabilities that it gives 200 strings, where it gives logits, and by 5,000 samples against as
-many drawn by the model's `forward`. Then they take turns; figures are medians over the rounds,
-ratios those within a round. Seeds are fresh in every call. A peer that is not installed, or not the
-same model, is named with the reason.
+many drawn by the model's `forward`. Ours in float16 and int8 are the artifacts beside, such as
+lstm-half and lstm-int8, if they are there. Then they take turns; figures are medians over the
+rounds, ratios those within a round. Seeds are fresh in every call. A peer that is not installed, or
+not the same model, is named with the reason.
 """
 
 from __future__ import annotations

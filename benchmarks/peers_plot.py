@@ -7,7 +7,7 @@ from typing import Any
 
 from makemore_export.plots.figure import BLUE, new_figure, save_png, set_title
 from matplotlib.axes import Axes
-from peer import COLD, OURS
+from peer import OUR_PEERS
 
 Row = dict[str, float | str]
 
@@ -28,7 +28,7 @@ def draw(models: dict[str, dict[str, Any]], path: Path, one: str, many: str) -> 
 def draw_bars(axes: Axes, rows: list[Row], column: str) -> None:
     """The first row on top, figures on a logarithmic axis, makemore's in blue."""
     names = [str(row["peer"]) for row in rows]
-    colours = [BLUE if name in {OURS, COLD} else "0.6" for name in names]
+    colours = [BLUE if name in OUR_PEERS else "0.6" for name in names]
     bars = axes.barh(names, [float(row[column]) for row in rows], color=colours)
     axes.bar_label(bars, [f"{row[column]:,.0f}" for row in rows], padding=3)
     axes.set_xscale("log")

@@ -1,7 +1,8 @@
 """Ways to sample from the weights of one model, each behind the same interface.
 
-A module here is a peer: its `load(source)` converts the weights and gives a `Peer`. Libraries are
-imported with the module, so a process that loads one peer holds no other's.
+A module here is a peer: its `load(source)` converts the weights and gives a `Peer`; some take
+options, such as int8. Libraries are imported with the module, so a process that loads one peer
+holds no other's.
 """
 
 from __future__ import annotations
@@ -26,10 +27,16 @@ OURS, COLD = "makemore", "makemore, cold"
 
 PEERS = {
     OURS: "makemore",
-    COLD: "makemore_cold",
+    COLD: "makemore cold",
+    "makemore, float16": "makemore half",
+    "makemore, float16, cold": "makemore half cold",
+    "makemore, int8": "makemore int8",
+    "makemore, int8, cold": "makemore int8 cold",
     "JAX": "jax",
     "CTranslate2": "ctranslate2",
+    "CTranslate2, int8": "ctranslate2 int8",
     "onnxruntime in C++": "onnxruntime_loop",
+    "onnxruntime in C++, int8": "onnxruntime_loop int8",
     "llama.cpp": "llama_cpp",
     "onnxruntime": "onnxruntime",
     "onnxruntime-genai": "onnxruntime_genai",
@@ -40,7 +47,9 @@ PEERS = {
     "eager PyTorch": "eager",
     "transformers": "transformers",
 }
-"""What a table calls it: its module."""
+"""What a table calls it: its module, and what that is to load."""
+
+OUR_PEERS = frozenset(name for name in PEERS if name.startswith(OURS))
 
 STOP = 0
 LONGEST = 15
@@ -129,11 +138,12 @@ class Peer(ABC):
         return None
 
 
-def load(module: str, source: Source) -> Peer:
-    """The peer of that module. Raises ImportError where its library is not installed,
+def load(words: str, source: Source) -> Peer:
+    """The peer of one of `PEERS`. Raises ImportError where its library is not installed,
     `NotComparableError` where it cannot run the model.
     """
-    return cast("Peer", import_module(f"peer.{module}").load(source))
+    module, *options = words.split()
+    return cast("Peer", import_module(f"peer.{module}").load(source, *options))
 
 
 def batches(n: int, batch_size: int) -> list[int]:

@@ -15,8 +15,10 @@ from peer.transformers import gpt2
 class CTranslate2(Peer):
     """It drops the rows of a batch that have stopped; the next batch waits for the last."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, compute_type: str) -> None:
         super().__init__(source)
+        if compute_type == "int8":
+            self.largest_error = 0.5
         if source.half and source.device == "cpu":
             raise NotComparableError("it refuses float16 on a CPU")
         spec = ctranslate2.converters.transformers.GPT2Loader().get_model_spec(
@@ -31,7 +33,7 @@ class CTranslate2(Peer):
             self.generator = ctranslate2.Generator(
                 folder,
                 device=source.device,
-                compute_type="float16" if source.half else "float32",
+                compute_type=compute_type,
                 inter_threads=1,
                 intra_threads=1,
             )
@@ -52,5 +54,5 @@ class CTranslate2(Peer):
         return np.array(logits.to_device(ctranslate2.Device.cpu))
 
 
-def load(source: Source) -> Peer:
-    return CTranslate2(source)
+def load(source: Source, compute_type: str = "") -> Peer:
+    return CTranslate2(source, compute_type or ("float16" if source.half else "float32"))

@@ -1,4 +1,8 @@
-"""Ours: the artifact on one thread, what it remembers between calls included."""
+"""Ours: the artifact on one thread, what it remembers between calls included.
+
+float16 and int8 are artifacts beside it, such as lstm-half; their weights are rounded, and so their
+log-probabilities are not quite the model's.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,25 @@ import makemore
 import numpy as np
 from numpy.typing import NDArray
 
-from peer import Peer, Source
+from peer import NotComparableError, Peer, Source
 
 
 class Makemore(Peer):
     """Strings come from C++, so `generate` is not used."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, suffix: str = "", *, cold: bool = False) -> None:
         super().__init__(source)
-        self.sampler = makemore.load(source.artifact, threads=1)
+        self.cold = cold
+        artifact = source.artifact.with_name(source.artifact.name + suffix)
+        if not artifact.exists():
+            raise NotComparableError(f"there is no {artifact.name}")
+        if suffix:
+            self.largest_error = 0.2
+        self.sampler = makemore.load(artifact, threads=1)
 
     def sample(self, n: int, batch_size: int, seed: int) -> list[str]:
+        if self.cold:  # freeing what is kept, and the new cache, are timed, too
+            self.sampler.clear_cache()
         return self.sampler.sample(
             n, batch_size=batch_size, seed=seed, min_length=0, max_length=self.max_length
         )
@@ -36,5 +48,7 @@ class Makemore(Peer):
         return np.stack(found, axis=1)
 
 
-def load(source: Source) -> Peer:
-    return Makemore(source)
+def load(source: Source, *options: str) -> Peer:
+    """`half` or `int8`, and `cold`: what earlier calls left in the cache is freed before each."""
+    suffix = "".join(f"-{option}" for option in options if option != "cold")
+    return Makemore(source, suffix, cold="cold" in options)

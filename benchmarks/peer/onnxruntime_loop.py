@@ -1,7 +1,8 @@
 """The artifact's `model.onnx` in onnxruntime's shared library, in a loop in C++ with IO binding.
 
 A transformer takes a graph of GroupQueryAttention, whose caches are written in place, which
-onnxruntime does faster than the artifact's standard operators.
+onnxruntime does faster than the artifact's standard operators. With int8 its own tool makes each
+product of a matrix one of int8, with inputs rounded to 8 bits.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import tempfile
 from pathlib import Path
 
 import onnx
 from makemore.runtime.onnxruntime_library import find_library
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from peer import Peer, Source
 from peer.cpp_loop import CppLoop
@@ -29,13 +32,16 @@ SOURCES = (
 class OnnxRuntimeLoop(CppLoop):
     """One session for every batch size, with bindings of its own."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, int8: bool = False) -> None:
         folders = (f"-I{CSRC / name}" for name in ("ort", "base"))
         super().__init__(source, "onnxruntime_loop.cpp", *SOURCES, *folders, "-ldl")
         is_transformer = source.checkpoint.run.model == "transformer"
         proto = (
             Graph(source.transformer).rows() if is_transformer else standard_step(source.artifact)
         )
+        if int8:
+            proto = in_int8(proto)
+            self.largest_error = 0.5
         model = proto.SerializeToString()
         sizes = (ctypes.c_size_t(size) for size in (len(model), len(self.letters)))
         self.open(os.fsencode(find_library()), model, *sizes)
@@ -61,5 +67,13 @@ class OnnxRuntimeLoop(CppLoop):
         )
 
 
-def load(source: Source) -> Peer:
-    return OnnxRuntimeLoop(source)
+def in_int8(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Its matrices in int8, a scale for each output."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        quantize_dynamic(proto, path, per_channel=True, weight_type=QuantType.QInt8)
+        return onnx.load(path)
+
+
+def load(source: Source, *options: str) -> Peer:
+    return OnnxRuntimeLoop(source, int8="int8" in options)
