@@ -35,7 +35,7 @@ import click
 import numpy as np
 import torch
 from figures import environment, show
-from peer import COLD, OURS, PEERS, NotComparableError, Source, build_llama_cpp
+from peer import COLD, OUR_PEERS, OURS, PEERS, NotComparableError, Source, build_llama_cpp
 from peer.check import Truth
 from peers_plot import Row, draw
 from worker import Worker
@@ -46,7 +46,6 @@ MANY = 4_096
 SECONDS = 1.0
 """Of calls for one string, a round."""
 P50, P99 = "p50, us", "p99, us"
-OUR_PEERS = {OURS, COLD}
 Rates = dict[str, list[float]]
 """Names a second of each peer, a figure a round."""
 LIBRARIES = (
@@ -150,7 +149,7 @@ def many_names(
     workers: dict[str, Worker], seeds: count[int], rounds: int, more: int
 ) -> tuple[list[Row], dict[int, Rates]]:
     """A row for each peer: ours, then the others by their rate of `MANY` strings; with the rates of
-    `more` strings, too many to be remembered, for ours and the two fastest of the others.
+    `more` strings, too many to be remembered, for ours and the fastest of the others.
     """
     rows: dict[str, Row] = {name: {"peer": name} for name in workers}
 
@@ -172,31 +171,40 @@ def many_names(
         return rates
 
     rates = {MANY: add(MANY, dict.fromkeys(workers, BATCH_SIZES))}
-    ours = [name for name in (OURS, COLD) if name in workers]
+    ours = [name for name in workers if name in OUR_PEERS]
     others = sorted(set(workers) - {*ours}, key=lambda name: -float(rows[name][rate_of(MANY)]))
-    fastest = {name: int(rows[name][batch_of(MANY)]) for name in others[:2]}
+    plain = [name for name in others if "int8" not in name][:2]
+    fastest = {name: int(rows[name][batch_of(MANY)]) for name in {*others[:1], *plain}}
     # More strings fill a larger batch.
     larger = {name: [size, 2 * size, 4 * size] for name, size in fastest.items()}
-    rates[more] = add(more, {OURS: BATCH_SIZES} | larger)
+    warm = dict.fromkeys([name for name in ours if "cold" not in name], BATCH_SIZES)
+    rates[more] = add(more, warm | larger)
     return [rows[name] for name in (*ours, *others)], rates
 
 
 def over_fastest(rates: dict[int, Rates]) -> list[Row]:
-    """For each number of names a call the fastest of the others, and how many times as fast ours
-    are; no row where there are no others.
+    """For each number of names a call, and each of ours: the fastest of the others, of which those
+    in int8 meet ours in int8 alone, and how many times as fast ours are.
     """
     rows: list[Row] = []
     for n, by_name in rates.items():
-        others = by_name.keys() - OUR_PEERS
-        if not others:
-            continue
-        best = max(others, key=lambda name: statistics.median(by_name[name]))
-        row: Row = {"names a call": n, "fastest": best, "names/s": statistics.median(by_name[best])}
-        for ours in (OURS, COLD):
-            there = ours in by_name
-            row[f"{ours}, names/s"] = statistics.median(by_name[ours]) if there else ""
-            row[f"{ours}, over it"] = ratio(by_name[ours], by_name[best]) if there else ""
-        rows.append(row)
+        for ours in (name for name in by_name if name in OUR_PEERS):
+            others = {
+                name for name in by_name.keys() - OUR_PEERS if "int8" in ours or "int8" not in name
+            }
+            if not others:
+                continue
+            best = max(others, key=lambda name: statistics.median(by_name[name]))
+            rows.append(
+                {
+                    "names a call": n,
+                    "ours": ours,
+                    "names/s": statistics.median(by_name[ours]),
+                    "fastest": best,
+                    "its names/s": statistics.median(by_name[best]),
+                    "over it": ratio(by_name[ours], by_name[best]),
+                }
+            )
     return rows
 
 

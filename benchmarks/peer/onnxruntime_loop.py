@@ -71,7 +71,10 @@ def in_int8(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Its matrices in int8, a scale for each output."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        quantize_dynamic(proto, path, per_channel=True, weight_type=QuantType.QInt8)
+        kind = {"DefaultTensorType": onnx.TensorProto.FLOAT}  # where it cannot tell
+        quantize_dynamic(
+            proto, path, per_channel=True, weight_type=QuantType.QInt8, extra_options=kind
+        )
         return onnx.load(path)
 
 
