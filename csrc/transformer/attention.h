@@ -46,13 +46,12 @@ INLINE void weighted_mean(const Model& model, const float* weights, const std::b
 }
 
 /// Scaled dot-product attention of one row: its query (C) against the key at `place` in each of its
-/// `used` pages; the value follows the key. A head is a whole number of vectors. `scores` holds
-/// (heads, used) floats and a vector.
+/// `used` pages, times `scale`; the value follows the key. A head is a whole number of vectors.
+/// `scores` holds (heads, used) floats and a vector.
 template <class Number, std::size_t Lanes>
 void attend(const Model& model, const float* query, const std::byte* const* pages,
-            std::size_t place, std::size_t used, float* scores, float* out) {
+            std::size_t place, std::size_t used, float scale, float* scores, float* out) {
   const std::size_t width = model.width, size = width / model.heads;
-  const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(size));
   for (std::size_t slot = 0; slot < used; ++slot) {
     const Number* key = numbers_at<Number>(pages[slot], place);
     float* score = scores + slot;
@@ -115,6 +114,7 @@ void attention_at(const Model& model, const StepBatch& batch, std::size_t first,
                   const float* qkv, std::size_t place, float* scores, float* out) {
   const std::size_t width = model.width;
   const Attend attend = attend_for<Number>(width / model.heads);
+  const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(width / model.heads));
   const std::size_t end = first + rows;
   for (std::size_t row = first; row < end; ++row) {
     const auto used = static_cast<std::size_t>(batch.positions[row]) + 1;
@@ -126,7 +126,7 @@ void attention_at(const Model& model, const StepBatch& batch, std::size_t first,
       }
     }
     keep(qkv + width, 2 * width, reinterpret_cast<Number*>(batch.written[row] + place));
-    attend(model, qkv, batch.pages + row * batch.pages_per_row, place, used, scores, out);
+    attend(model, qkv, batch.pages + row * batch.pages_per_row, place, used, scale, scores, out);
     qkv += 3 * width;
     out += width;
   }
