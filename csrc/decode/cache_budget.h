@@ -36,6 +36,10 @@ class CacheBudget {
   /// 0 bytes: no cache at all.
   explicit CacheBudget(std::size_t bytes) : bytes_(bytes) {}
 
+  /// Whether a call that may have caches has succeeded.
+  bool was_called() const { return was_called_; }
+  void set_called() { was_called_ = true; }
+
   /// The share of each cache, if there were `more` caches than there are.
   std::size_t share_bytes(std::size_t more = 0) const {
     return bytes_ / std::max<std::size_t>(1, caches_ + more);
@@ -56,6 +60,7 @@ class CacheBudget {
 
   const std::size_t bytes_;
   std::atomic<std::size_t> caches_ = 0;
+  std::atomic<bool> was_called_ = false;
 };
 
 inline CacheShare::~CacheShare() {

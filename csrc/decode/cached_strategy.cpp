@@ -18,6 +18,10 @@ constexpr std::int64_t kMaxCachedRows = 4'096;
 /// The same for steps that only read tables: with more rows, a tree is as fast as a cache.
 constexpr std::int64_t kMaxLookupRows = 16;
 
+/// More rows than this do not open a cache at a first call: a tree is faster than an empty cache,
+/// and there may be no second call.
+constexpr std::int64_t kMaxFirstRows = 16;
+
 /// Rows decoded together over the cache of a model without state: few, so that they stay in the
 /// processor's cache.
 constexpr std::int64_t kMaxStatelessRows = 1'024;
@@ -45,6 +49,9 @@ bool cache_pays(std::span<Worker* const> workers, const DecodeRequest& request) 
   const bool is_stateless = worker.snapshot_step->is_stateless();
   const bool is_lookup = worker.snapshot_step->is_lookup();
   if (!is_stateless && request.rows > (is_lookup ? kMaxLookupRows : kMaxCachedRows)) return false;
+  if (!is_stateless && request.rows > kMaxFirstRows && !worker.budget->was_called()) {
+    return false;
+  }
   const auto rows = static_cast<std::size_t>((request.rows - 1) / std::ssize(workers) + 1);
   const std::size_t prefixes =
       is_stateless ? static_cast<std::size_t>(worker.step.vocab_size()) : rows;

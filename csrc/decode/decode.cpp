@@ -44,7 +44,9 @@ Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
   CallCancellation cancellation(interrupts);
   Decoded decoded = (cached ? decode_cached : decode_tree)(workers, request, cancellation);
   for (const Worker* worker : workers) {
-    if (worker->snapshot_step != nullptr) worker->step.reset(0);
+    if (worker->snapshot_step == nullptr) continue;
+    worker->budget->set_called();
+    worker->step.reset(0);
   }
   return decoded;
 }

@@ -28,16 +28,18 @@ PrefixTreeDecoder::PrefixTreeDecoder(const DecodeRequest& request, std::int64_t 
   sequences_.reserve(rows.size());
   finished_.sequences.reserve(rows.size());
   for (const std::int64_t row : rows) sequences_.push_back({row, kStop});
-  pending_.push_back({.end = rows.size(), .state = StateSnapshot()});
-  first_unsaved_ = 1;
+  known_.push_back({.end = rows.size(), .common = CommonPrefixes::kEmpty});
 }
 
 bool PrefixTreeDecoder::run(SnapshotStep& step, std::size_t max_groups,
                             CallCancellation& cancellation) {
+  common_ = step.common_prefixes({});
   return run_any(step, max_groups, cancellation);
 }
 
 bool PrefixTreeDecoder::run(Step& step, std::size_t max_groups, CallCancellation& cancellation) {
+  for (Group& group : known_) pending_.push_back({.end = group.end});
+  known_.clear();
   return run_any(step, max_groups, cancellation);
 }
 
@@ -47,11 +49,13 @@ template <class AnyStep>
 bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t max_groups,
                                 CallCancellation& cancellation) {
   const auto vocab_size = static_cast<std::size_t>(vocab_size_);
-  while (!pending_.empty()) {
-    if (pending_.size() > max_groups) {
+  while (!known_.empty() || !pending_.empty()) {
+    expand_known(max_groups, cancellation);
+    if (known_.size() + pending_.size() > max_groups) {
       save_pending(step, pending_.size());
       return false;
     }
+    if (pending_.empty()) break;
     cancellation.check();
     if (tree_.size() > max_prefixes_) drop_finished_prefixes();
     const auto count = std::min(pending_.size(), static_cast<std::size_t>(request_.batch_size));
@@ -62,17 +66,29 @@ bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t max_groups,
     for (std::size_t row = 0; row < groups_.size(); ++row) {
       const auto of_row = logits.subspan(row * vocab_size, vocab_size);
       choose_tokens(groups_[row], of_row);
-      split_by_token(row, of_row);
+      split_by_token(groups_[row], of_row, row, std::nullopt);
     }
   }
   return true;
+}
+
+/// Groups with common prefixes get their next tokens until there are none, or too many groups.
+void PrefixTreeDecoder::expand_known(std::size_t max_groups, CallCancellation& cancellation) {
+  while (!known_.empty() && known_.size() + pending_.size() <= max_groups) {
+    cancellation.check();
+    const Group group = std::move(known_.back());
+    known_.pop_back();
+    const std::span<const float> logits = common_->logits(group.common);
+    choose_tokens(group, logits);
+    split_by_token(group, logits, 0, common_->state(group.common));
+  }
 }
 
 /// Saves the states of the pending groups up to `end`, before the step overwrites them.
 void PrefixTreeDecoder::save_pending(SnapshotStep& step, std::size_t end) {
   for (; first_unsaved_ < end; ++first_unsaved_) {
     Group& group = pending_[first_unsaved_];
-    group.state = step.save(static_cast<std::int64_t>(group.parent));
+    if (!group.state) group.state = step.save(static_cast<std::int64_t>(group.parent));
   }
 }
 
@@ -168,9 +184,10 @@ void PrefixTreeDecoder::record_log_prob(const Group& group, double log_prob) {
   }
 }
 
-/// Rows of a group with the same token finish together, or become a pending group.
-void PrefixTreeDecoder::split_by_token(std::size_t row, std::span<const float> logits) {
-  const Group& group = groups_[row];
+/// Rows of a group with the same token finish together, or become a pending group, whose state is
+/// `state`, or in row `row` of the step.
+void PrefixTreeDecoder::split_by_token(const Group& group, std::span<const float> logits,
+                                       std::size_t row, const std::optional<StateSnapshot>& state) {
   sort_by_token(std::span(sequences_).subspan(group.begin, group.end - group.begin));
   const double normalizer = request_.log_probs ? log_sum_exp(logits) : 0;
   for (std::size_t begin = group.begin, end; begin < group.end; begin = end) {
@@ -194,10 +211,16 @@ void PrefixTreeDecoder::split_by_token(std::size_t row, std::span<const float> l
                                                : group.log_prob + logit - normalizer;
       if (!request_.records.token_log_probs.empty()) record_log_prob(next, logit - normalizer);
     }
-    if (reason == FinishReason::kNone) {
-      pending_.push_back(std::move(next));
-    } else {
+    if (reason != FinishReason::kNone) {
       finish(next, reason);
+      continue;
+    }
+    if (group.common != CommonPrefixes::kNone) next.common = common_->child(group.common, token);
+    if (next.common != CommonPrefixes::kNone) {
+      known_.push_back(std::move(next));
+    } else {
+      next.state = state;
+      pending_.push_back(std::move(next));
     }
   }
 }
@@ -235,35 +258,6 @@ void PrefixTreeDecoder::drop_finished_prefixes() {
   require_room(request_, tree_.size());
   // Twice as many next time, so that this stays rare where most of them are needed.
   max_prefixes_ = std::max(initial_max_prefixes(request_), 2 * tree_.size());
-}
-
-std::vector<PrefixTreeDecoder> PrefixTreeDecoder::split(std::size_t count) {
-  std::size_t rows = 0;  // of the groups that are still here
-  for (const Group& group : pending_) rows += group.end - group.begin;
-  std::vector<PrefixTreeDecoder> parts;
-  for (auto group = pending_.begin(); count > 0; --count) {
-    PrefixTreeDecoder& part = parts.emplace_back(PrefixTreeDecoder(request_, vocab_size_));
-    const std::size_t share = rows / count;
-    for (; group != pending_.end() && part.sequences_.size() < share; ++group) {
-      const auto sequences = std::span(sequences_).subspan(group->begin, group->end - group->begin);
-      Group& moved = part.pending_.emplace_back(std::move(*group));
-      moved.prefix = part.tree_.add_from(tree_, moved.prefix);
-      moved.begin = part.sequences_.size();
-      part.sequences_.insert(part.sequences_.end(), sequences.begin(), sequences.end());
-      moved.end = part.sequences_.size();
-    }
-    part.first_unsaved_ = part.pending_.size();
-    part.finished_.sequences.reserve(part.sequences_.size());
-    rows -= part.sequences_.size();
-  }
-  pending_.clear();
-  return parts;
-}
-
-std::vector<std::int64_t> PrefixTreeDecoder::rows() const {
-  std::vector<std::int64_t> rows;
-  for (const Sequence& sequence : sequences_) rows.push_back(sequence.row);
-  return rows;
 }
 
 }  // namespace makemore

@@ -2,11 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "call_cancellation.h"
+#include "common_prefixes.h"
 #include "decoded.h"
 #include "prefix_tree.h"
 #include "request.h"
@@ -19,7 +21,8 @@ namespace makemore {
 ///
 /// Rows with the same tokens so far are a group, which takes one row of the step until their tokens
 /// differ. Pending groups lie on a stack, and a step takes as many from its top as it may, of any
-/// length, so that steps are full and few groups are pending.
+/// length, so that steps are full and few groups are pending. Before it, groups whose prefix is
+/// among the model's common prefixes get their next tokens, for which no step is needed.
 class PrefixTreeDecoder {
  public:
   static constexpr std::size_t kUnlimited = static_cast<std::size_t>(-1);
@@ -59,6 +62,7 @@ class PrefixTreeDecoder {
     double log_prob = 0;             // of the prefix
     std::size_t begin = 0, end = 0;  // in sequences_
     RowFilter::State filter_state = 0;
+    CommonPrefixes::Id common = CommonPrefixes::kNone;  // the prefix, if the model's steps know it
     std::size_t parent = 0;                   // the row of the step that the group was part of
     std::optional<StateSnapshot> state = {};  // none: it is still in row `parent` of the step
   };
@@ -69,6 +73,7 @@ class PrefixTreeDecoder {
   bool run_any(AnyStep& step, std::size_t max_groups, CallCancellation& cancellation);
   void save_pending(SnapshotStep& step, std::size_t end);
   void save_pending(Step&, std::size_t) {}
+  void expand_known(std::size_t max_groups, CallCancellation& cancellation);
   void schedule(std::size_t count);
   void move_states(SnapshotStep& step);
   void move_states(Step& step);
@@ -76,7 +81,8 @@ class PrefixTreeDecoder {
   std::span<const double> prepare(const Group& group, std::span<const float> logits);
   void choose_tokens(const Group& group, std::span<const float> logits);
   void record_log_prob(const Group& group, double log_prob);
-  void split_by_token(std::size_t row, std::span<const float> logits);
+  void split_by_token(const Group& group, std::span<const float> logits, std::size_t row,
+                      const std::optional<StateSnapshot>& state);
   void sort_by_token(std::span<Sequence> sequences);
   void finish(const Group& group, FinishReason reason);
   void drop_finished_prefixes();
@@ -88,7 +94,9 @@ class PrefixTreeDecoder {
   std::size_t max_prefixes_;
   LargeVector<Sequence> sequences_;
   FinishedSequences finished_;
-  LargeVector<Group> pending_;     // a stack
+  std::shared_ptr<const CommonPrefixes> common_;
+  std::vector<Group> known_;       // pending, whose prefix is a common one
+  LargeVector<Group> pending_;     // a stack of the others
   std::size_t first_unsaved_ = 0;  // of pending_: the states of the groups below are saved
   std::vector<Group> groups_;      // in the step: a group's index is its row
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <map>
 #include <stdexcept>
 
@@ -69,6 +70,32 @@ class FailingStep : public SavedStep {
   std::int64_t fails_at = 0;
 };
 
+/// Of the model of another step.
+class SameModelStep : public SavedStep {
+ public:
+  explicit SameModelStep(SavedStep& other) : other_(other) {}
+  std::shared_ptr<const CommonPrefixes> common_prefixes(
+      const CommonPrefixes::Limits& limits) override {
+    return other_.common_prefixes(limits);
+  }
+
+ private:
+  SavedStep& other_;
+};
+
+/// Decodes on new workers over these steps, and compares with a decode row by row.
+void check_decode(const std::vector<SavedStep*>& steps, const DecodeRequest& request) {
+  const auto budget = std::make_shared<CacheBudget>(CacheBudget::kDefaultBytes);
+  std::deque<Worker> workers;
+  std::vector<Worker*> pointers;
+  for (SavedStep* step : steps) pointers.push_back(&workers.emplace_back(*step, budget));
+  const Decoded decoded = decode(pointers, request);
+  const Decoded expected = row_by_row(history_logits, kVocabSize, request);
+  CHECK(decoded.tokens == expected.tokens);
+  CHECK(decoded.lengths == expected.lengths);
+  CHECK(decoded.finished == expected.finished);
+}
+
 }  // namespace
 
 TEST_CASE("common prefixes have the logits and states of the model") {
@@ -128,25 +155,40 @@ TEST_CASE("only the first step may fail") {
 }
 
 TEST_CASE("no step runs for what the model's common prefixes know, and no string changes") {
-  SavedStep step;
-  step.common_prefixes(kEnough);
-  DecodeRequest request;
-  request.max_length = 3;
-  request.batch_size = 7;
-  request.strategy = Strategy::kCached;
-  for (request.seed = 0; request.seed < 50; ++request.seed) {
-    request.rows = 1 + static_cast<std::int64_t>(request.seed);
-    Worker worker(step, std::make_shared<CacheBudget>(CacheBudget::kDefaultBytes));
-    Worker* pointer = &worker;
-    const Decoded decoded = decode({&pointer, 1}, request);
-    const Decoded expected = row_by_row(history_logits, kVocabSize, request);
-    CHECK(decoded.tokens == expected.tokens);
-    CHECK(decoded.lengths == expected.lengths);
+  for (const Strategy strategy : {Strategy::kCached, Strategy::kTree}) {
+    SavedStep step;
+    step.common_prefixes(kEnough);
+    DecodeRequest request;
+    request.max_length = 3;
+    request.batch_size = 7;
+    request.strategy = strategy;
+    for (request.seed = 0; request.seed < 50; ++request.seed) {
+      request.rows = 1 + static_cast<std::int64_t>(request.seed);
+      check_decode({&step}, request);
+    }
+    step.runs = 0;
+    request.max_length = 1;
+    check_decode({&step}, request);
+    CHECK(step.runs == 0);
   }
-  step.runs = 0;
-  request.max_length = 1;
-  Worker worker(step, std::make_shared<CacheBudget>(CacheBudget::kDefaultBytes));
-  Worker* pointer = &worker;
-  decode({&pointer, 1}, request);
-  CHECK(step.runs == 0);
+}
+
+TEST_CASE("workers that share a tree share what the model's common prefixes know") {
+  for (const std::size_t bytes : {0, 2'000, 1 << 20}) {  // no prefix but the empty one, few, all
+    CommonPrefixes::Limits limits = kEnough;
+    limits.bytes = bytes;
+    SavedStep step;
+    SameModelStep second(step), third(step);
+    step.common_prefixes(limits);
+    DecodeRequest request;
+    request.batch_size = 16;
+    request.strategy = Strategy::kTree;
+    for (request.seed = 0; request.seed < 5; ++request.seed) {
+      for (const std::int64_t rows : {1, 30, 3'000}) {
+        request.rows = rows;
+        request.max_length = rows == 3'000 ? 6 : 20;
+        check_decode({&step, &second, &third}, request);
+      }
+    }
+  }
 }

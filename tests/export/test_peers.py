@@ -41,6 +41,7 @@ def test_ratios_are_over_the_fastest_of_the_others_within_a_round():
     from peer import COLD, OURS
     from peers import over_fastest
 
+    int8 = "makemore, int8"
     rates = {
         1: {
             OURS: [8.0, 6.0, 9.0],
@@ -48,13 +49,17 @@ def test_ratios_are_over_the_fastest_of_the_others_within_a_round():
             "a": [1.0, 2.0, 3.0],
             "b": [1.0, 1.0, 1.0],
         },
-        100: {OURS: [4.0], "a": [1.0], "b": [2.0]},
+        100: {OURS: [4.0], int8: [20.0], "a": [1.0], "b": [2.0], "c, int8": [4.0]},
     }
-    one, many = over_fastest(rates)
-    assert (one["names a call"], one["fastest"], one["names/s"]) == (1, "a", 2.0)
-    assert one[f"{OURS}, over it"] == 3.0  # of 8, 3 and 3
-    assert one[f"{COLD}, over it"] == 1.0  # of 2, 1 and 2/3
-    assert (many["fastest"], many[f"{OURS}, over it"], many[f"{COLD}, over it"]) == ("b", 2.0, "")
+    rows = over_fastest(rates)
+    found = [(row["names a call"], row["ours"], row["fastest"], row["over it"]) for row in rows]
+    assert found == [
+        (1, OURS, "a", 3.0),  # of 8, 3 and 3
+        (1, COLD, "a", 1.0),  # of 2, 1 and 2/3
+        (100, OURS, "b", 2.0),
+        (100, int8, "c, int8", 5.0),
+    ]
+    assert (rows[0]["names/s"], rows[0]["its names/s"]) == (8.0, 2.0)
     assert over_fastest({1: {OURS: [1.0]}}) == []
 
 
