@@ -5,10 +5,10 @@
     OMP_NUM_THREADS=1 python benchmarks/floor.py transformer lstm -o benchmarks/results/floor.json
 
 The floor of a step is the larger of two times: its arithmetic at the core's peak, which is that of
-a large product of matrices in PyTorch, and its weights at the rate that the faster of PyTorch's and
-NumPy's dot product reads as many bytes, without the time of a call. The share is the floor over the
-time taken, on one core. Peak, rate and time are taken in turn, a share is of one round, shown is
-the median.
+multiply-adds in registers (peak.cpp, compiled before it is timed), and its weights at the rate that
+the faster of PyTorch's and NumPy's dot product reads as many bytes, without the time of a call. The
+share is the floor over the time taken, on one core. Peak, rate and time are taken in turn, a share
+is of one round, shown is the median.
 
 - a step: of the artifact, the mean over the positions of a name of mean length; the time of the
   call from Python is in it.
@@ -19,6 +19,7 @@ the median.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import statistics
@@ -33,13 +34,14 @@ import numpy as np
 import torch
 from figures import environment, show
 from makemore import Sampler
+from peer.cpp_loop import compiled
 from work import Work, work_of
 
 STRINGS = 32_000
 SINGLES = 100
 BATCH = 256
-SIDE = 512
-"""Of the matrices whose product gives the peak."""
+MULTIPLY_ADDS = 2_000_000
+"""Rounds of them that give the peak."""
 
 
 class Core(NamedTuple):
@@ -148,20 +150,28 @@ def floor(work: Work, core: Core, rows: int, positions: Iterable[int]) -> float:
 
 def core_of(size: int) -> Callable[[], Core]:
     """Measures the core, its rate with as many bytes as `size`."""
-    multiply = product(SIDE)
+    peak = peak_of()
     reads = [(dot(size, library), dot(128, library)) for library in ("torch", "numpy")]
 
     def measure() -> Core:
         took = min(seconds(read, 300) - seconds(call, 300) for read, call in reads)
-        return Core(peak=2 * SIDE**3 / seconds(multiply, 10), rate=size / took)
+        return Core(peak=peak(), rate=size / took)
 
     return measure
 
 
-def product(side: int) -> Callable[[], object]:
-    """A product of two square matrices of float32."""
-    a, b, c = torch.randn(3, side, side).unbind()
-    return lambda: torch.mm(a, b, out=c)
+def peak_of() -> Callable[[], float]:
+    """Measures operations a second; `NotComparableError` where there is no compiler."""
+    library = compiled(Path(__file__).with_name("peak.cpp"))
+    library.multiply_and_add.restype = ctypes.c_int64
+    numbers = (ctypes.c_float * 3)(0.5, 1)
+
+    def measure() -> float:
+        began = time.perf_counter()
+        operations: int = library.multiply_and_add(ctypes.c_int64(MULTIPLY_ADDS), numbers)
+        return operations / (time.perf_counter() - began)
+
+    return measure
 
 
 def dot(size: int, library: str) -> Callable[[], object]:
