@@ -38,14 +38,12 @@ std::byte* map_huge(std::size_t bytes) {
 }
 #endif
 
-bool is_mapped([[maybe_unused]] std::size_t bytes) {
 #ifdef MAKEMORE_HAS_MMAP
+bool is_mapped(std::size_t bytes) {
   constexpr std::size_t kMinMappedBytes = std::size_t{128} << 10;
   return bytes >= kMinMappedBytes;
-#else
-  return false;
-#endif
 }
+#endif
 
 }  // namespace
 
@@ -61,7 +59,7 @@ std::byte* allocate_block(std::size_t bytes) {
   return static_cast<std::byte*>(operator new(bytes, kAlignment));
 }
 
-void free_block(std::byte* data, std::size_t bytes) noexcept {
+void free_block(std::byte* data, [[maybe_unused]] std::size_t bytes) noexcept {
 #ifdef MAKEMORE_HAS_MMAP
   if (is_mapped(bytes)) {
     munmap(data, bytes);

@@ -58,7 +58,8 @@ INLINE float widened(std::uint16_t half) {
 
 INLINE std::uint16_t narrowed(float value) {
 #if defined(__AVX2__)
-  return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT);
+  const __m128i half = _mm_cvtps_ph(_mm_set_ss(value), _MM_FROUND_TO_NEAREST_INT);
+  return static_cast<std::uint16_t>(_mm_cvtsi128_si32(half));
 #else
   const auto number = static_cast<__fp16>(value);
   std::uint16_t half;

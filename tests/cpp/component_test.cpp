@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <tuple>
+#include <string>
 #include <vector>
 
 #include "errors.h"
@@ -194,19 +194,17 @@ TEST_CASE("an n-gram refuses tables that lead out of each other") {
 TEST_CASE("weights in float16 give the bits of the same numbers in float32") {
   constexpr std::size_t kVocab = 5, kWidth = 3, kHidden = 21;
   const std::vector<std::vector<std::size_t>> ends{{kVocab, kHidden}, {kVocab}};
-  for (const auto& [function, gates, states] : {std::tuple("RnnStep", kHidden, 1),
-                                                {"LstmStep", 4 * kHidden, 2},
-                                                {"GruStep", 3 * kHidden, 1}}) {
+  for (const RecurrentKind& kind : kRecurrentKinds) {
+    const std::size_t gates = kind.gates * kHidden;
     std::vector<std::vector<std::size_t>> shapes{
         {kVocab, kWidth}, {gates, kWidth}, {gates, kHidden}, {gates}, {gates}};
     shapes.insert(shapes.end(), ends.begin(), ends.end());
-    const std::vector<StateLayout> layouts(static_cast<std::size_t>(states),
-                                           StateLayout{false, {kHidden}});
+    const std::vector<StateLayout> layouts(kind.states, StateLayout{false, {kHidden}});
     for (const Kernel* kernel : family_kernels()) {
-      CAPTURE(function);
+      CAPTURE(std::string(kind.function));
       const auto made = [&](bool halves) {
         const auto parameters = random_parameters(shapes, halves);
-        const auto component = new_component(*kernel, function, layouts, parameters);
+        const auto component = new_component(*kernel, kind.function, layouts, parameters);
         return stepped(*component, kVocab, layouts.size() * kHidden, 0.5f);
       };
       CHECK(made(true).states == made(false).states);

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
-#include <tuple>
+#include <string>
 #include <vector>
 
 #include "component.h"
@@ -65,14 +65,15 @@ Shapes of_recurrent(std::size_t vocab, std::size_t width, std::size_t hidden, st
 TEST_CASE("products with int8 are those with the same numbers in float32") {
   constexpr std::size_t kContext = 3;
   const std::vector<StateLayout> window{{true, {kContext - 1}}};
-  for (const auto& [vocab, width, hidden] :
-       {std::tuple(100, 1, 1), {5, 21, 64}, {70, 22, 200}, {130, 171, 513}, {33, 600, 1'025}}) {
-    const auto shapes =
-        of_perceptron(static_cast<std::size_t>(vocab), kContext, static_cast<std::size_t>(width),
-                      static_cast<std::size_t>(hidden));
+  struct Sizes {
+    std::size_t vocab, width, hidden;
+  };
+  for (const Sizes& sizes :
+       {Sizes{100, 1, 1}, {5, 21, 64}, {70, 22, 200}, {130, 171, 513}, {33, 600, 1'025}}) {
+    const auto shapes = of_perceptron(sizes.vocab, kContext, sizes.width, sizes.hidden);
     for (const Kernel* kernel : family_kernels()) {
-      CAPTURE(kernel->name);
-      CAPTURE(vocab);
+      CAPTURE(std::string(kernel->name));
+      CAPTURE(sizes.vocab);
       const auto rounded = made(*kernel, "MlpStep", window, shapes, true);
       const auto exact = made(*kernel, "MlpStep", window, shapes, false);
       for (const std::size_t rows : {1, 2, 3, 5}) {
@@ -84,18 +85,16 @@ TEST_CASE("products with int8 are those with the same numbers in float32") {
 }
 
 TEST_CASE("cells with int8 are those with the same numbers in float32") {
-  for (const auto& [function, gates, states] :
-       {std::tuple("RnnStep", 1, 1), {"LstmStep", 4, 2}, {"GruStep", 3, 1}}) {
+  for (const RecurrentKind& kind : kRecurrentKinds) {
     for (const std::size_t hidden : {1, 7, 64, 200, 515, 1'030}) {
-      const auto shapes = of_recurrent(101, 5, hidden, static_cast<std::size_t>(gates));
-      const std::vector<StateLayout> layouts(static_cast<std::size_t>(states),
-                                             StateLayout{false, {hidden}});
+      const auto shapes = of_recurrent(101, 5, hidden, kind.gates);
+      const std::vector<StateLayout> layouts(kind.states, StateLayout{false, {hidden}});
       for (const Kernel* kernel : family_kernels()) {
-        CAPTURE(kernel->name);
-        CAPTURE(function);
+        CAPTURE(std::string(kernel->name));
+        CAPTURE(std::string(kind.function));
         CAPTURE(hidden);
-        const auto rounded = made(*kernel, function, layouts, shapes, true);
-        const auto exact = made(*kernel, function, layouts, shapes, false);
+        const auto rounded = made(*kernel, kind.function, layouts, shapes, true);
+        const auto exact = made(*kernel, kind.function, layouts, shapes, false);
         const auto [of_int8, logits] = stepped(*rounded, 101, layouts.size() * hidden, 0.7f);
         const auto expected = stepped(*exact, 101, layouts.size() * hidden, 0.7f);
         CHECK(most_apart(of_int8, expected.states) < 1e-4f);
@@ -113,7 +112,7 @@ TEST_CASE("with int8 what is not finite does not become a number, and what is ti
   const std::vector<StateLayout> window{{true, {kContext - 1}}};
   const auto shapes = of_perceptron(kVocab, kContext, kWidth, 30);
   for (const Kernel* kernel : family_kernels()) {
-    CAPTURE(kernel->name);
+    CAPTURE(std::string(kernel->name));
     // Rows of tokens 0 and 1, the last number of whose embedding is `number`.
     const auto logits = [&](float number) {
       auto parameters = int8_parameters(shapes, true);

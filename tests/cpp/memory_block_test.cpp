@@ -17,7 +17,8 @@ TEST_CASE("a block has its size, is aligned and can be moved") {
     std::ranges::fill(block.bytes(), std::byte{7});
     MemoryBlock other = std::move(block);
     block = MemoryBlock(bytes);
-    other = std::move(other);
+    MemoryBlock& same = other;
+    other = std::move(same);
     CHECK(std::ranges::count(other.bytes(), std::byte{7}) == static_cast<std::ptrdiff_t>(bytes));
   }
   CHECK(MemoryBlock().bytes().empty());

@@ -14,6 +14,14 @@ namespace {
 
 using namespace makemore::kernels;
 
+/// A recurrent network: gates of a unit, and state tensors of a layer.
+struct RecurrentKind {
+  const char* function;
+  std::size_t gates, states;
+};
+constexpr RecurrentKind kRecurrentKinds[] = {
+    {"RnnStep", 1, 1}, {"LstmStep", 4, 2}, {"GruStep", 3, 1}};
+
 inline Parameter parameter(std::vector<std::size_t> shape, const std::vector<float>& values) {
   Parameter made{false, false, std::move(shape),
                  makemore::aligned_buffer(values.size() * sizeof(float))};
