@@ -89,19 +89,20 @@ class RecurrentComponent final : public Component {
                                 : 0;
   }
 
-  /// Puts a weight (gates * H, inputs) into blocks.
-  Numbers packed(const Blocks& blocks, const Matrix& weight, std::size_t inputs) {
+  /// Puts a weight (gates * H, inputs) into blocks; int8 becomes floats unless it is to stay.
+  Numbers packed(const Blocks& blocks, const Matrix& weight, std::size_t inputs, bool stays_int8) {
     const std::size_t vectors = blocks.vectors();
     const std::size_t sums = blocks.count() * vectors * blocks.lanes;
-    std::vector<float> out(sums * inputs), scales(weight.scales == nullptr ? 0 : sums);
+    std::vector<float> out(sums * inputs), scales(stays_int8 ? sums : 0);
     for (std::size_t row = 0; row < blocks.gates() * blocks.hidden; ++row) {
       const std::size_t gate = row / blocks.hidden, unit = row % blocks.hidden;
+      const float scale = weight.scales == nullptr ? 1.0f : weight.scales[row];
       float* to = out.data() + blocks.place(gate, unit, inputs, vectors);
       for (std::size_t k = 0; k < inputs; ++k) {
-        to[k * vectors * blocks.lanes] = weight.values[row * inputs + k];
+        const float value = weight.values[row * inputs + k];
+        to[k * vectors * blocks.lanes] = stays_int8 ? value : value * scale;
       }
-      if (weight.scales == nullptr) continue;
-      scales[blocks.place(gate, unit, 1, vectors)] = weight.scales[row];
+      if (stays_int8) scales[blocks.place(gate, unit, 1, vectors)] = scale;
     }
     return weights_.matrix(out, inputs, vectors * blocks.lanes, scales);
   }
@@ -126,9 +127,12 @@ class RecurrentComponent final : public Component {
   /// Of weights from the input and from the hidden units, then a bias of each.
   RecurrentLayer layer(const Blocks& blocks, std::size_t inputs, Parameters& parameters) {
     const std::size_t gates = blocks.gates() * blocks.hidden;
-    const Numbers from_input = packed(blocks, parameters.matrix(gates, inputs), inputs);
-    const Numbers from_hidden =
-        packed(blocks, parameters.matrix(gates, blocks.hidden), blocks.hidden);
+    const Matrix input = parameters.matrix(gates, inputs);
+    const Matrix hidden = parameters.matrix(gates, blocks.hidden);
+    // A kernel takes both as int8 or neither.
+    const bool are_int8 = input.scales != nullptr && hidden.scales != nullptr;
+    const Numbers from_input = packed(blocks, input, inputs, are_int8);
+    const Numbers from_hidden = packed(blocks, hidden, blocks.hidden, are_int8);
     const auto read = parameters.floats({gates});
     return {started(blocks, read, parameters.floats({gates})), from_input, from_hidden, inputs};
   }
@@ -137,8 +141,8 @@ class RecurrentComponent final : public Component {
   RecurrentLayer layer_of_table(const Blocks& blocks, Parameters& parameters) {
     const std::size_t gates = blocks.gates() * blocks.hidden;
     const auto read = parameters.floats({model_.vocab_size, gates});
-    const Numbers from_hidden =
-        packed(blocks, parameters.matrix(gates, blocks.hidden), blocks.hidden);
+    const Matrix hidden = parameters.matrix(gates, blocks.hidden);
+    const Numbers from_hidden = packed(blocks, hidden, blocks.hidden, hidden.scales != nullptr);
     return {started(blocks, read, parameters.floats({gates})), {}, from_hidden, 0};
   }
 

@@ -5,7 +5,7 @@
 //
 // Whole numbers for the inputs, a scale for each row: Dettmers et al. (2022), LLM.int8(): 8-bit
 // Matrix Multiplication for Transformers at Scale, section 2.1; here a row has 65,279 steps, not
-// 255, so that the logits move by less than 0.0005.
+// 255, so that logits move by some 0.0001.
 #pragma once
 
 #include "linear_data.h"

@@ -14,8 +14,12 @@ namespace {
 
 using Shapes = std::vector<std::vector<std::size_t>>;
 
-/// Of these shapes, the matrices in int8 if `rounded`; else the same numbers in float32.
-std::vector<Parameter> int8_parameters(const Shapes& shapes, bool rounded) {
+constexpr std::size_t kAll = static_cast<std::size_t>(-1);
+
+/// Of these shapes, the matrices in int8 if `rounded`, or only the parameter of that index; else
+/// the same numbers in float32.
+std::vector<Parameter> int8_parameters(const Shapes& shapes, bool rounded,
+                                       std::size_t only = kAll) {
   std::mt19937 random(1);
   std::uniform_int_distribution<int> whole(-127, 127);
   std::uniform_real_distribution<float> scale(0.5f, 2.0f);
@@ -23,15 +27,16 @@ std::vector<Parameter> int8_parameters(const Shapes& shapes, bool rounded) {
   for (std::size_t i = 1; i < shapes.size(); ++i) {  // the first are embeddings, or tables
     if (shapes[i].size() < 2) continue;
     const std::size_t rows = shapes[i][0], inputs = shapes[i][1];
+    const bool is_int8 = rounded && (only == kAll || only == i);
     float* values = parameters[i].data.data()->values;
     std::vector<float> scales;
     for (std::size_t row = 0; row < rows; ++row) {
       scales.push_back(scale(random) / (73 * std::sqrt(static_cast<float>(inputs))));
       for (float* value = values + row * inputs; value < values + (row + 1) * inputs; ++value) {
-        *value = static_cast<float>(whole(random)) * (rounded ? 1 : scales.back());
+        *value = static_cast<float>(whole(random)) * (is_int8 ? 1 : scales.back());
       }
     }
-    if (rounded) parameters[i].scales = scales;
+    if (is_int8) parameters[i].scales = scales;
   }
   return parameters;
 }
@@ -103,6 +108,20 @@ TEST_CASE("cells with int8 are those with the same numbers in float32") {
         CHECK(std::equal(one.logits.begin(), one.logits.end(), logits.begin()));
         CHECK(std::equal(one.states.begin(), one.states.end(), of_int8.begin()));
       }
+    }
+  }
+}
+
+TEST_CASE("a network may have any of its matrices in int8, and the others in float32") {
+  const auto shapes = of_recurrent(20, 6, 33, 4);
+  const std::vector<StateLayout> layouts(2, StateLayout{false, {33}});
+  for (const Kernel* kernel : family_kernels()) {
+    const auto expected =
+        stepped(*made(*kernel, "LstmStep", layouts, shapes, false), 20, 66, 0.7f).logits;
+    for (std::size_t only = 1; only < shapes.size(); ++only) {
+      const auto parameters = int8_parameters(shapes, true, only);
+      const auto component = new_component(*kernel, "LstmStep", layouts, parameters);
+      CHECK(most_apart(stepped(*component, 20, 66, 0.7f).logits, expected) < 1e-4f);
     }
   }
 }
