@@ -94,6 +94,28 @@ def test_a_kernel_gives_the_logits_of_the_functions_bodies(kernel, file, rows):
     )
 
 
+@pytest.mark.parametrize("model", ["int8-attention", "int8-blend", "int8-gru", "int8-lstm"])
+def test_any_of_the_matrices_may_be_int8(kernel, model, tmp_path):
+    file = FOLDER / "family" / model / "model.onnx"
+    nodes = onnx.load(file).graph.node
+    dequantized = [node.output[0] for node in nodes if node.op_type == "DequantizeLinear"]
+    tokens = some_tokens(7)
+    body = logits_of(open_step("", file), tokens)
+    for name in dequantized:
+
+        def in_float32(model, name=name):
+            (node,) = (node for node in model.graph.node if node.output[0] == name)
+            numbers, scales = (numpy_helper.to_array(weight_of(model, part)) for part in node.input)
+            model.graph.node.remove(node)
+            product = numbers.astype(np.float32) * scales[:, None]
+            model.graph.initializer.append(numpy_helper.from_array(product, name))
+
+        mixed = changed(file, tmp_path, in_float32)
+        assert open_model(kernel, mixed).kernel == kernel
+        found = logits_of(open_step(kernel, mixed), tokens)
+        np.testing.assert_allclose(found, body, rtol=0, atol=1e-4 * np.abs(body).max())
+
+
 def test_logits_do_not_depend_on_the_batch_nor_on_its_other_rows(kernel, file):
     step, tokens = open_step(kernel, file), some_tokens(64)
     together = logits_of(step, tokens)
