@@ -89,7 +89,7 @@ void tile(const float* x, std::size_t inputs, const Number* panel, const float* 
   for (std::size_t row = 0; row < Rows; ++row, out += stride) {
     for (std::size_t v = 0; v < Vectors; ++v) {
       if constexpr (kScaled) {
-        sums[row][v] = sums[row][v] * load(scales + v * kLanes) + load(bias + v * kLanes);
+        sums[row][v] = fused(sums[row][v], load(scales + v * kLanes), load(bias + v * kLanes));
       }
     }
     finish(sums[row], out, columns, epilogue, activation);
@@ -145,7 +145,7 @@ VNNI void rounded_tile(const RoundedRow* x, std::size_t inputs, const std::uint8
     for (std::size_t v = 0; v < Vectors; ++v) {
       const std::size_t at = v * kLanes;
       const Vector start = bias != nullptr ? load(bias + at) : load_some(out + at, columns - at);
-      sums[row][v] = sums[row][v] * load(scales + at) + start;
+      sums[row][v] = fused(sums[row][v], load(scales + at), start);
     }
     finish(sums[row], out, columns, epilogue, activation);
   }

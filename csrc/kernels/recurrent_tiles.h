@@ -44,7 +44,8 @@ INLINE void add_scaled(const Numbers& weights, std::size_t block,
   for (std::size_t v = 0; v < kVectors; ++v) {
     const Vector scale = load(weights.scales + (block * kVectors + v) * kLanes);
     const std::size_t to = kind == Cell::kGru && v == 2 ? Last : v;
-    for (std::size_t row = 0; row < Rows; ++row) sums[row][to] += scale * products[row][v];
+    for (std::size_t row = 0; row < Rows; ++row)
+      sums[row][to] = fused(scale, products[row][v], sums[row][to]);
   }
 }
 
@@ -71,14 +72,14 @@ INLINE void finish_cell(const Vector (&sums)[4], std::size_t hidden, const float
                         float* after, float* out, std::size_t count) {
   Vector value;
   if constexpr (kind == Cell::kLstm) {
-    const Vector cell =
-        sigmoid(sums[1]) * load_some(before + hidden, count) + sigmoid(sums[0]) * tanh(sums[2]);
+    const Vector cell = fused(sigmoid(sums[1]), load_some(before + hidden, count),
+                              sigmoid(sums[0]) * tanh(sums[2]));
     store_some(after + hidden, cell, count);
     value = sigmoid(sums[3]) * tanh(cell);
   } else {
     const Vector reset = sigmoid(sums[0]), update = sigmoid(sums[1]);
-    const Vector fresh = tanh(sums[2] + reset * sums[3]);
-    value = fresh + update * (load_some(before, count) - fresh);
+    const Vector fresh = tanh(fused(reset, sums[3], sums[2]));
+    value = fused(update, load_some(before, count) - fresh, fresh);
   }
   store_some(after, value, count);
   store_some(out, value, count);

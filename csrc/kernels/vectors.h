@@ -169,6 +169,18 @@ INLINE float sum(Floats<Lanes> vector) {
   return reduced<float, Lanes>(vector, Add());
 }
 
+/// a * b + c, rounded once whatever surrounds it: where a compiler may choose, it may choose
+/// otherwise for another number of rows.
+INLINE Vector fused(Vector a, Vector b, Vector c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return vfmaq_f32(c, a, b);
+#endif
+}
+
 /// 1 / x to a unit or two in the last place; x is finite.
 INLINE Vector reciprocal(Vector x) {
 #if defined(__AVX512F__)
