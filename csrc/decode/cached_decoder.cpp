@@ -1,9 +1,16 @@
 #include "cached_decoder.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 namespace makemore {
+namespace {
+
+/// Sequences that take turns.
+constexpr std::size_t kInTurn = 32;
+
+}  // namespace
 
 CachedDecoder::CachedDecoder(PrefixCache& cache, const DecodeRequest& request, std::int64_t first,
                              std::int64_t count)
@@ -29,8 +36,8 @@ bool CachedDecoder::advance_all(CallCancellation& cancellation) {
     cancellation.check();
     if (is_full() && !make_room(unfinished)) return false;
     cache_.evaluate(static_cast<std::size_t>(request_.batch_size));
+    advance(unfinished);
     std::erase_if(unfinished, [this](std::size_t index) {
-      advance(index);
       return sequences_[index].finish_reason != FinishReason::kNone;
     });
   }
@@ -45,37 +52,62 @@ bool CachedDecoder::is_full() const {
 bool CachedDecoder::make_room(std::span<const std::size_t> unfinished) {
   std::vector<PrefixCache::NodeId> needed;
   for (const std::size_t i : unfinished) needed.push_back(sequences_[i].node);
-  const auto moved = cache_.forget_rare(needed);
-  for (const std::size_t i : unfinished) {
-    sequences_[i].node = moved[static_cast<std::size_t>(sequences_[i].node)];
-  }
+  cache_.make_room(needed);
   return !is_full();
 }
 
-/// Adds tokens to a sequence until it finishes, or the step has to be run.
-void CachedDecoder::advance(std::size_t index) {
-  Sequence sequence = sequences_[index];  // a copy: what is in registers is faster
-  const std::int64_t row = first_ + static_cast<std::int64_t>(index);
-  while (cache_.is_known(sequence.node)) {
-    const std::int64_t length = sequence.length;
-    const std::int64_t token =
-        next_token(request_, row, length, [&] { return cache_.cumulative(sequence.node); });
-    sequence.filter_state = next_state(request_, sequence.filter_state, token);
-    sequence.finish_reason = finish_reason(request_, token, length, sequence.filter_state);
-    if (sequence.finish_reason == FinishReason::kRejected) break;
-    if (request_.log_probs) {
-      sequence.log_prob = cache_.add_log_prob(sequence.log_prob, sequence.node, token);
+/// Adds tokens to sequences until each finishes, or the step has to be run. They take turns, so
+/// that the memory of a node is fetched while others get a token: Kocberber et al. (2015),
+/// Asynchronous Memory Access Chaining, section 3.
+void CachedDecoder::advance(std::span<const std::size_t> indices) {
+  std::array<std::size_t, kInTurn> in_turn;
+  std::size_t count = std::min(kInTurn, indices.size()), next = count;
+  std::copy_n(indices.begin(), count, in_turn.begin());
+  while (count > 0) {
+    for (std::size_t i = 0; i < count; ++i) cache_.fetch_row(sequences_[in_turn[i]].node);
+    for (std::size_t i = 0; i < count;) {
+      if (add_token(in_turn[i])) {
+        ++i;
+      } else if (next < indices.size()) {
+        in_turn[i++] = indices[next++];
+      } else {
+        in_turn[i] = in_turn[--count];
+      }
     }
-    if (token != kStop) {
-      if (static_cast<std::size_t>(length) == capacity_) widen();
-      tokens_[index * capacity_ + static_cast<std::size_t>(length)] =
-          static_cast<std::int32_t>(token);
-      ++sequence.length;
-    }
-    if (sequence.finish_reason != FinishReason::kNone) break;
-    sequence.node = cache_.child(sequence.node, token);
   }
-  sequences_[index] = sequence;
+}
+
+/// Adds a token to a sequence, if it is known what follows. Returns whether to go on.
+bool CachedDecoder::add_token(std::size_t index) {
+  Sequence& sequence = sequences_[index];
+  if (!cache_.is_known(sequence.node)) return false;
+  const std::int64_t length = sequence.length;
+  const std::int64_t row = first_ + static_cast<std::int64_t>(index);
+  bool is_drawn = false;
+  const std::int64_t token = next_token(request_, row, length, [&] {
+    is_drawn = true;
+    return cache_.cumulative(sequence.node);
+  });
+  if (!is_drawn || sequence.uses < 0) {
+    const double uses = cache_.count_use(sequence.node);
+    if (is_drawn) sequence.uses = uses;
+  }
+  sequence.filter_state = next_state(request_, sequence.filter_state, token);
+  sequence.finish_reason = finish_reason(request_, token, length, sequence.filter_state);
+  if (sequence.finish_reason == FinishReason::kRejected) return false;
+  if (request_.log_probs) {
+    sequence.log_prob = cache_.add_log_prob(sequence.log_prob, sequence.node, token);
+  }
+  if (token != kStop) {
+    if (static_cast<std::size_t>(length) == capacity_) widen();
+    tokens_[index * capacity_ + static_cast<std::size_t>(length)] =
+        static_cast<std::int32_t>(token);
+    ++sequence.length;
+  }
+  if (sequence.finish_reason != FinishReason::kNone) return false;
+  if (is_drawn) sequence.uses *= cache_.probability(sequence.node, token);
+  sequence.node = cache_.child(sequence.node, token, sequence.uses);
+  return true;
 }
 
 /// Makes room for sequences twice as long.

@@ -34,12 +34,14 @@ class CachedDecoder {
     RowFilter::State filter_state = 0;
     FinishReason finish_reason = FinishReason::kNone;
     double log_prob = 0;
+    double uses = -1;  // of its node, as `child` takes it; negative: no token was drawn yet
   };
 
   bool advance_all(CallCancellation& cancellation);
   bool is_full() const;
   bool make_room(std::span<const std::size_t> unfinished);
-  void advance(std::size_t index);
+  void advance(std::span<const std::size_t> indices);
+  bool add_token(std::size_t index);
   void widen();
 
   PrefixCache& cache_;

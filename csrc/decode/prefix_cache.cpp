@@ -9,11 +9,8 @@
 namespace makemore {
 namespace {
 
-/// Nodes that were used more often count as used this often.
-constexpr std::uint32_t kMaxUses = 8;
-
 /// Uses are halved every so many times that something is forgotten.
-constexpr std::uint64_t kHalvingPeriod = 8;
+constexpr std::uint64_t kHalvingPeriod = 16;
 
 bool same(const std::shared_ptr<const ExcludedTokens>& a,
           const std::shared_ptr<const ExcludedTokens>& b) {
@@ -34,7 +31,7 @@ std::size_t PrefixCache::row_bytes(std::size_t vocab_size) {
 }
 
 void PrefixCache::end() {
-  if (bytes() > share_.bytes()) forget_rare({});
+  if (bytes() > share_.bytes()) forget_rare({}, 15.0 / 16);
 }
 
 std::size_t PrefixCache::node_bytes(const SnapshotStep& step) {
@@ -60,48 +57,24 @@ PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options,
 
 void PrefixCache::clear() {
   nodes_.clear();
+  uses_.clear();
+  unused_.clear();
   rows_.clear();
   merged_.clear();
   unknown_.clear();
 }
 
 std::size_t PrefixCache::bytes() const {
-  return nodes_.size() * node_bytes() + merged_.size() * sizeof(NodeId);
+  return (nodes_.size() - unused_.size()) * node_bytes() + merged_.size() * sizeof(NodeId);
 }
 
-/// Keeps what was used most, three quarters of the share at most. Uses are halved now and then, so
-/// that what was common long ago gives way: Einziger et al. (2017), TinyLFU: A Highly Efficient
-/// Cache Admission Policy, section 3.3. A string that used a node used its parent, so what is kept
-/// is a tree again.
-std::vector<PrefixCache::NodeId> PrefixCache::forget_rare(std::span<const NodeId> needed) {
-  const std::vector<bool> keep = nodes_to_keep(needed);
-  ++times_forgotten_;
-  std::vector<NodeId> moved(nodes_.size(), kNone);
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < keep.size(); ++i) {
-    if (keep[i]) moved[i] = static_cast<NodeId>(kept++);
-  }
-  for (std::size_t i = 0; i < keep.size(); ++i) {
-    Node& old = nodes_[i];
-    if (!keep[i]) {
-      rows_.give_back(old.row);
-      continue;
-    }
-    old.parent = moved[index(old.parent)];
-    old.uses = std::min(old.uses, kMaxUses);
-    if (times_forgotten_ % kHalvingPeriod == 0) old.uses /= 2;
-    for (NodeId& child : children(old)) child = moved[index(child)];
-    if (index(moved[i]) != i) node(moved[i]) = std::move(old);
-  }
-  nodes_.resize(kept);
-  for (NodeId& id : merged_) id = moved[index(id)];
-  for (NodeId& id : unknown_) id = moved[index(id)];
-  std::erase(unknown_, kNone);
-  return moved;
-}
-
-/// The `needed` nodes and what leads to them, then what was used most, as far as there is room.
-std::vector<bool> PrefixCache::nodes_to_keep(std::span<const NodeId> needed) {
+/// Keeps `needed` nodes and what leads to them, then what is used most, until they are that part of
+/// the share. A node that strings draw their way to has the uses of where they began to draw, times
+/// the probability of the way: that tells rare nodes apart sooner than a count of their uses, which
+/// are few. Uses are halved now and then, so that what was common long ago gives way: Einziger et
+/// al. (2017), TinyLFU: A Highly Efficient Cache Admission Policy, section 3.3. No node has more
+/// uses than its parent, so what is kept is a tree again.
+void PrefixCache::forget_rare(std::span<const NodeId> needed, double part) {
   std::vector<bool> keep(nodes_.size());
   keep[kRoot] = true;
   std::size_t kept = 1;
@@ -111,22 +84,39 @@ std::vector<bool> PrefixCache::nodes_to_keep(std::span<const NodeId> needed) {
       ++kept;
     }
   }
-  const auto uses = [this](std::size_t i) {
-    const Node& of_id = nodes_[i];
-    return of_id.known ? std::min(of_id.uses, kMaxUses) : 0;
-  };
-  std::array<std::size_t, kMaxUses + 1> count{};  // of the other nodes by their uses
+  std::vector<double> others;
   for (std::size_t i = 0; i < keep.size(); ++i) {
-    if (!keep[i]) ++count[uses(i)];
+    if (!keep[i] && uses_[i] != kUnused) others.push_back(uses_[i]);
   }
-  std::size_t room = share_.bytes() / 4 * 3 / node_bytes();
+  std::size_t room =
+      static_cast<std::size_t>(part * static_cast<double>(share_.bytes())) / node_bytes();
   room -= std::min(room, kept);
-  std::uint32_t least = kMaxUses + 1;
-  while (least > 1 && count[least - 1] <= room) room -= count[--least];
+  if (others.size() <= room) return;
+  const auto most = others.begin() + static_cast<std::ptrdiff_t>(others.size() - room) - 1;
+  std::ranges::nth_element(others, most);
   for (std::size_t i = 0; i < keep.size(); ++i) {
-    if (uses(i) >= least) keep[i] = true;
+    if (!keep[i] && uses_[i] <= *most && uses_[i] != kUnused) forget(static_cast<NodeId>(i));
   }
-  return keep;
+  const auto is_gone = [this](NodeId id) { return uses_[index(id)] == kUnused; };
+  std::erase_if(unknown_, is_gone);
+  if (!merged_.empty()) {  // a node may be the child of many
+    std::ranges::replace_if(merged_, is_gone, kNone);
+    for (const Node& each : nodes_) {
+      if (each.row != nullptr) std::ranges::replace_if(children(each), is_gone, kNone);
+    }
+  }
+  if (++times_forgotten_ % kHalvingPeriod != 0) return;
+  for (double& uses : uses_) uses = uses == kUnused ? kUnused : uses / 2;
+}
+
+void PrefixCache::forget(NodeId id) {
+  Node& of_id = node(id);
+  const Node& parent = node(of_id.parent);
+  if (parent.row != nullptr) children(parent)[static_cast<std::size_t>(of_id.token)] = kNone;
+  rows_.give_back(of_id.row);
+  of_id = {};
+  uses_[index(id)] = kUnused;
+  unused_.push_back(id);
 }
 
 PrefixCache::NodeId PrefixCache::find(NodeId parent, std::int64_t token) {
@@ -144,10 +134,21 @@ PrefixCache::NodeId PrefixCache::find(NodeId parent, std::int64_t token) {
 
 PrefixCache::NodeId PrefixCache::add(NodeId parent, std::int64_t token, std::int64_t position,
                                      CommonPrefixes::Id common) {
-  const auto id = static_cast<NodeId>(nodes_.size());
-  nodes_.push_back({.token = token, .position = position, .parent = parent, .common = common});
-  nodes_.back().row = rows_.take();
-  std::ranges::fill(children(nodes_.back()), kNone);
+  auto id = static_cast<NodeId>(nodes_.size());
+  if (unused_.empty()) {
+    nodes_.emplace_back();
+    uses_.push_back(0);
+  } else {
+    id = unused_.back();
+    unused_.pop_back();
+  }
+  uses_[index(id)] = 0;
+  node(id) = {.token = token,
+              .position = position,
+              .parent = parent,
+              .common = common,
+              .row = rows_.take()};
+  std::ranges::fill(children(node(id)), kNone);
   if (common != CommonPrefixes::kNone) {
     store(id, common_->logits(common), common_->state(common));
   } else {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "cache_budget.h"
 #include "excluded_tokens.h"
+#include "prefetch.h"
 #include "row_pool.h"
 #include "sampler.h"
 #include "snapshot_step.h"
@@ -35,12 +37,25 @@ class PrefixCache {
 
   bool is_known(NodeId id) { return node(id).known; }
 
-  /// The node that `token` leads to, added if there is none. `parent` must be known.
-  NodeId child(NodeId parent, std::int64_t token) {
-    NodeId& child = children(node(parent))[static_cast<std::size_t>(token)];
-    if (child == kNone) child = find(parent, token);
-    ++node(child).uses;
-    return child;
+  /// A string comes to a node that it did not draw its way to. Returns how many did so lately.
+  double count_use(NodeId id) { return uses_[index(id)] += 1; }
+
+  /// The node that `token` leads to, added if there is none. `parent` must be known. `uses` is how
+  /// many strings are expected to have drawn their way to it lately, if it was drawn.
+  NodeId child(NodeId parent, std::int64_t token, double uses) {
+    NodeId& place = children(node(parent))[static_cast<std::size_t>(token)];
+    if (place == kNone) place = find(parent, token);
+    uses_[index(place)] = std::max(uses_[index(place)], uses);
+    prefetch(&node(place));
+    return place;
+  }
+
+  /// Asks for the memory of what a known node needs to have a token drawn.
+  void fetch_row(NodeId id) {
+    const std::byte* row = node(id).row;
+    for (std::size_t i = 0; i < std::min(kFetchedBytes, row_bytes(vocab_size_)); i += kLineBytes) {
+      prefetch(row + i);
+    }
   }
 
   /// Runs the step on all nodes that are not known yet, at most `max_rows` at a time.
@@ -53,6 +68,13 @@ class PrefixCache {
     return distribution(of_id);
   }
 
+  /// The probability with which `token` was drawn after a known node.
+  double probability(NodeId id, std::int64_t token) {
+    const auto cumulative = distribution(node(id));
+    const auto place = static_cast<std::size_t>(token);
+    return (cumulative[place] - (place > 0 ? cumulative[place - 1] : 0)) / cumulative.back();
+  }
+
   /// `log_prob` plus the natural-log probability of `token` after a known node.
   double add_log_prob(double log_prob, NodeId id, std::int64_t token);
 
@@ -62,8 +84,8 @@ class PrefixCache {
     return bytes() + more > share_.bytes() + share_.bytes() / 4;
   }
 
-  /// Forgets what was used least, but not `needed` nodes. Returns the new id of each old one.
-  std::vector<NodeId> forget_rare(std::span<const NodeId> needed);
+  /// Forgets what is used least, but not `needed` nodes, so that a quarter of the share is free.
+  void make_room(std::span<const NodeId> needed) { forget_rare(needed, 0.75); }
 
   /// The strings are finished: forgets what is more than the share.
   void end();
@@ -82,13 +104,16 @@ class PrefixCache {
     std::int64_t token, position;  // what the step is fed, and where
     NodeId parent;
     CommonPrefixes::Id common;   // among the model's common prefixes, if it is one
-    std::uint32_t uses = 0;      // by strings, lately
     std::uint64_t prepared = 0;  // the options that the distribution is for, by number
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is needed
     std::byte* row = nullptr;    // in rows_: distribution, logits and children, each (V,)
     bool known = false;
     StateSnapshot state = {};  // once it is known
   };
+
+  static constexpr double kUnused = -1;
+  static constexpr std::size_t kFetchedBytes =
+      512;  // of a row: those of a larger one are not all read
 
   static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
   Node& node(NodeId id) { return nodes_[index(id)]; }
@@ -108,9 +133,10 @@ class PrefixCache {
   NodeId add(NodeId parent, std::int64_t token, std::int64_t position, CommonPrefixes::Id common);
   void prepare(Node& node);
   void clear();
+  void forget_rare(std::span<const NodeId> needed, double part);
+  void forget(NodeId id);
   void run(std::span<const NodeId> ids);
   void store(NodeId id, std::span<const float> logits, StateSnapshot state);
-  std::vector<bool> nodes_to_keep(std::span<const NodeId> needed);
 
   SnapshotStep& step_;
   CacheShare share_;
@@ -122,7 +148,9 @@ class PrefixCache {
   SamplingOptions options_;
   std::shared_ptr<const ExcludedTokens> excluded_;
   std::optional<Sampler> sampler_;
-  LargeVector<Node> nodes_;  // parents before children, where the model has a state
+  LargeVector<Node> nodes_;
+  LargeVector<double> uses_;  // of each node, by strings, lately; kUnused where there is none
+  std::vector<NodeId> unused_;
   RowPool rows_;
   std::vector<NodeId> unknown_;
   std::vector<NodeId> merged_;  // (positions, V) nodes, where the model has no state

@@ -106,6 +106,21 @@ INLINE void keep(const float* numbers, std::size_t count, std::uint16_t* to) {
   for (std::size_t i = 0; i < count; ++i) to[i] = narrowed(numbers[i]);
 }
 
+/// 2^x of scores takes the place of e^x.
+INLINE float score_scale(const Model& model) {
+  return kLog2E / __builtin_sqrtf(static_cast<float>(model.width / model.heads));
+}
+
+/// Asks for `bytes` bytes at `place` in the pages that a row reads.
+INLINE void prefetch_row(const StepBatch& batch, std::size_t row, std::size_t place,
+                         std::size_t bytes) {
+  const auto before = static_cast<std::size_t>(batch.positions[row]);
+  const std::byte* const* pages = batch.pages + row * batch.pages_per_row;
+  for (std::size_t slot = 0; slot < before && slot < kPrefetch; ++slot) {
+    prefetch(pages[slot], place, bytes);
+  }
+}
+
 /// Writes the keys and values of qkv (rows, 3 C) of a layer to `place` in each row's page of its
 /// position, and reads what is there in its pages up to that one, from row `first` of the batch on;
 /// out is (rows, C).
@@ -114,17 +129,11 @@ void attention_at(const Model& model, const StepBatch& batch, std::size_t first,
                   const float* qkv, std::size_t place, float* scores, float* out) {
   const std::size_t width = model.width;
   const Attend attend = attend_for<Number>(width / model.heads);
-  const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(width / model.heads));
+  const float scale = score_scale(model);
   const std::size_t end = first + rows;
   for (std::size_t row = first; row < end; ++row) {
     const auto used = static_cast<std::size_t>(batch.positions[row]) + 1;
-    if (row + 1 < end) {
-      const auto before = static_cast<std::size_t>(batch.positions[row + 1]);
-      const std::byte* const* next = batch.pages + (row + 1) * batch.pages_per_row;
-      for (std::size_t slot = 0; slot < before && slot < kPrefetch; ++slot) {
-        prefetch(next[slot], place, 2 * width * sizeof(Number));
-      }
-    }
+    if (row + 1 < end) prefetch_row(batch, row + 1, place, 2 * width * sizeof(Number));
     keep(qkv + width, 2 * width, reinterpret_cast<Number*>(batch.written[row] + place));
     attend(model, qkv, batch.pages + row * batch.pages_per_row, place, used, scale, scores, out);
     qkv += 3 * width;
@@ -135,13 +144,49 @@ void attention_at(const Model& model, const StepBatch& batch, std::size_t first,
 /// The same of layer `layer`, where it lies in a page.
 void attention(const Model& model, const StepBatch& batch, std::size_t first, std::size_t rows,
                const float* qkv, std::size_t layer, float* scores, float* out) {
-  const std::size_t number = layer * 2 * model.width;
+  const bool has_table = model.first_qkv != nullptr;
+  const std::size_t number = (layer - has_table) * 2 * model.width;
+  const std::size_t begin = batch.place + (has_table ? kPlaceBytes : 0);
   if (model.halves) {
-    const std::size_t place = batch.place + number * sizeof(std::uint16_t);
+    const std::size_t place = begin + number * sizeof(std::uint16_t);
     attention_at<std::uint16_t>(model, batch, first, rows, qkv, place, scores, out);
   } else {
-    const std::size_t place = batch.place + number * sizeof(float);
+    const std::size_t place = begin + number * sizeof(float);
     attention_at<float>(model, batch, first, rows, qkv, place, scores, out);
+  }
+}
+
+/// The same of the first layer, whose queries, keys and values are in tables: a page has only their
+/// place. `entries` holds a pointer for each position.
+template <class Number>
+void attention_in_table(const Model& model, const StepBatch& batch, std::size_t first,
+                        std::size_t rows, const std::byte** entries, float* scores, float* out) {
+  const Attend attend = attend_for<Number>(model.width / model.heads);
+  const float scale = score_scale(model);
+  const std::size_t end = first + rows;
+  for (std::size_t row = first; row < end; ++row, out += model.width) {
+    const auto token = static_cast<std::uint32_t>(batch.tokens[row]);
+    const auto position = static_cast<std::uint32_t>(batch.positions[row]);
+    if (row + 1 < end) prefetch_row(batch, row + 1, batch.place, sizeof(token));
+    const auto entry = static_cast<std::uint32_t>(token * model.block_size + position);
+    __builtin_memcpy(batch.written[row] + batch.place, &entry, sizeof(entry));
+    const std::byte* const* pages = batch.pages + row * batch.pages_per_row;
+    for (std::size_t slot = 0; slot <= position; ++slot) {
+      std::uint32_t of_slot;
+      __builtin_memcpy(&of_slot, pages[slot] + batch.place, sizeof(of_slot));
+      entries[slot] = model.first_kv + of_slot * model.first_kv_bytes;
+    }
+    attend(model, model.first_qkv + std::size_t{entry} * 3 * model.width, entries, 0, position + 1,
+           scale, scores, out);
+  }
+}
+
+void first_attention(const Model& model, const StepBatch& batch, std::size_t first,
+                     std::size_t rows, const std::byte** entries, float* scores, float* out) {
+  if (model.halves) {
+    attention_in_table<std::uint16_t>(model, batch, first, rows, entries, scores, out);
+  } else {
+    attention_in_table<float>(model, batch, first, rows, entries, scores, out);
   }
 }
 

@@ -44,9 +44,14 @@ std::size_t wide_columns(const Model& model) {
   return 3 * model.width > model.mlp_width ? 3 * model.width : model.mlp_width;
 }
 
+/// Of a pointer for each position, and whole vectors.
+std::size_t entry_floats(const Model& model) {
+  return (model.block_size * sizeof(std::byte*) / sizeof(float) + kLanes - 1) / kLanes * kLanes;
+}
+
 std::size_t scratch_floats(const Model& model, std::size_t rows) {
   rows = rows < kChunkRows ? rows : kChunkRows;
-  return rows * (2 * model.width + wide_columns(model)) +
+  return entry_floats(model) + rows * (2 * model.width + wide_columns(model)) +
          model.heads * (model.block_size + kLanes) + kPanel;
 }
 
@@ -76,23 +81,24 @@ void first_qkv(const Model& model, float* scratch, float* out) {
 void forward(const Model& model, const StepBatch& batch, std::size_t first, std::size_t rows,
              float* scratch) {
   const std::size_t width = model.width;
-  float* x = scratch;                // (rows, C)
-  float* normed = x + rows * width;  // (rows, C)
+  const std::byte** const entries = reinterpret_cast<const std::byte**>(scratch);
+  float* x = scratch + entry_floats(model);  // (rows, C)
+  float* normed = x + rows * width;          // (rows, C)
   float* wide = normed + rows * width;
   float* scores = wide + rows * wide_columns(model) + kPanel;
   for (std::size_t row = 0; row < rows; ++row) {
     const auto token = static_cast<std::size_t>(batch.tokens[first + row]);
     const auto position = static_cast<std::size_t>(batch.positions[first + row]);
     embed(model, token, position, x + row * width);
-    if (model.first_qkv == nullptr) continue;
-    __builtin_memcpy(wide + row * 3 * width,
-                     model.first_qkv + (token * model.block_size + position) * 3 * width,
-                     3 * width * sizeof(float));
   }
   for (std::size_t i = 0; i < model.layer_count; ++i) {
     const Layer& layer = model.layers[i];
-    if (i > 0 || model.first_qkv == nullptr) project(model, layer, x, rows, normed, wide);
-    attention(model, batch, first, rows, wide, i, scores, normed);
+    if (i == 0 && model.first_qkv != nullptr) {
+      first_attention(model, batch, first, rows, entries, scores, normed);
+    } else {
+      project(model, layer, x, rows, normed, wide);
+      attention(model, batch, first, rows, wide, i, scores, normed);
+    }
     linear(layer.projection, normed, rows, x, Epilogue::kAdd);
     normalise(layer.ln_2, model.epsilon, x, rows, width, normed);
     linear(layer.mlp_up, normed, rows, wide, Epilogue::kActivate, model.activation);

@@ -32,16 +32,25 @@ struct Model {
   const float *token_embedding, *position_embedding;
   const Layer* layers;
   std::size_t layer_count;
-  bool halves;             // keys and values are kept in float16
-  const float* first_qkv;  // (V, T, 3 C): output of the first layer's `attention`, or null
+  bool halves;  // keys and values are kept in float16
+  // Of every token at every position: what the first layer's `attention` gives, (V, T, 3 C), or
+  // null; and its key and value as they would be kept, so many bytes apart.
+  const float* first_qkv;
+  const std::byte* first_kv;
+  std::size_t first_kv_bytes;
   Norm ln;
   Linear head;
 };
 
+/// Bytes of a page for the place in the tables of the first layer.
+inline constexpr std::size_t kPlaceBytes = 64;
+
 /// One step of each row. A page is what a row keeps of a position; in it, from byte `place` on,
-/// are the key and the value of each layer, (L, 2, C). That of the row's position is written, then
-/// all up to it are read. Rows may have read pages in common: Kwon et al. (2023), Efficient Memory
-/// Management for Large Language Model Serving with PagedAttention, section 4.
+/// are the key and the value of each layer, (L, 2, C); or kPlaceBytes with the position's place in
+/// the tables of the first layer, where there are such, and then those of the others. That of the
+/// row's position is written, then all up to it are read. Rows may have read pages in common: Kwon
+/// et al. (2023), Efficient Memory Management for Large Language Model Serving with PagedAttention,
+/// section 4.
 struct StepBatch {
   std::size_t rows;
   const std::int64_t *tokens, *positions;  // (B,), in range

@@ -6,6 +6,7 @@
 
 #include "bounds.h"
 #include "errors.h"
+#include "half.h"
 #include "text.h"
 #ifdef MAKEMORE_X86_KERNELS
 #include "x86_level.h"
@@ -123,12 +124,36 @@ TransformerStep::TransformerStep(const Kernel& kernel, std::span<const Parameter
   model_.layer_count = layers_.size();
   model_.ln = norm(reader);
   model_.head = linear(reader, vocab_size, width, has_head_bias);
-  const auto bytes = checked_product({vocab_size, model_.block_size, 3 * width, sizeof(float)});
-  if (bytes && *bytes <= kFirstQkvBytes) {
-    float* qkv = weights_.allocate(*bytes / sizeof(float));
-    kernel.first_qkv(model_, aligned_buffer(*bytes / 3 * 2).data()->values, qkv);
-    model_.first_qkv = qkv;
+  make_first_tables();
+}
+
+/// What the first layer's attention reads depends on a token and its position alone.
+void TransformerStep::make_first_tables() {
+  const std::size_t width = model_.width;
+  const auto bytes =
+      checked_product({model_.vocab_size, model_.block_size, 3 * width, sizeof(float)});
+  if (!bytes || *bytes > kFirstQkvBytes) return;
+  float* qkv = weights_.allocate(*bytes / sizeof(float));
+  kernel_.first_qkv(model_, aligned_buffer(*bytes / 3 * 2).data()->values, qkv);
+  model_.first_qkv = qkv;
+  model_.first_kv = reinterpret_cast<const std::byte*>(qkv + width);
+  model_.first_kv_bytes = 3 * width * sizeof(float);
+  if (!model_.halves) return;
+  const std::size_t entries = model_.vocab_size * model_.block_size;
+  auto* kv = reinterpret_cast<std::uint16_t*>(weights_.allocate(entries * width));
+  for (std::size_t i = 0; i < entries; ++i) {
+    std::transform(qkv + i * 3 * width + width, qkv + (i + 1) * 3 * width, kv + i * 2 * width,
+                   half_of_float);
   }
+  model_.first_kv = reinterpret_cast<const std::byte*>(kv);
+  model_.first_kv_bytes = 2 * width * sizeof(std::uint16_t);
+}
+
+std::size_t TransformerStep::page_bytes() const {
+  const std::size_t layer =
+      2 * model_.width * (model_.halves ? sizeof(std::uint16_t) : sizeof(float));
+  if (model_.first_qkv == nullptr) return model_.layer_count * layer;
+  return kPlaceBytes + (model_.layer_count - 1) * layer;
 }
 
 const float* TransformerStep::table(Reader& reader, std::size_t rows, std::size_t columns) {

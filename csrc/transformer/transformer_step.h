@@ -40,10 +40,7 @@ class TransformerStep {
   const Model& model() const { return model_; }
 
   /// Bytes of a page: what a row keeps of a position.
-  std::size_t page_bytes() const {
-    return 2 * model_.layer_count * model_.width *
-           (model_.halves ? sizeof(std::uint16_t) : sizeof(float));
-  }
+  std::size_t page_bytes() const;
 
   /// Feeds each row its token at its position, which are known.
   void run(const StepBatch& batch) const;
@@ -54,6 +51,7 @@ class TransformerStep {
   const float* table(Reader& reader, std::size_t rows, std::size_t columns);
   Norm norm(Reader& reader);
   Linear linear(Reader& reader, std::size_t outputs, std::size_t inputs, bool has_bias = true);
+  void make_first_tables();
 
   const Kernel& kernel_;
   kernels::PackedWeights weights_;
