@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 namespace makemore {
 namespace {
@@ -120,14 +121,20 @@ void CachedDecoder::widen() {
   capacity_ *= 2;
 }
 
-void CachedDecoder::append_to(Decoded& out) const {
+FinishedSequences CachedDecoder::finished() const {
+  FinishedSequences finished;
+  finished.sequences.reserve(sequences_.size());
   for (std::size_t i = 0; i < sequences_.size(); ++i) {
-    if (sequences_[i].finish_reason == FinishReason::kRejected) continue;
-    const auto length = static_cast<std::size_t>(sequences_[i].length);
-    out.append(first_ + static_cast<std::int64_t>(i),
-               std::span(tokens_).subspan(i * capacity_, length), sequences_[i].log_prob,
-               sequences_[i].finish_reason);
+    const Sequence& sequence = sequences_[i];
+    if (sequence.finish_reason == FinishReason::kRejected) continue;
+    const std::size_t begin = finished.tokens.size();
+    const auto tokens = tokens_.begin() + static_cast<std::ptrdiff_t>(i * capacity_);
+    finished.tokens.insert(finished.tokens.end(), tokens, tokens + sequence.length);
+    finished.sequences.push_back({first_ + static_cast<std::int64_t>(i), begin,
+                                  static_cast<std::size_t>(sequence.length), sequence.log_prob,
+                                  sequence.finish_reason});
   }
+  return finished;
 }
 
 }  // namespace makemore

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "call_cancellation.h"
-#include "decoded.h"
+#include "output.h"
 #include "prefix_cache.h"
 #include "request.h"
 
@@ -24,8 +24,8 @@ class CachedDecoder {
   /// all of them.
   bool run(CallCancellation& cancellation);
 
-  /// Appends the strings that pass, in row order.
-  void append_to(Decoded& out) const;
+  /// The sequences that pass, in row order.
+  FinishedSequences finished() const;
 
  private:
   struct Sequence {

@@ -1,8 +1,8 @@
 #include "cached_strategy.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "cached_decoder.h"
@@ -30,16 +30,22 @@ constexpr std::int64_t kMaxStatelessRows = 1'024;
 /// which threads are started.
 constexpr std::int64_t kRangesPerWorker = 4, kMinWaveRows = 1 << 16;
 
-/// Appends the strings of `count` rows from row `first` on: of half of them at a time where the
+/// Appends the sequences of `count` rows from row `first` on: of half of them at a time where the
 /// cache has no room for all, and without it where it has none for one.
 void decode_range(Worker& worker, const DecodeRequest& request, std::int64_t first,
-                  std::int64_t count, CallCancellation& cancellation, Decoded& out) {
+                  std::int64_t count, CallCancellation& cancellation,
+                  std::vector<FinishedSequences>& out) {
   CachedDecoder decoder(*worker.cache, request, first, count);
-  if (decoder.run(cancellation)) return decoder.append_to(out);
-  if (count == 1)
-    return decode_tree_range(std::array{&worker}, request, first, 1, cancellation, out);
-  decode_range(worker, request, first, count / 2, cancellation, out);
-  decode_range(worker, request, first + count / 2, count - count / 2, cancellation, out);
+  if (decoder.run(cancellation)) {
+    out.push_back(decoder.finished());
+  } else if (count == 1) {
+    for (FinishedSequences& each : decode_tree_row(worker, request, first, cancellation)) {
+      out.push_back(std::move(each));
+    }
+  } else {
+    decode_range(worker, request, first, count / 2, cancellation, out);
+    decode_range(worker, request, first + count / 2, count - count / 2, cancellation, out);
+  }
 }
 
 }  // namespace
@@ -65,28 +71,31 @@ bool open_caches(std::span<Worker* const> workers) {
   return std::ranges::all_of(workers, [](Worker* worker) { return worker->open_cache(); });
 }
 
-Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& request,
-                      CallCancellation& cancellation) {
+void decode_cached(std::span<Worker* const> workers, const DecodeRequest& request,
+                   CallCancellation& cancellation, Output& output) {
   const std::int64_t max_rows =
       workers.front()->snapshot_step->is_stateless() ? kMaxStatelessRows : kMaxCachedRows;
   const std::int64_t size = std::min((request.rows - 1) / std::ssize(workers) + 1, max_rows);
   const std::int64_t ranges_at_once =
       std::max(std::ssize(workers) * kRangesPerWorker, kMinWaveRows / size);
   const std::int64_t wave = size * ranges_at_once;
-  Decoded out;
-  std::vector<Decoded> ranges;
+  std::vector<std::vector<FinishedSequences>> ranges;
   for (std::int64_t begin = 0; begin < request.rows; begin += wave) {
-    const std::int64_t end = std::min(begin + wave, request.rows);
-    ranges.resize(static_cast<std::size_t>((end - begin - 1) / size + 1));
-    parallel_for(workers, ranges.size(), cancellation, [&](Worker& worker, std::size_t i) {
-      const std::int64_t first = begin + static_cast<std::int64_t>(i) * size;
-      ranges[i].clear();
-      decode_range(worker, request, first, std::min(size, end - first), cancellation, ranges[i]);
-    });
-    for (const Decoded& range : ranges) out.append(range, static_cast<std::size_t>(request.rows));
-    require_room(request, out.tokens.size());
+    const std::int64_t rows = std::min(wave, request.rows - begin);
+    ranges.assign(static_cast<std::size_t>((rows - 1) / size + 1), {});
+    parallel_for(
+        workers, ranges.size(), cancellation,
+        [&](Worker& worker, std::size_t i) {
+          const std::int64_t first = static_cast<std::int64_t>(i) * size;
+          decode_range(worker, request, begin + first, std::min(size, rows - first), cancellation,
+                       ranges[i]);
+        },
+        [&](std::size_t i) {
+          for (FinishedSequences& each : ranges[i]) output.take(std::move(each));
+        });
+    const auto count = static_cast<std::size_t>(rows);
+    output.end_rows(begin, count, for_each_of(workers, count, cancellation));
   }
-  return out;
 }
 
 }  // namespace makemore

@@ -3,15 +3,15 @@
 #include <span>
 
 #include "call_cancellation.h"
-#include "decoded.h"
+#include "output.h"
 #include "request.h"
 #include "worker.h"
 
 namespace makemore {
 
 /// Decodes a request over the prefix caches of the workers, each of which has some of the rows.
-Decoded decode_cached(std::span<Worker* const> workers, const DecodeRequest& request,
-                      CallCancellation& cancellation);
+void decode_cached(std::span<Worker* const> workers, const DecodeRequest& request,
+                   CallCancellation& cancellation, Output& output);
 
 /// Whether caches are faster than a tree: rows must often find their prefix in a cache, and a
 /// prefix must be small beside all that a cache may hold. All workers must have snapshot steps.

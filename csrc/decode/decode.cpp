@@ -1,6 +1,7 @@
 #include "decode.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "cached_strategy.h"
@@ -32,23 +33,29 @@ bool use_caches(std::span<Worker* const> workers, const DecodeRequest& request) 
 
 }  // namespace
 
-Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
-               const Interrupts& interrupts) {
+void decode(std::span<Worker* const> workers, const DecodeRequest& request, Output& output,
+            const Interrupts& interrupts) {
   if (workers.empty()) throw OptionError("decode needs at least one step");
   std::vector<StepLock> locks;
   locks.reserve(workers.size());
   for (const Worker* worker : workers) locks.emplace_back(worker->step);
   validate(request, workers.front()->step.vocab_size());
   const bool cached = use_caches(workers, request);
-  if (request.rows == 0) return {};
+  if (request.rows == 0) return;
   CallCancellation cancellation(interrupts);
-  Decoded decoded = (cached ? decode_cached : decode_tree)(workers, request, cancellation);
+  (cached ? decode_cached : decode_tree)(workers, request, cancellation, output);
   for (const Worker* worker : workers) {
     if (worker->snapshot_step == nullptr) continue;
     worker->budget->set_called();
     worker->step.reset(0);
   }
-  return decoded;
+}
+
+Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
+               const Interrupts& interrupts) {
+  RowOrder order(request);
+  decode(workers, request, order, interrupts);
+  return std::move(order.decoded());
 }
 
 }  // namespace makemore

@@ -16,6 +16,10 @@ namespace makemore {
 /// request, or one whose strategy the workers cannot follow; StepError, ArtifactError and OrtError
 /// where a step fails; CancelledError, or what `poll` throws. After an exception the workers must
 /// not be used again.
+void decode(std::span<Worker* const> workers, const DecodeRequest& request, Output& output,
+            const Interrupts& interrupts = {});
+
+/// The same in row order.
 Decoded decode(std::span<Worker* const> workers, const DecodeRequest& request,
                const Interrupts& interrupts = {});
 

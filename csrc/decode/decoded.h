@@ -1,13 +1,10 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <span>
 #include <vector>
 
-#include "memory_block.h"
-#include "rules.h"
+#include "output.h"
+#include "request.h"
 
 namespace makemore {
 
@@ -22,42 +19,26 @@ struct Decoded {
   /// Makes room for so many more strings and tokens, and for as many as there are.
   void reserve(std::size_t strings, std::size_t tokens);
 
-  /// Appends the string of a later row.
-  void append(std::int64_t row, std::span<const std::int32_t> string, double log_prob,
-              FinishReason reason);
-
-  /// Appends all of it but its tokens.
+  /// Appends all of the string of a later row but its tokens.
   void append(std::int64_t row, std::int64_t length, double log_prob, FinishReason reason);
-
-  /// Appends the strings of later rows. Of `all_rows` rows in all, as large a share passes as of
-  /// these, more or less: the first call makes room for so many.
-  void append(const Decoded& more, std::size_t all_rows);
-
-  void clear();
 };
 
-/// Sequences in the order in which they finish.
-struct FinishedSequences {
-  struct Sequence {
-    std::int64_t row;
-    std::size_t begin;  // in `tokens`
-    std::size_t length;
-    double log_prob;
-    FinishReason reason;
-  };
+/// Brings what it takes into row order.
+class RowOrder final : public Output {
+ public:
+  explicit RowOrder(const DecodeRequest& request) : request_(request) {}
 
-  LargeVector<std::int32_t> tokens;  // equal sequences may share theirs
-  LargeVector<Sequence> sequences;
+  void take(FinishedSequences&& finished) override { parts_.push_back(std::move(finished)); }
+
+  /// Throws OptionError where there would be more tokens than the request allows.
+  void end_rows(std::int64_t first, std::size_t count, const ForEach& for_each) override;
+
+  Decoded& decoded() { return out_; }
+
+ private:
+  const DecodeRequest& request_;
+  std::vector<FinishedSequences> parts_;
+  Decoded out_;
 };
-
-/// Calls a function with 0 to `count` - 1, on one thread or several.
-using ForEach = std::function<void(std::size_t count, const std::function<void(std::size_t)>&)>;
-
-/// Appends the sequences of all parts, which are among `count` rows of a request from row `first`
-/// on; `for_each` divides the work by part. Throws OptionError where `out` would hold more tokens
-/// than the request allows.
-void append_in_row_order(Decoded& out, const DecodeRequest& request, std::int64_t first,
-                         std::size_t count, std::span<const FinishedSequences> parts,
-                         const ForEach& for_each);
 
 }  // namespace makemore

@@ -9,7 +9,7 @@
 
 #include "call_cancellation.h"
 #include "common_prefixes.h"
-#include "decoded.h"
+#include "output.h"
 #include "prefix_tree.h"
 #include "request.h"
 #include "sampler.h"

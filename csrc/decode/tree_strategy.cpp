@@ -22,9 +22,6 @@ constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
 /// they are made of, of which few may have most of the rows.
 constexpr std::size_t kPartsPerWorker = 4, kGroupsPerWorker = 32;
 
-/// Fewer rows than this are brought into order by one thread.
-constexpr std::size_t kFewRows = 1 << 14;
-
 std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
 bool run(PrefixTreeDecoder& tree, Worker& worker, std::size_t max_groups,
@@ -45,12 +42,13 @@ std::vector<PrefixTreeDecoder> restart(const PrefixTreeDecoder& tree, const Deco
   return parts;
 }
 
+using Take = std::function<void(FinishedSequences&&)>;
+
 /// Decodes rows as one tree. The first worker begins it: few prefixes are alive at first, however
 /// many the rows. Once there are enough for all workers, each takes a part of the pending groups.
 /// A step without snapshots cannot hand over a state; its rows begin again in the parts.
-std::vector<FinishedSequences> decode_rows(std::span<Worker* const> workers,
-                                           const DecodeRequest& request, const Rows& rows,
-                                           CallCancellation& cancellation) {
+void decode_rows(std::span<Worker* const> workers, const DecodeRequest& request, const Rows& rows,
+                 CallCancellation& cancellation, const Take& take) {
   Worker& first = *workers.front();
   const std::int64_t vocab_size = first.step.vocab_size();
   const bool snapshots = first.snapshot_step != nullptr;
@@ -59,45 +57,41 @@ std::vector<FinishedSequences> decode_rows(std::span<Worker* const> workers,
   const std::size_t enough_groups =
       snapshots ? std::min(rows_each, kGroupsPerWorker * workers.size()) : rows_each;
   const bool alone = snapshots && workers.size() == 1;
-  std::vector<FinishedSequences> finished;
   PrefixTreeDecoder tree(request, vocab_size, rows);
   const bool done =
       run(tree, first, alone ? PrefixTreeDecoder::kUnlimited : enough_groups, cancellation);
-  if (done || snapshots) finished.push_back(std::move(tree.finished()));
-  if (done) return finished;
+  if (done || snapshots) take(std::move(tree.finished()));
+  if (done) return;
 
   auto parts = snapshots ? tree.split(kPartsPerWorker * workers.size())
                          : restart(tree, request, vocab_size, enough_groups);
-  parallel_for(workers, parts.size(), cancellation, [&](Worker& worker, std::size_t i) {
-    run(parts[i], worker, PrefixTreeDecoder::kUnlimited, cancellation);
-  });
-  for (PrefixTreeDecoder& part : parts) finished.push_back(std::move(part.finished()));
-  return finished;
+  parallel_for(
+      workers, parts.size(), cancellation,
+      [&](Worker& worker, std::size_t i) {
+        run(parts[i], worker, PrefixTreeDecoder::kUnlimited, cancellation);
+      },
+      [&](std::size_t i) { take(std::move(parts[i].finished())); });
 }
 
 }  // namespace
 
-void decode_tree_range(std::span<Worker* const> workers, const DecodeRequest& request,
-                       std::int64_t first, std::int64_t count, CallCancellation& cancellation,
-                       Decoded& out) {
-  for (std::int64_t begin = first; begin < first + count; begin += kTreeRows) {
-    Rows rows(static_cast<std::size_t>(std::min(kTreeRows, first + count - begin)));
+void decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
+                 CallCancellation& cancellation, Output& output) {
+  for (std::int64_t begin = 0; begin < request.rows; begin += kTreeRows) {
+    Rows rows(static_cast<std::size_t>(std::min(kTreeRows, request.rows - begin)));
     std::iota(rows.begin(), rows.end(), begin);
-    const auto finished = decode_rows(workers, request, rows, cancellation);
-    const auto threads = rows.size() < kFewRows ? workers.first(1) : workers;
-    append_in_row_order(out, request, begin, rows.size(), finished,
-                        [&](std::size_t parts, const std::function<void(std::size_t)>& task) {
-                          parallel_for(threads, parts, cancellation,
-                                       [&](Worker&, std::size_t i) { task(i); });
-                        });
+    decode_rows(workers, request, rows, cancellation,
+                [&](FinishedSequences&& finished) { output.take(std::move(finished)); });
+    output.end_rows(begin, rows.size(), for_each_of(workers, rows.size(), cancellation));
   }
 }
 
-Decoded decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
-                    CallCancellation& cancellation) {
-  Decoded out;
-  decode_tree_range(workers, request, 0, request.rows, cancellation, out);
-  return out;
+std::vector<FinishedSequences> decode_tree_row(Worker& worker, const DecodeRequest& request,
+                                               std::int64_t row, CallCancellation& cancellation) {
+  std::vector<FinishedSequences> all;
+  decode_rows(std::array{&worker}, request, {row}, cancellation,
+              [&](FinishedSequences&& finished) { all.push_back(std::move(finished)); });
+  return all;
 }
 
 }  // namespace makemore

@@ -1,23 +1,22 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "call_cancellation.h"
-#include "decoded.h"
+#include "output.h"
 #include "request.h"
 #include "worker.h"
 
 namespace makemore {
 
 /// Decodes a request as prefix trees: rows that share a prefix are computed once.
-Decoded decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
-                    CallCancellation& cancellation);
+void decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
+                 CallCancellation& cancellation, Output& output);
 
-/// Appends the strings of `count` rows from row `first` on.
-void decode_tree_range(std::span<Worker* const> workers, const DecodeRequest& request,
-                       std::int64_t first, std::int64_t count, CallCancellation& cancellation,
-                       Decoded& out);
+/// The sequences of one row, decoded alone.
+std::vector<FinishedSequences> decode_tree_row(Worker& worker, const DecodeRequest& request,
+                                               std::int64_t row, CallCancellation& cancellation);
 
 }  // namespace makemore

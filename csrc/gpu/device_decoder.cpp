@@ -25,7 +25,7 @@ class DeviceDecoder {
   /// Decodes every row that is not finished. After OutOfMemory it can be called again.
   void run(std::int64_t slots, CallCancellation& cancellation);
 
-  Decoded results() const;
+  Decoded results();
 
  private:
   struct Sequence {
@@ -142,11 +142,12 @@ void DeviceDecoder::finish(Sequence& sequence, double log_prob, FinishReason rea
   sequence.filter_state = 0;
 }
 
-Decoded DeviceDecoder::results() const {
-  Decoded out;
-  append_in_row_order(out, request_, 0, static_cast<std::size_t>(request_.rows), {&finished_, 1},
-                      [](std::size_t, const std::function<void(std::size_t)>& task) { task(0); });
-  return out;
+Decoded DeviceDecoder::results() {
+  RowOrder order(request_);
+  order.take(std::move(finished_));
+  order.end_rows(0, static_cast<std::size_t>(request_.rows),
+                 [](std::size_t, const std::function<void(std::size_t)>& task) { task(0); });
+  return std::move(order.decoded());
 }
 
 }  // namespace

@@ -36,35 +36,62 @@ inline py::str to_text(const std::string& bytes) {
 
 using CodePoints = py::array_t<std::uint32_t, py::array::c_style>;
 
+/// The characters of tokens.
+class Characters {
+ public:
+  /// `code_points` (V,) must outlive this.
+  explicit Characters(const CodePoints& code_points)
+      : points_(code_points.data(), static_cast<std::size_t>(code_points.size())),
+        is_ascii_(std::ranges::all_of(points_, [](std::uint32_t point) { return point < 128; })) {}
+
+  std::size_t vocab_size() const { return points_.size(); }
+
+  /// A new string of ids below V.
+  template <class Id>
+  PyObject* text(std::span<const Id> ids) {
+    const auto length = static_cast<py::ssize_t>(ids.size());
+    PyObject* text = nullptr;
+    if (is_ascii_) {
+      text = PyUnicode_New(length, 127);
+      if (text == nullptr) throw py::error_already_set();
+      std::ranges::transform(ids, PyUnicode_1BYTE_DATA(text),
+                             [this](Id id) { return static_cast<Py_UCS1>(point(id)); });
+    } else {
+      wide_.resize(ids.size());
+      std::ranges::transform(ids, wide_.begin(), [this](Id id) { return point(id); });
+      text = PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, wide_.data(), length);
+      if (text == nullptr) throw py::error_already_set();
+    }
+    return text;
+  }
+
+ private:
+  template <class Id>
+  std::uint32_t point(Id id) const {
+    return points_[static_cast<std::size_t>(id)];
+  }
+
+  std::span<const std::uint32_t> points_;
+  bool is_ascii_;
+  std::vector<std::uint32_t> wide_;
+};
+
 /// A string of each row: ids[offsets[i]] to ids[offsets[i + 1]], as code points.
 template <class Id>
 py::list texts(std::span<const Id> ids, std::span<const std::int64_t> offsets,
                const CodePoints& code_points) {
-  const auto known = static_cast<std::size_t>(code_points.size());
-  const std::uint32_t* points = code_points.data();
-  std::uint32_t every = 0;  // bits of all characters
+  Characters characters(code_points);
   for (const Id id : ids) {
-    if (id < 0 || static_cast<std::size_t>(id) >= known) throw py::index_error("no such token");
-    every |= points[id];
+    if (id < 0 || static_cast<std::size_t>(id) >= characters.vocab_size()) {
+      throw py::index_error("no such token");
+    }
   }
   py::list strings(offsets.size() - 1);
-  std::u32string text;
   for (std::size_t row = 0; row + 1 < offsets.size(); ++row) {
-    const std::int64_t length = offsets[row + 1] - offsets[row];
-    const Id* id = ids.data() + offsets[row];
-    PyObject* string = nullptr;
-    if (every < 128) {
-      string = PyUnicode_New(length, 127);
-      if (string == nullptr) throw py::error_already_set();
-      Py_UCS1* out = PyUnicode_1BYTE_DATA(string);
-      for (std::int64_t i = 0; i < length; ++i) out[i] = static_cast<Py_UCS1>(points[id[i]]);
-    } else {
-      text.clear();
-      for (std::int64_t i = 0; i < length; ++i) text.push_back(points[id[i]]);
-      string = PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, text.data(), length);
-      if (string == nullptr) throw py::error_already_set();
-    }
-    PyList_SET_ITEM(strings.ptr(), static_cast<py::ssize_t>(row), string);
+    const auto begin = static_cast<std::size_t>(offsets[row]);
+    const auto length = static_cast<std::size_t>(offsets[row + 1]) - begin;
+    PyList_SET_ITEM(strings.ptr(), static_cast<py::ssize_t>(row),
+                    characters.text(ids.subspan(begin, length)));
   }
   return strings;
 }

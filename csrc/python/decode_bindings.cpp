@@ -9,6 +9,7 @@
 #include "device_decoder.h"
 #include "python_processor.h"
 #include "running_calls.h"
+#include "text_output.h"
 
 namespace makemore {
 namespace {
@@ -79,26 +80,59 @@ void define_strings(py::module_& m) {
       py::arg("code_points"));
 }
 
+/// A request for those rows.
+DecodeRequest request_for(const Request& shared, std::int64_t rows, std::uint64_t first_row,
+                          std::uint64_t seed, bool log_probs) {
+  DecodeRequest request = shared.decode;
+  request.rows = rows;
+  request.first_row = first_row;
+  request.seed = seed;
+  request.log_probs = log_probs;
+  return request;
+}
+
+// Optional: pybind11 needs a microsecond for a None that is not.
+using Cancellation = std::optional<std::shared_ptr<CancellationToken>>;
+
+Interrupts interrupts_of(const Cancellation& cancellation) {
+  return {.poll = RunningCalls::poll, .token = cancellation ? cancellation->get() : nullptr};
+}
+
+void define_texts(py::module_& m) {
+  py::class_<Texts> texts(m, "Texts");
+  texts.def_readonly("texts", &Texts::texts);
+  texts.def_property_readonly("rows", [](const py::object& self) {
+    return to_numpy(self.cast<const Texts&>().rows, self);
+  });
+}
+
 /// A function of `target`, a request, and the rows that it is for.
 template <class Target, class Run>
 void def_decode(py::module_& m, const char* name, const char* target, Run run) {
   m.def(
       name,
       [run](const Target& on, const Request& shared, std::int64_t rows, std::uint64_t first_row,
-            std::uint64_t seed, bool log_probs,
-            // Optional: pybind11 needs a microsecond for a None that is not.
-            const std::optional<std::shared_ptr<CancellationToken>>& cancellation) {
-        DecodeRequest request = shared.decode;
-        request.rows = rows;
-        request.first_row = first_row;
-        request.seed = seed;
-        request.log_probs = log_probs;
-        const Interrupts interrupts{.poll = RunningCalls::poll,
-                                    .token = cancellation ? cancellation->get() : nullptr};
+            std::uint64_t seed, bool log_probs, const Cancellation& cancellation) {
+        const auto request = request_for(shared, rows, first_row, seed, log_probs);
+        const Interrupts interrupts = interrupts_of(cancellation);
         return Strings(RunningCalls::without_gil([&] { return run(on, request, interrupts); }));
       },
       py::arg(target), py::arg("request"), py::arg("rows"), py::arg("first_row") = 0,
       py::arg("seed") = 0, py::arg("log_probs") = true, py::arg("cancellation") = py::none());
+}
+
+/// The texts of the strings, without anything else. `code_points`: of each token.
+Texts decode_texts(const std::vector<Worker*>& workers, const Request& shared, std::int64_t rows,
+                   std::uint64_t first_row, std::uint64_t seed, const CodePoints& code_points,
+                   const Cancellation& cancellation) {
+  for (const Worker* worker : workers) {
+    if (worker->step.vocab_size() > code_points.size()) throw py::index_error("no such token");
+  }
+  const auto request = request_for(shared, rows, first_row, seed, false);
+  TextOutput output(request, code_points);
+  const Interrupts interrupts = interrupts_of(cancellation);
+  RunningCalls::without_gil([&] { return decode(workers, request, output, interrupts), true; });
+  return output.texts();
 }
 
 /// Runs a request for what it records, over a prompt for each row.
@@ -144,6 +178,7 @@ std::int64_t choose(const py::array_t<float, py::array::c_style | py::array::for
 
 void define_decoding(py::module_& m) {
   define_strings(m);
+  define_texts(m);
   py::class_<CacheBudget, std::shared_ptr<CacheBudget>>(m, "CacheBudget")
       .def(py::init<std::size_t>(), py::arg("limit"));
   py::class_<Worker>(m, "Worker")
@@ -210,6 +245,9 @@ void define_decoding(py::module_& m) {
       [](const auto& workers, const DecodeRequest& request, const Interrupts& interrupts) {
         return decode(workers, request, interrupts);
       });
+  m.def("decode_texts", &decode_texts, py::arg("workers"), py::arg("request"), py::arg("rows"),
+        py::arg("first_row"), py::arg("seed"), py::arg("code_points"),
+        py::arg("cancellation") = py::none());
   def_decode<std::shared_ptr<DeviceModel>>(
       m, "decode_on_device", "model",
       [](const auto& model, const DecodeRequest& request, const Interrupts& interrupts) {

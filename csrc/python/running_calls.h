@@ -38,12 +38,20 @@ class RunningCalls {
     return *std::move(result);
   }
 
-  /// Called by `work` now and then. Throws what a signal handler raises (Ctrl-C), and to end the
-  /// call when the interpreter exits.
-  static void poll() {
+  /// Called by `work`, on the same thread: runs a part of it with the GIL. Throws to end the call
+  /// when the interpreter exits.
+  template <class Part>
+  static void with_gil(const Part& part) {
     if (must_end()) throw Exiting();
     const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    part();
+  }
+
+  /// Called by `work` now and then. Throws what a signal handler raises (Ctrl-C).
+  static void poll() {
+    with_gil([] {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    });
   }
 
   /// Called when the interpreter exits.

@@ -156,6 +156,12 @@ class Strings:
     def rows(self) -> NDArray[np.int64]: ...
     def texts(self, code_points: NDArray[np.uint32]) -> list[str]: ...
 
+class Texts:
+    @property
+    def texts(self) -> list[str]: ...
+    @property
+    def rows(self) -> NDArray[np.int64]: ...
+
 def distributions(
     workers: Sequence[Worker], request: Request, cancellation: CancellationToken | None = None
 ) -> NDArray[np.float64]: ...
@@ -171,6 +177,15 @@ def decode(
     log_probs: bool = True,
     cancellation: CancellationToken | None = None,
 ) -> Strings: ...
+def decode_texts(
+    workers: Sequence[Worker],
+    request: Request,
+    rows: int,
+    first_row: int,
+    seed: int,
+    code_points: NDArray[np.uint32],
+    cancellation: CancellationToken | None = None,
+) -> Texts: ...
 def decode_on_device(
     model: DeviceModel,
     request: Request,

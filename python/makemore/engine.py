@@ -251,6 +251,29 @@ class Engine:
         pool.give_back(workers)
         return decoded
 
+    def decode_texts(
+        self,
+        request: _core.Request,
+        rows: int,
+        first_row: int = 0,
+        seed: int = 0,
+        cancellation: CancellationToken | None = None,
+    ) -> tuple[list[str], _core.Texts | _core.Strings]:
+        """The texts of what `decode` gives, and what has their rows: no more is made, if it can be.
+
+        One thread makes the texts while the others decode.
+        """
+        code_points = self.vocabulary.code_points
+        if code_points is None:
+            decoded = self.decode(request, rows, first_row, seed, False, cancellation)
+            return self.vocabulary.texts_of(decoded), decoded
+        workers, pool = self._borrow(rows)
+        made = _core.decode_texts(
+            workers, request, rows, first_row, seed, code_points, cancellation
+        )
+        pool.give_back(workers)
+        return made.texts, made
+
     def distributions(
         self,
         prefixes: Sequence[Sequence[int]],

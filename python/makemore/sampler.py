@@ -174,15 +174,9 @@ class Sampler(Scorer):
             max_length=max_length,
             **self.draw(call),
         )
-        decoded = self.decode(
-            request,
-            len(prompts) * call.n,
-            call.first_row,
-            _seed(call.seed),
-            log_probs=False,
-            cancellation=call.cancellation,
+        texts, _ = self.decode_texts(
+            request, len(prompts) * call.n, call.first_row, _seed(call.seed), call.cancellation
         )
-        texts = self.vocabulary.texts_of(decoded)
         ends = range(0, len(texts) + 1, call.n) if call.n else [0] * (len(prompts) + 1)
         return [texts[begin:end] for begin, end in pairwise(ends)]
 

@@ -112,9 +112,9 @@ class Vocabulary:
 
     def texts_of(self, strings: _core.Strings) -> list[str]:
         """The same of strings that were just made."""
-        if self.labels or self.level != "character":
+        if self.code_points is None:
             return self.decode(strings.ids, strings.offsets)
-        return strings.texts(self._code_points)
+        return strings.texts(self.code_points)
 
     def utf8(
         self, ids: NDArray[np.integer], offsets: NDArray[np.int64]
@@ -131,6 +131,11 @@ class Vocabulary:
         kept = ids < self.first_label
         before = np.concatenate([[0], np.cumsum(kept)])  # of the kept ones, those before each place
         return ids[kept], before[offsets]
+
+    @cached_property
+    def code_points(self) -> NDArray[np.uint32] | None:
+        """The character that each token adds, (V,); None where it may be none, or several."""
+        return None if self.labels or self.level != "character" else self._code_points
 
     @cached_property
     def _code_points(self) -> NDArray[np.uint32]:

@@ -43,6 +43,18 @@ class DeviceSampler(Sampler):
             self._model, request, rows, first_row, seed, log_probs, cancellation
         )
 
+    def decode_texts(
+        self,
+        request: _core.Request,
+        rows: int,
+        first_row: int = 0,
+        seed: int = 0,
+        cancellation: CancellationToken | None = None,
+    ) -> tuple[list[str], _core.Texts | _core.Strings]:
+        """The texts of what `decode` gives, and what has their rows."""
+        decoded = self.decode(request, rows, first_row, seed, False, cancellation)
+        return self.vocabulary.texts_of(decoded), decoded
+
     def _processors(self, options: DrawOptions) -> list[_core.LogitsProcessor]:
         """The graph that samples on the device cannot call back."""
         name = "penalty" if options.adjust is None else "adjust"

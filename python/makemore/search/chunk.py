@@ -14,38 +14,53 @@ from makemore.decoded import Decoded
 from makemore.sample import Sample
 
 
+class RowNumbers(NamedTuple):
+    """All that is known of strings beside their texts."""
+
+    rows: NDArray[np.int64]
+
+
 class Chunk(NamedTuple):
-    """Strings that pass; `decoded.rows` are counted from `first_row` on."""
+    """Strings that pass; `made.rows` are counted from `first_row` on."""
 
     texts: list[str]
-    decoded: Decoded | _core.Strings
+    made: Decoded | _core.Strings | _core.Texts | RowNumbers
     first_row: int
 
     def rows(self) -> list[int]:
         """The row of each string."""
-        return [self.first_row + row for row in self.decoded.rows.tolist()]
+        return [self.first_row + row for row in self.made.rows.tolist()]
+
+    def decoded(self) -> Decoded | _core.Strings:
+        """The ids of the strings: of a search that does not make their texts alone."""
+        assert isinstance(self.made, Decoded | _core.Strings)
+        return self.made
 
     def take(self, indices: NDArray[np.intp] | list[int]) -> Chunk:
         """Some of the strings, in that order."""
-        made = self.decoded
-        ids, offsets = made.ids, made.offsets
         chosen = np.asarray(indices, dtype=np.intp)
+        texts = [self.texts[i] for i in chosen]
+        made = self.made
+        if not isinstance(made, Decoded | _core.Strings):
+            return Chunk(texts, RowNumbers(made.rows[chosen]), self.first_row)
+        ids, offsets = made.ids, made.offsets
         lengths = (offsets[1:] - offsets[:-1])[chosen]
         ends = np.concatenate([[0], np.cumsum(lengths)])
         at = np.repeat(offsets[:-1][chosen] - ends[:-1], lengths) + np.arange(ends[-1])
         log_probs, stopped, rows = made.log_probs[chosen], made.stopped[chosen], made.rows[chosen]
         decoded = Decoded(ids[at], ends, log_probs, stopped, rows)
-        return Chunk([self.texts[i] for i in chosen], decoded, self.first_row)
+        return Chunk(texts, decoded, self.first_row)
 
     def each(self) -> Iterator[tuple[list[int], bool]]:
         """The ids of each string, and whether it came to its stop."""
-        ids, offsets, stopped = self.decoded.ids, self.decoded.offsets, self.decoded.stopped
+        made = self.decoded()
+        ids, offsets, stopped = made.ids, made.offsets, made.stopped
         for i, (begin, end) in enumerate(pairwise(offsets.tolist())):
             yield ids[begin:end].tolist(), bool(stopped[i])
 
     def samples(self, seed: int) -> list[Sample]:
         """The strings with all that is known of them."""
-        made = self.decoded
+        made = self.decoded()
         offsets, log_probs, stopped = made.offsets, made.log_probs, made.stopped
         wide, rows = made.ids.astype(np.int64), self.rows()
         return [

@@ -43,34 +43,46 @@ class RowSearch:
         self.text_filter = text_filter
         self.seed = seed
         self.log_probs = log_probs
+        self.texts_only = not log_probs and not options.unique  # a trie is made of their ids
         self.cancellation = cancellation
         self.tried = 0  # rows so far
         self.found = 0  # strings that passed so far
 
     def decode_rows(self, rows: int) -> Chunk:
         """Those of the next rows that pass, whether they came before or not."""
-        decoded = self._decode(rows)
-        texts = self.engine.vocabulary.texts_of(decoded)
-        chunk = Chunk(texts, decoded, self.options.first_row + self.tried)
+        first_row = self._next_row(rows)
+        if self.texts_only:
+            texts, made = self.engine.decode_texts(
+                self.plan.request, rows, first_row, self.seed, self.cancellation
+            )
+            chunk = Chunk(texts, made, first_row)
+        else:
+            decoded = self._decode(rows)
+            chunk = Chunk(self.engine.vocabulary.texts_of(decoded), decoded, first_row)
         if self.text_filter is None:
             return chunk
-        passing = self.text_filter.passing(texts)
-        return chunk if len(passing) == len(texts) else chunk.take(passing)
+        passing = self.text_filter.passing(chunk.texts)
+        return chunk if len(passing) == len(chunk.texts) else chunk.take(passing)
 
     def decode_ids(self, rows: int) -> Decoded | Strings:
         """The same without their texts, which are made only where a filter reads them."""
-        return self._decode(rows) if self.text_filter is None else self.decode_rows(rows).decoded
+        return self._decode(rows) if self.text_filter is None else self.decode_rows(rows).decoded()
 
     def _decode(self, rows: int) -> Strings:
+        first_row = self._next_row(rows)
+        return self.engine.decode(
+            self.plan.request, rows, first_row, self.seed, self.log_probs, self.cancellation
+        )
+
+    def _next_row(self, rows: int) -> int:
+        """The first of so many rows that come next."""
         first_row = self.options.first_row + self.tried
         if first_row + rows > 2**64:
             raise OptionError(
                 f"first_row is {self.options.first_row}; with {self.tried + rows} rows it passes "
                 "2**64"
             )
-        return self.engine.decode(
-            self.plan.request, rows, first_row, self.seed, self.log_probs, self.cancellation
-        )
+        return first_row
 
     def chunks(self, n: int | None, most: int | None = None) -> Iterator[Chunk]:
         """The first n strings that pass, or all of them; `most` at a time, few at first.
