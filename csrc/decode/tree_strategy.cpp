@@ -20,7 +20,7 @@ constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
 
 /// Parts of a tree for each worker, so that none waits long for the last one; and the groups that
 /// they are made of, of which few may have most of the rows.
-constexpr std::size_t kPartsPerWorker = 4, kGroupsPerWorker = 32;
+constexpr std::size_t kPartsPerWorker = 16, kGroupsPerWorker = 32;
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
