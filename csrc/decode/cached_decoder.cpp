@@ -89,9 +89,9 @@ bool CachedDecoder::add_token(std::size_t index) {
     is_drawn = true;
     return cache_.cumulative(sequence.node);
   });
-  if (!is_drawn || sequence.uses < 0) {
-    const double uses = cache_.count_use(sequence.node);
-    if (is_drawn) sequence.uses = uses;
+  if (!is_drawn || !sequence.expected) {
+    const double begun = cache_.count_begun(sequence.node);
+    if (is_drawn) sequence.expected = begun;
   }
   sequence.filter_state = next_state(request_, sequence.filter_state, token);
   sequence.finish_reason = finish_reason(request_, token, length, sequence.filter_state);
@@ -106,8 +106,8 @@ bool CachedDecoder::add_token(std::size_t index) {
     ++sequence.length;
   }
   if (sequence.finish_reason != FinishReason::kNone) return false;
-  if (is_drawn) sequence.uses *= cache_.probability(sequence.node, token);
-  sequence.node = cache_.child(sequence.node, token, sequence.uses);
+  if (is_drawn) *sequence.expected *= cache_.probability(sequence.node, token);
+  sequence.node = cache_.child(sequence.node, token, sequence.expected);
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -34,7 +35,7 @@ class CachedDecoder {
     RowFilter::State filter_state = 0;
     FinishReason finish_reason = FinishReason::kNone;
     double log_prob = 0;
-    double uses = -1;  // of its node, as `child` takes it; negative: no token was drawn yet
+    std::optional<double> expected = {};  // as `child` takes it; none before the first draw
   };
 
   bool advance_all(CallCancellation& cancellation);

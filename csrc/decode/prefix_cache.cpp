@@ -58,22 +58,18 @@ PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options,
 void PrefixCache::clear() {
   nodes_.clear();
   uses_.clear();
-  unused_.clear();
+  free_.clear();
   rows_.clear();
   merged_.clear();
   unknown_.clear();
 }
 
 std::size_t PrefixCache::bytes() const {
-  return (nodes_.size() - unused_.size()) * node_bytes() + merged_.size() * sizeof(NodeId);
+  return (nodes_.size() - free_.size()) * node_bytes() + merged_.size() * sizeof(NodeId);
 }
 
-/// Keeps `needed` nodes and what leads to them, then what is used most, until they are that part of
-/// the share. A node that strings draw their way to has the uses of where they began to draw, times
-/// the probability of the way: that tells rare nodes apart sooner than a count of their uses, which
-/// are few. Uses are halved now and then, so that what was common long ago gives way: Einziger et
-/// al. (2017), TinyLFU: A Highly Efficient Cache Admission Policy, section 3.3. No node has more
-/// uses than its parent, so what is kept is a tree again.
+/// Keeps `needed` nodes and what leads to them, then those with the most uses, until they are that
+/// part of the share. What is kept is a tree again, since no node has more uses than its parent.
 void PrefixCache::forget_rare(std::span<const NodeId> needed, double part) {
   std::vector<bool> keep(nodes_.size());
   keep[kRoot] = true;
@@ -86,18 +82,18 @@ void PrefixCache::forget_rare(std::span<const NodeId> needed, double part) {
   }
   std::vector<double> others;
   for (std::size_t i = 0; i < keep.size(); ++i) {
-    if (!keep[i] && uses_[i] != kUnused) others.push_back(uses_[i]);
+    if (!keep[i] && uses_.has(i)) others.push_back(uses_.of(i));
   }
-  std::size_t room =
+  const auto most =
       static_cast<std::size_t>(part * static_cast<double>(share_.bytes())) / node_bytes();
-  room -= std::min(room, kept);
+  const std::size_t room = most - std::min(most, kept);
   if (others.size() <= room) return;
-  const auto most = others.begin() + static_cast<std::ptrdiff_t>(others.size() - room) - 1;
-  std::ranges::nth_element(others, most);
+  const auto rare = others.begin() + static_cast<std::ptrdiff_t>(others.size() - room) - 1;
+  std::ranges::nth_element(others, rare);
   for (std::size_t i = 0; i < keep.size(); ++i) {
-    if (!keep[i] && uses_[i] <= *most && uses_[i] != kUnused) forget(static_cast<NodeId>(i));
+    if (!keep[i] && uses_.has(i) && uses_.of(i) <= *rare) forget(static_cast<NodeId>(i));
   }
-  const auto is_gone = [this](NodeId id) { return uses_[index(id)] == kUnused; };
+  const auto is_gone = [this](NodeId id) { return !uses_.has(index(id)); };
   std::erase_if(unknown_, is_gone);
   if (!merged_.empty()) {  // a node may be the child of many
     std::ranges::replace_if(merged_, is_gone, kNone);
@@ -105,8 +101,7 @@ void PrefixCache::forget_rare(std::span<const NodeId> needed, double part) {
       if (each.row != nullptr) std::ranges::replace_if(children(each), is_gone, kNone);
     }
   }
-  if (++times_forgotten_ % kHalvingPeriod != 0) return;
-  for (double& uses : uses_) uses = uses == kUnused ? kUnused : uses / 2;
+  if (++times_forgotten_ % kHalvingPeriod == 0) uses_.halve();
 }
 
 void PrefixCache::forget(NodeId id) {
@@ -115,8 +110,8 @@ void PrefixCache::forget(NodeId id) {
   if (parent.row != nullptr) children(parent)[static_cast<std::size_t>(of_id.token)] = kNone;
   rows_.give_back(of_id.row);
   of_id = {};
-  uses_[index(id)] = kUnused;
-  unused_.push_back(id);
+  uses_.remove(index(id));
+  free_.push_back(id);
 }
 
 PrefixCache::NodeId PrefixCache::find(NodeId parent, std::int64_t token) {
@@ -135,14 +130,13 @@ PrefixCache::NodeId PrefixCache::find(NodeId parent, std::int64_t token) {
 PrefixCache::NodeId PrefixCache::add(NodeId parent, std::int64_t token, std::int64_t position,
                                      CommonPrefixes::Id common) {
   auto id = static_cast<NodeId>(nodes_.size());
-  if (unused_.empty()) {
+  if (free_.empty()) {
     nodes_.emplace_back();
-    uses_.push_back(0);
   } else {
-    id = unused_.back();
-    unused_.pop_back();
+    id = free_.back();
+    free_.pop_back();
   }
-  uses_[index(id)] = 0;
+  uses_.add(index(id));
   node(id) = {.token = token,
               .position = position,
               .parent = parent,

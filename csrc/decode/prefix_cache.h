@@ -10,6 +10,7 @@
 
 #include "cache_budget.h"
 #include "excluded_tokens.h"
+#include "node_uses.h"
 #include "prefetch.h"
 #include "row_pool.h"
 #include "sampler.h"
@@ -37,15 +38,16 @@ class PrefixCache {
 
   bool is_known(NodeId id) { return node(id).known; }
 
-  /// A string comes to a node that it did not draw its way to. Returns how many did so lately.
-  double count_use(NodeId id) { return uses_[index(id)] += 1; }
+  /// A string begins to draw at a known node, or is forced on from it. Returns how many were
+  /// lately.
+  double count_begun(NodeId id) { return uses_.count_begun(index(id)); }
 
-  /// The node that `token` leads to, added if there is none. `parent` must be known. `uses` is how
-  /// many strings are expected to have drawn their way to it lately, if it was drawn.
-  NodeId child(NodeId parent, std::int64_t token, double uses) {
+  /// The node that `token` leads to, added if there is none. `parent` must be known. `expected`:
+  /// strings that are expected to have drawn their way to it lately; none where it was forced.
+  NodeId child(NodeId parent, std::int64_t token, std::optional<double> expected) {
     NodeId& place = children(node(parent))[static_cast<std::size_t>(token)];
     if (place == kNone) place = find(parent, token);
-    uses_[index(place)] = std::max(uses_[index(place)], uses);
+    if (expected) uses_.count_drawn(index(place), *expected);
     prefetch(&node(place));
     return place;
   }
@@ -111,7 +113,6 @@ class PrefixCache {
     StateSnapshot state = {};  // once it is known
   };
 
-  static constexpr double kUnused = -1;
   static constexpr std::size_t kFetchedBytes =
       512;  // of a row: those of a larger one are not all read
 
@@ -149,8 +150,8 @@ class PrefixCache {
   std::shared_ptr<const ExcludedTokens> excluded_;
   std::optional<Sampler> sampler_;
   LargeVector<Node> nodes_;
-  LargeVector<double> uses_;  // of each node, by strings, lately; kUnused where there is none
-  std::vector<NodeId> unused_;
+  NodeUses uses_;             // of each node; of a place in nodes_ that is free there are none
+  std::vector<NodeId> free_;  // places in nodes_
   RowPool rows_;
   std::vector<NodeId> unknown_;
   std::vector<NodeId> merged_;  // (positions, V) nodes, where the model has no state

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <functional>
+#include <map>
 #include <set>
 
 #include "cached_decoder.h"
@@ -46,6 +48,19 @@ std::shared_ptr<const ExcludedTokens> excluded(const Ids& ids) {
 Decoded decode_on(Worker& worker, const DecodeRequest& request) {
   Worker* pointer = &worker;
   return decode({&pointer, 1}, request);
+}
+
+/// What the model is fed for each row, at each of its steps.
+std::vector<Ids> prefixes_of(const DecodeRequest& request) {
+  const auto decoded = row_by_row(history_logits, kVocabSize, request);
+  std::vector<Ids> prefixes;
+  auto tokens = decoded.tokens.begin();
+  for (const std::int64_t length : decoded.lengths) {
+    const std::int64_t fed = std::min(length, request.max_length - 1);
+    for (std::int64_t i = 0; i <= fed; ++i) prefixes.emplace_back(tokens, tokens + i);
+    tokens += length;
+  }
+  return prefixes;
 }
 
 }  // namespace
@@ -115,13 +130,8 @@ TEST_CASE("many rows are a tree: no prefix is run twice, and steps are full") {
   auto request = request_of(kRows);
   request.batch_size = 32;
   const auto expected = row_by_row(history_logits, kVocabSize, request);
-  std::set<Ids> prefixes;
-  auto tokens = expected.tokens.begin();
-  for (const std::int64_t length : expected.lengths) {
-    const std::int64_t fed = std::min(length, request.max_length - 1);
-    for (std::int64_t i = 0; i <= fed; ++i) prefixes.insert(Ids(tokens, tokens + i));
-    tokens += length;
-  }
+  const auto all = prefixes_of(request);
+  const std::set<Ids> prefixes(all.begin(), all.end());
   for (const std::size_t count : {1, 2, 3}) {
     const auto budget = new_budget();
     std::deque<SavedStep> steps(count);
@@ -223,39 +233,73 @@ TEST_CASE("when memory is short, prefixes that were used more than once are kept
   const auto often = request_of(3);
   decode_on(worker, often);
   decode_on(worker, often);
-  std::size_t largest = 0, thinned = 0;
-  for (std::uint64_t seed = 1; thinned == 0; ++seed) {
-    decode_on(worker, request_of(3, 1000 + seed));
-    if (worker.cache->bytes() < largest) thinned = worker.cache->bytes();
-    largest = std::max(largest, worker.cache->bytes());
+  std::size_t before = 0;
+  int thinned = 0;
+  std::uint64_t seed = 1000;
+  while (thinned < 10) {
+    decode_on(worker, request_of(3, ++seed));
+    CHECK(worker.cache->bytes() <= CacheBudget::kDefaultBytes);
+    if (worker.cache->bytes() < before) ++thinned;
+    before = worker.cache->bytes();
   }
-  CHECK(thinned < largest / 2);
-  const std::int64_t before = step.rows_run;
+  CHECK(before > CacheBudget::kDefaultBytes * 7 / 8);  // room is not left empty
+  const std::int64_t rows_run = step.rows_run;
   check_same(decode_on(worker, often), row_by_row(history_logits, kVocabSize, often));
-  CHECK(step.rows_run == before);
-  decode_on(worker, request_of(3, 1001));
-  CHECK(step.rows_run > before);  // used once
+  CHECK(step.rows_run == rows_run);
+  for (; seed > 1000; --seed) decode_on(worker, request_of(3, seed));
+  CHECK(step.rows_run > rows_run);  // used once
+}
+
+TEST_CASE("a full cache holds nearly the likeliest prefixes") {
+  constexpr std::size_t kNodes = 1000;
+  SavedStep step;
+  step.padding = CacheBudget::kDefaultBytes / kNodes;
+  Worker worker(step, new_budget());
+  std::uint64_t seed = 0;
+  for (int i = 0; i < 60; ++i) decode_on(worker, request_of(100, ++seed));
+  // Those of a large sample, and how many others a call comes to.
+  std::map<Ids, int> counts;
+  for (const Ids& prefix : prefixes_of(request_of(10'000, 7))) ++counts[prefix];
+  std::vector<int> ranked;
+  for (const auto& [prefix, count] : counts) ranked.push_back(count);
+  std::ranges::sort(ranked, std::greater());
+  REQUIRE(ranked.size() > 2 * kNodes);
+  std::int64_t others = 0, run = 0;
+  for (int i = 0; i < 10; ++i) {
+    const auto request = request_of(100, ++seed);
+    const auto prefixes = prefixes_of(request);
+    for (const Ids& prefix : std::set(prefixes.begin(), prefixes.end())) {
+      if (counts[prefix] <= ranked[kNodes]) ++others;
+    }
+    const std::int64_t before = step.rows_run;
+    decode_on(worker, request);
+    run += step.rows_run - before;
+  }
+  CHECK(static_cast<double>(run) < 1.1 * static_cast<double>(others));
 }
 
 TEST_CASE("what was common long ago gives way to what is common now") {
-  SavedStep step;
-  Worker worker(step, new_budget());
-  const auto runs_for = [&](const DecodeRequest& request) {
+  const Ids then{1, 2, 1}, now{2, 1};
+  std::uint64_t seed = 0;
+  const auto rows_run = [&](SavedStep& step, Worker& worker, const Ids& prompt, int calls) {
     const std::int64_t before = step.rows_run;
-    decode_on(worker, request);
+    for (int i = 0; i < calls; ++i) {
+      auto request = request_of(100, ++seed);
+      request.prompts.tokens = prompt;
+      decode_on(worker, request);
+    }
     return step.rows_run - before;
   };
-  const auto then = request_of(20, 0), now = request_of(20, 1);
-  const std::int64_t nodes = runs_for(then);
-  step.padding =
-      CacheBudget::kDefaultBytes / static_cast<std::size_t>(2 * nodes);  // not of both and others
-  for (int i = 0; i < 20; ++i) runs_for(then);
-  for (std::uint64_t other = 100; other < 140; ++other) {
-    runs_for(request_of(20, other));
-    for (int i = 0; i < 6; ++i) runs_for(now);
+  std::array<std::int64_t, 2> run{};
+  for (const bool was_busy : {false, true}) {
+    SavedStep step;
+    step.padding = CacheBudget::kDefaultBytes / 1000;
+    Worker worker(step, new_budget());
+    if (was_busy) rows_run(step, worker, then, 100);
+    rows_run(step, worker, now, 200);
+    run[was_busy] = rows_run(step, worker, now, 100);
   }
-  CHECK(runs_for(now) == 0);
-  CHECK(runs_for(then) > 0);
+  CHECK(static_cast<double>(run[1]) < 1.1 * static_cast<double>(run[0]));
 }
 
 TEST_CASE("what would take too much memory is decoded all the same, and forgotten") {
