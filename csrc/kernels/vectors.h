@@ -138,16 +138,23 @@ INLINE To bits(From from) {
   return to;
 }
 
-/// One number of all lanes: the halves are combined, then the halves of that, and so on.
-template <class T, std::size_t Lanes, class Combine>
-INLINE T reduced(typename VectorOf<T, Lanes>::Type vector, Combine combine) {
-  if constexpr (Lanes == 1) {
-    return vector[0];
+/// A vector of `To` lanes: the halves are combined, then the halves of that, and so on.
+template <class T, std::size_t To, std::size_t Lanes, class Combine>
+INLINE typename VectorOf<T, To>::Type folded(typename VectorOf<T, Lanes>::Type vector,
+                                             Combine combine) {
+  if constexpr (Lanes == To) {
+    return vector;
   } else {
     typename VectorOf<T, Lanes / 2>::Type halves[2];
     __builtin_memcpy(halves, &vector, sizeof(vector));
-    return reduced<T, Lanes / 2>(combine(halves[0], halves[1]), combine);
+    return folded<T, To, Lanes / 2>(combine(halves[0], halves[1]), combine);
   }
+}
+
+/// One number of all lanes.
+template <class T, std::size_t Lanes, class Combine>
+INLINE T reduced(typename VectorOf<T, Lanes>::Type vector, Combine combine) {
+  return folded<T, 1, Lanes>(vector, combine)[0];
 }
 
 struct Add {

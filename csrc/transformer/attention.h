@@ -23,66 +23,104 @@ INLINE void prefetch(const std::byte* page, std::size_t place, std::size_t bytes
   for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(page + place + i, 0, 2);
 }
 
-/// `Vectors` vectors of the attention's output for a row, from `column` on: the mean of the values
-/// at `place` in each of `used` pages, weighted by `weights` (heads, used).
-template <class Number, std::size_t Lanes, std::size_t Vectors>
-INLINE void weighted_mean(const Model& model, const float* weights, const std::byte* const* pages,
-                          std::size_t place, std::size_t used, std::size_t column, float* out) {
-  const std::size_t size = model.width / model.heads;
-  const float* weight[Vectors];
-  Floats<Lanes> sums[Vectors]{};
-  float totals[Vectors]{};
-  for (std::size_t v = 0; v < Vectors; ++v)
-    weight[v] = weights + (column + v * Lanes) / size * used;
+/// A sum of the lanes of each of four vectors.
+INLINE Floats<4> sums_of_four(Floats<4> a, Floats<4> b, Floats<4> c, Floats<4> d) {
+  const Floats<4> ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) +  // a0 + a2, b0 + b2, ...
+                       __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Floats<4> cd =
+      __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+}
+
+/// A sum of the lanes of each of `Heads` vectors.
+template <std::size_t Heads, std::size_t Lanes>
+INLINE Floats<Heads> sums(const Floats<Lanes> (&vectors)[Heads]) {
+  if constexpr (Heads == 1) {
+    return Floats<1>{sum<Lanes>(vectors[0])};
+  } else if constexpr (Lanes < 4) {
+    return Floats<4>{sum<Lanes>(vectors[0]), sum<Lanes>(vectors[1]), sum<Lanes>(vectors[2]),
+                     sum<Lanes>(vectors[3])};
+  } else if constexpr (Lanes == 16) {
+    // As above in each quarter, then all quarters.
+#define QUARTERS(x, y, i, j, k, l)                                                           \
+  __builtin_shufflevector(x, y, i, j, k, l, i + 4, j + 4, k + 4, l + 4, i + 8, j + 8, k + 8, \
+                          l + 8, i + 12, j + 12, k + 12, l + 12)
+    const auto ab = QUARTERS(vectors[0], vectors[1], 0, 16, 1, 17) +
+                    QUARTERS(vectors[0], vectors[1], 2, 18, 3, 19);
+    const auto cd = QUARTERS(vectors[2], vectors[3], 0, 16, 1, 17) +
+                    QUARTERS(vectors[2], vectors[3], 2, 18, 3, 19);
+    return folded<float, 4, 16>(QUARTERS(ab, cd, 0, 1, 16, 17) + QUARTERS(ab, cd, 2, 3, 18, 19),
+                                Add());
+#undef QUARTERS
+  } else {
+    return sums_of_four(
+        folded<float, 4, Lanes>(vectors[0], Add()), folded<float, 4, Lanes>(vectors[1], Add()),
+        folded<float, 4, Lanes>(vectors[2], Add()), folded<float, 4, Lanes>(vectors[3], Add()));
+  }
+}
+
+/// Attention of `Heads` heads side by side: the query of the first is at `query`, its keys are at
+/// `place` in each of `used` pages, so are its values `apart` bytes later. `scores` holds (used,
+/// Heads) floats and a vector.
+template <class Number, std::size_t Lanes, std::size_t Heads>
+INLINE void attend_heads(const float* query, std::size_t size, const std::byte* const* pages,
+                         std::size_t place, std::size_t apart, std::size_t used, float scale,
+                         float* scores, float* out) {
+  Floats<Heads> highest = Floats<Heads>{} - __builtin_inff();
   for (std::size_t slot = 0; slot < used; ++slot) {
-    const Number* value = numbers_at<Number>(pages[slot], place) + column;
-    for (std::size_t v = 0; v < Vectors; ++v) {
-      sums[v] += weight[v][slot] * load<Lanes>(value + v * Lanes);
-      totals[v] += weight[v][slot];
+    const Number* key = numbers_at<Number>(pages[slot], place);
+    Floats<Lanes> products[Heads]{};
+    for (std::size_t i = 0; i < size; i += Lanes) {
+      for (std::size_t head = 0; head < Heads; ++head) {
+        products[head] += load<Lanes>(query + head * size + i) * load<Lanes>(key + head * size + i);
+      }
+    }
+    const Floats<Heads> score = sums<Heads, Lanes>(products) * scale;
+    store(scores + slot * Heads, score);
+    highest = Larger()(score, highest);
+  }
+  Vector most;
+  for (std::size_t i = 0; i < kLanes; i += Heads) {
+    __builtin_memcpy(reinterpret_cast<float*>(&most) + i, &highest, sizeof(highest));
+  }
+  for (std::size_t i = 0; i < used * Heads; i += kLanes) {
+    store(scores + i, exp2(load(scores + i) - most));
+  }
+  for (std::size_t i = 0; i < size; i += Lanes) {
+    Floats<Lanes> means[Heads]{};
+    Floats<Heads> totals{};
+    for (std::size_t slot = 0; slot < used; ++slot) {
+      const Number* value = numbers_at<Number>(pages[slot], place + apart) + i;
+      const float* weights = scores + slot * Heads;
+      totals += load<Heads>(weights);
+      for (std::size_t head = 0; head < Heads; ++head) {
+        means[head] += weights[head] * load<Lanes>(value + head * size);
+      }
+    }
+    const Floats<Heads> shares = 1.0f / totals;
+    for (std::size_t head = 0; head < Heads; ++head) {
+      store(out + head * size + i, means[head] * shares[head]);
     }
   }
-  for (std::size_t v = 0; v < Vectors; ++v)
-    store(out + column + v * Lanes, sums[v] * (1.0f / totals[v]));
 }
 
 /// Scaled dot-product attention of one row: its query (C) against the key at `place` in each of its
 /// `used` pages, times `scale`; the value follows the key. A head is a whole number of vectors.
-/// `scores` holds (heads, used) floats and a vector.
+/// `scores` holds (used, 4) floats and a vector.
 template <class Number, std::size_t Lanes>
 void attend(const Model& model, const float* query, const std::byte* const* pages,
             std::size_t place, std::size_t used, float scale, float* scores, float* out) {
   const std::size_t width = model.width, size = width / model.heads;
-  for (std::size_t slot = 0; slot < used; ++slot) {
-    const Number* key = numbers_at<Number>(pages[slot], place);
-    float* score = scores + slot;
-    if (slot + kPrefetch < used) {
-      prefetch(pages[slot + kPrefetch], place, 2 * width * sizeof(Number));
-    }
-    for (std::size_t head = 0; head < width; head += size, score += used) {
-      Floats<Lanes> products{};
-      for (std::size_t i = head; i < head + size; i += Lanes) {
-        products += load<Lanes>(query + i) * load<Lanes>(key + i);
-      }
-      *score = sum<Lanes>(products) * scale;
-    }
+  const std::size_t apart = width * sizeof(Number);
+  for (std::size_t slot = kPrefetch; slot < used; ++slot) prefetch(pages[slot], place, 2 * apart);
+  std::size_t at = 0;
+  for (; at + 4 * size <= width; at += 4 * size) {
+    attend_heads<Number, Lanes, 4>(query + at, size, pages, place + at * sizeof(Number), apart,
+                                   used, scale, scores, out + at);
   }
-  for (float* score = scores; score < scores + model.heads * used; score += used) {
-    float highest = score[0];
-    for (std::size_t slot = 1; slot < used; ++slot) {
-      highest = highest > score[slot] ? highest : score[slot];
-    }
-    for (std::size_t slot = 0; slot < used; ++slot) score[slot] -= highest;
-  }
-  for (std::size_t i = 0; i < model.heads * used; i += kLanes) {
-    store(scores + i, exp2(load(scores + i)));
-  }
-  const std::size_t values = place + width * sizeof(Number);
-  std::size_t column = 0;
-  for (; column + 4 * Lanes <= width; column += 4 * Lanes) {
-    weighted_mean<Number, Lanes, 4>(model, scores, pages, values, used, column, out);
-  }
-  for (; column < width; column += Lanes) {
-    weighted_mean<Number, Lanes, 1>(model, scores, pages, values, used, column, out);
+  for (; at < width; at += size) {
+    attend_heads<Number, Lanes, 1>(query + at, size, pages, place + at * sizeof(Number), apart,
+                                   used, scale, scores, out + at);
   }
 }
 

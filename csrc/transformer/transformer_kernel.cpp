@@ -52,7 +52,7 @@ std::size_t entry_floats(const Model& model) {
 std::size_t scratch_floats(const Model& model, std::size_t rows) {
   rows = rows < kChunkRows ? rows : kChunkRows;
   return entry_floats(model) + rows * (2 * model.width + wide_columns(model)) +
-         model.heads * (model.block_size + kLanes) + kPanel;
+         4 * model.block_size + kLanes + kPanel;
 }
 
 /// The sum of the embeddings of a token and of its position, (C).

@@ -32,8 +32,9 @@ class Chunk(NamedTuple):
         return [self.first_row + row for row in self.made.rows.tolist()]
 
     def decoded(self) -> Decoded | _core.Strings:
-        """The ids of the strings: of a search that does not make their texts alone."""
-        assert isinstance(self.made, Decoded | _core.Strings)
+        """The strings with their ids; `TypeError` where only texts were made."""
+        if not isinstance(self.made, Decoded | _core.Strings):
+            raise TypeError("the search of these strings made their texts alone")
         return self.made
 
     def take(self, indices: NDArray[np.intp] | list[int]) -> Chunk:
