@@ -34,20 +34,23 @@ constexpr std::size_t kWide = 1024;  // from so many outputs on, their memory is
 /// after an activation.
 enum class Epilogue { kStore, kAdd, kActivate };
 
-INLINE Vector activated(Vector x, Activation activation) {
+template <std::size_t Vectors>
+INLINE void activate(Vector (&x)[Vectors], Activation activation) {
+  const auto each = [&x](auto function) {
+    for (std::size_t v = 0; v < Vectors; ++v) x[v] = function(x[v]);
+  };
   switch (activation) {
     case Activation::kGelu:
-      return gelu(x);
+      return each([](Vector y) { return gelu(y); });
     case Activation::kRelu:
-      return relu(x);
+      return each([](Vector y) { return relu(y); });
     case Activation::kSilu:
-      return silu(x);
+      return each([](Vector y) { return silu(y); });
     case Activation::kTanh:
-      return tanh(x);
+      return each([](Vector y) { return tanh(y); });
     case Activation::kGeluTanh:
-      break;
+      return each([](Vector y) { return gelu_tanh(y); });
   }
-  return gelu_tanh(x);
 }
 
 /// The `columns` sums of a row become outputs.
@@ -56,8 +59,8 @@ INLINE void finish(Vector (&sums)[Vectors], float* out, std::size_t columns, Epi
                    Activation activation) {
   for (std::size_t v = 0; v < Vectors; ++v) {
     if (epilogue == Epilogue::kAdd) sums[v] += load_some(out + v * kLanes, columns - v * kLanes);
-    if (epilogue == Epilogue::kActivate) sums[v] = activated(sums[v], activation);
   }
+  if (epilogue == Epilogue::kActivate) activate(sums, activation);
   if (columns == Vectors * kLanes) {
     for (std::size_t v = 0; v < Vectors; ++v) store(out + v * kLanes, sums[v]);
   } else {

@@ -200,12 +200,13 @@ INLINE Vector reciprocal(Vector x) {
 
 /// 2^x to a unit or two in the last place, 2^126 above that; below 2^-126 it is as good as 0.
 INLINE Vector exp2(Vector x) {
-  x = x < 126.0f ? x : Vector{} + 126.0f;
 #if defined(__AVX512F__)
+  x = _mm512_maskz_min_ps(kAll, x, Vector{} + 126.0f);
   const Vector n =
       _mm512_maskz_roundscale_ps(kAll, x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
   constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: added, it leaves n in the low bits
+  x = x < 126.0f ? x : Vector{} + 126.0f;
   x = x > -126.0f ? x : Vector{} - 126.0f;
   const Vector shifted = x + kToInteger;
   const Vector n = shifted - kToInteger;
