@@ -23,7 +23,7 @@ import click
 import makemore
 import torch
 from figures import environment, show
-from makemore.vocabulary import WORDS, WordVocabulary
+from makemore.word_vocabulary import WORDS, WordVocabulary
 from makemore_export.data.encoded_strings import EncodedStrings
 from makemore_export.data.splits import parse_split
 from makemore_export.data.text import read_text

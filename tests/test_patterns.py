@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from makemore import OptionError
 from makemore.patterns import UNREACHABLE, compile_filter
-from makemore.vocabulary import Vocabulary, WordVocabulary
+from makemore.vocabulary import Vocabulary
+from makemore.word_vocabulary import WordVocabulary
 
 needs_classes = pytest.mark.skipif(
     importlib.util.find_spec("outlines_core") is None, reason="outlines-core is not installed"

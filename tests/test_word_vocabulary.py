@@ -17,7 +17,7 @@ from makemore import OptionError
 from makemore.artifact import METADATA_KEY
 from makemore.commands.sample import sample
 from makemore.commands.score import score
-from makemore.vocabulary import WordVocabulary, words
+from makemore.word_vocabulary import WordVocabulary, words
 from makemore_export.commands.inspect import main as inspect
 from test_vocabulary import TEXT, round_trip
 

@@ -20,7 +20,8 @@ from makemore.metadata import (
     TrainingInfo,
 )
 from makemore.token_vocabulary import new_vocabulary
-from makemore.vocabulary import LINE_FEED, Level, Vocabulary
+from makemore.vocabulary import Level, Vocabulary
+from makemore.word_vocabulary import LINE_FEED
 
 __all__ = [
     "LENGTH_LIMIT",

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from makemore.errors import OptionError
 from makemore.limits import shown
 from makemore.patterns import compile_characters
-from makemore.vocabulary import Level, Vocabulary, WordVocabulary
+from makemore.vocabulary import Level, Vocabulary
+from makemore.word_vocabulary import WordVocabulary
 
 Cut = Callable[[str], Callable[[int], int]]
 """Of a string, where the token that begins at a place ends; that place itself where none does."""

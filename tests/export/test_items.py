@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from makemore.commands.sample import sample as mm_sample
 from makemore.commands.score import score as mm_score
 from makemore.text import numbered_items
-from makemore.vocabulary import WordVocabulary
+from makemore.word_vocabulary import WordVocabulary
 from makemore_export.commands.export import main as mm_export
 from makemore_export.commands.train import main as mm_train
 from makemore_export.data.reading import Reading

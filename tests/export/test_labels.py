@@ -13,7 +13,8 @@ from commands import run
 from makemore import OptionError
 from makemore.commands.sample import sample as mm_sample
 from makemore.commands.score import score as mm_score
-from makemore.vocabulary import Vocabulary, WordVocabulary
+from makemore.vocabulary import Vocabulary
+from makemore.word_vocabulary import WordVocabulary
 from makemore_export.commands.export import main as mm_export
 from scipy import stats
 

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from makemore.errors import DataError, OptionError
 from makemore.reading.decoding import decode, decode_pieces
 from makemore.text import numbered_lines
-from makemore.vocabulary import STOP, Vocabulary, WordVocabulary
+from makemore.vocabulary import STOP, Vocabulary
+from makemore.word_vocabulary import WordVocabulary
 from makemore_export.data import counting, lines, scratch
 from makemore_export.data.counting import count_distinct
 from makemore_export.data.encoded_strings import EncodedStrings

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from makemore.vocabulary import Vocabulary, WordVocabulary
+from makemore.vocabulary import Vocabulary
+from makemore.word_vocabulary import WordVocabulary
 from makemore_export.commands.find_lr import keep
 from makemore_export.commands.inspect import main as inspect
 from makemore_export.commands.train import main as mm_train

@@ -11,7 +11,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 from makemore.errors import DataError, OptionError
-from makemore.vocabulary import STOP, WordVocabulary, words
+from makemore.vocabulary import STOP
+from makemore.word_vocabulary import WordVocabulary, words
 from makemore_export.commands.export import main as mm_export
 from makemore_export.commands.train import main as mm_train
 from makemore_export.data.encoded_strings import PADDING, EncodedStrings

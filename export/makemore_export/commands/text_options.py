@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 import click
 from makemore.errors import DataError
 from makemore.token_vocabulary import LEVELS
-from makemore.vocabulary import WORDS
+from makemore.word_vocabulary import WORDS
 
 from makemore_export.data.long_lines import LongLines
 from makemore_export.data.splits import parse_split

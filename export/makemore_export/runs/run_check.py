@@ -6,7 +6,7 @@ from collections import Counter
 
 import msgspec
 from makemore.errors import CheckpointError, MakemoreError, OptionError
-from makemore.vocabulary import LINE_FEED
+from makemore.word_vocabulary import LINE_FEED
 
 from makemore_export.configs import CONFIGS, BlendConfig, ModelSpec
 from makemore_export.data.splits import check_split

@@ -11,7 +11,8 @@ import numpy as np
 from makemore.artifact import LENGTH_LIMIT, DataInfo
 from makemore.errors import DataError, OptionError
 from makemore.token_vocabulary import TokenVocabulary, new_vocabulary
-from makemore.vocabulary import LABEL_END, WORDS, Level, Vocabulary, WordVocabulary
+from makemore.vocabulary import LABEL_END, Level, Vocabulary
+from makemore.word_vocabulary import WORDS, WordVocabulary
 from numpy.typing import NDArray
 
 from makemore_export.configs import CONFIGS
