@@ -1,10 +1,13 @@
 """What a decode gives back: arrays over its memory, and its texts."""
 
 import gc
+import sys
 
 import makemore
 import numpy as np
 import pytest
+from makemore import _core
+from makemore.options import SampleOptions
 from tiny_artifacts import FOLDER
 
 ROWS = 50
@@ -62,3 +65,50 @@ def test_arrays_outlive_what_they_are_of(sampler):
     decode(sampler, rows=5000)
     assert ids.tolist() == expected.tolist()
     assert len(ids) > ROWS
+
+
+@pytest.mark.parametrize("name", ["bigram", "fused"])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_texts_that_are_made_while_others_are_drawn_are_those_of_the_ids(name, threads):
+    sampler = makemore.load(FOLDER / name, threads=threads)
+    rows = 20_000  # enough for the GIL to be asked for
+    request = sampler.request(max_length=5)
+    expected = sampler.decode(request, rows, 7, seed=3)
+    texts, made = sampler.decode_texts(request, rows, 7, 3)
+    assert texts == sampler.vocabulary.texts_of(expected)
+    assert made.rows.tolist() == [*range(rows)]
+    points = code_points(sampler)
+    points[1::2] = ord("é")
+    points[2::4] = ord("𠮷")
+    wide = decode_texts(sampler, request, rows, points)
+    assert wide.texts == sampler.decode(request, rows, seed=3).texts(points)
+
+
+def test_rows_that_do_not_pass_have_no_texts():
+    sampler = makemore.load(FOLDER / "bigram", threads=2)
+    options = SampleOptions(min_length=2)
+    request = sampler._plans.get(sampler, options).request
+    expected = sampler.decode(request, 10_000, seed=3)
+    texts, made = sampler.decode_texts(request, 10_000, seed=3)
+    assert 0 < len(texts) < 10_000
+    assert texts == sampler.vocabulary.texts_of(expected)
+    assert made.rows.tolist() == expected.rows.tolist()
+
+
+def decode_texts(sampler, request, rows, points):
+    workers, pool = sampler._borrow(rows)
+    made = _core.decode_texts(workers, request, rows, 0, 3, points)
+    pool.give_back(workers)
+    return made
+
+
+def test_every_token_of_the_model_needs_a_code_point(sampler):
+    request = sampler.request(max_length=9)
+    with pytest.raises(IndexError, match="no such token"):
+        decode_texts(sampler, request, 5, code_points(sampler)[:-1])
+
+
+def test_the_list_alone_keeps_texts_that_were_made(sampler):
+    made = decode_texts(sampler, sampler.request(max_length=9), 10_000, code_points(sampler))
+    # Python keeps shorter ones itself. The others: the list, the variable, the argument.
+    assert {sys.getrefcount(text) for text in made.texts if len(text) > 1} == {3}

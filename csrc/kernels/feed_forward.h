@@ -2,6 +2,7 @@
 #pragma once
 
 #include "family_data.h"
+#include "functions.h"
 #include "linear.h"
 
 namespace makemore::kernels {

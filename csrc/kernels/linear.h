@@ -7,6 +7,7 @@
 // another processor lacks.
 #pragma once
 
+#include "functions.h"
 #include "linear_data.h"
 #include "rounded_products.h"
 #include "vectors.h"

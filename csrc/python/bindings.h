@@ -11,6 +11,9 @@ void define_models(py::module_& m);
 /// Steps: step_bindings.cpp.
 void define_steps(py::module_& m);
 
+/// What a call made: strings_bindings.cpp.
+void define_strings(py::module_& m);
+
 /// What decodes, and what a request is made of: decode_bindings.cpp.
 void define_decoding(py::module_& m);
 

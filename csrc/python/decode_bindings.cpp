@@ -1,7 +1,5 @@
 #include <pybind11/stl.h>
 
-#include <numeric>
-
 #include "bindings.h"
 #include "coin.h"
 #include "decode.h"
@@ -9,6 +7,7 @@
 #include "device_decoder.h"
 #include "python_processor.h"
 #include "running_calls.h"
+#include "strings.h"
 #include "text_output.h"
 
 namespace makemore {
@@ -48,38 +47,6 @@ Request make_request(const Ids& prompts, const Ids& offsets, std::int64_t max_le
            .strategy = find_strategy(strategy)}};
 }
 
-/// The strings that a call made, and where each begins among their tokens.
-struct Strings : Decoded {
-  explicit Strings(Decoded decoded) : Decoded(std::move(decoded)), offsets(lengths.size() + 1) {
-    std::partial_sum(lengths.begin(), lengths.end(), offsets.begin() + 1);
-  }
-
-  std::vector<std::int64_t> offsets;
-};
-
-/// A property that is an array over a member of `Strings`, made when it is asked for.
-template <class T, class Of>
-void def_array(py::class_<Strings>& strings, const char* name, std::vector<T> Of::* member) {
-  strings.def_property_readonly(name, [member](const py::object& self) {
-    return to_numpy(self.cast<const Strings&>().*member, self);
-  });
-}
-
-void define_strings(py::module_& m) {
-  py::class_<Strings> strings(m, "Strings");
-  def_array(strings, "ids", &Strings::tokens);
-  def_array(strings, "offsets", &Strings::offsets);
-  def_array(strings, "log_probs", &Strings::log_probs);
-  def_array(strings, "stopped", &Strings::finished);
-  def_array(strings, "rows", &Strings::rows);
-  strings.def(
-      "texts",
-      [](const Strings& self, const CodePoints& code_points) {
-        return texts(std::span<const std::int32_t>(self.tokens), self.offsets, code_points);
-      },
-      py::arg("code_points"));
-}
-
 /// A request for those rows.
 DecodeRequest request_for(const Request& shared, std::int64_t rows, std::uint64_t first_row,
                           std::uint64_t seed, bool log_probs) {
@@ -96,14 +63,6 @@ using Cancellation = std::optional<std::shared_ptr<CancellationToken>>;
 
 Interrupts interrupts_of(const Cancellation& cancellation) {
   return {.poll = RunningCalls::poll, .token = cancellation ? cancellation->get() : nullptr};
-}
-
-void define_texts(py::module_& m) {
-  py::class_<Texts> texts(m, "Texts");
-  texts.def_readonly("texts", &Texts::texts);
-  texts.def_property_readonly("rows", [](const py::object& self) {
-    return to_numpy(self.cast<const Texts&>().rows, self);
-  });
 }
 
 /// A function of `target`, a request, and the rows that it is for.
@@ -177,8 +136,6 @@ std::int64_t choose(const py::array_t<float, py::array::c_style | py::array::for
 }  // namespace
 
 void define_decoding(py::module_& m) {
-  define_strings(m);
-  define_texts(m);
   py::class_<CacheBudget, std::shared_ptr<CacheBudget>>(m, "CacheBudget")
       .def(py::init<std::size_t>(), py::arg("limit"));
   py::class_<Worker>(m, "Worker")

@@ -3,6 +3,7 @@
 // For files that are compiled once for each kind of processor: all names are local to each.
 #pragma once
 
+#include "functions.h"
 #include "transformer_model.h"
 #include "vectors.h"
 
@@ -10,7 +11,6 @@ namespace makemore::transformer {
 namespace {
 
 constexpr std::size_t kPrefetch = 12;  // pages that are fetched ahead of the one in use, or the row
-constexpr float kLog2E = 1.44269504f;
 
 /// Numbers of a page from byte `place` on.
 template <class Number>

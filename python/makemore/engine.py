@@ -1,36 +1,21 @@
-"""A model that is loaded, and the calls into the C++ core that run it."""
+"""A model that is loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from makemore import _core
-from makemore._core import CancellationToken
 from makemore.artifact import Artifact
 from makemore.decoded import end_to_end
+from makemore.decoder import CACHE_BYTES, Decoder, no_step
 from makemore.errors import OptionError, OptionTypeError
-from makemore.limits import integer, shown
-from makemore.options import BATCH_SIZE, DrawOptions
+from makemore.limits import shown
+from makemore.options import DrawOptions
 from makemore.step import Step
-from makemore.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-ROWS_PER_THREAD = 64
-"""Fewer rows than this are not worth a thread of their own."""
-
-CACHE_BYTES = 128 << 20
-"""Memory of a sampler's prefix caches by default."""
-
-_CACHE_BYTES = integer(0)
-
-_ONE_PROMPT = np.empty(0, dtype=np.int64)
-"""Offsets of prompts where all rows share one."""
 
 
 class LoadedFrom(Protocol):
@@ -40,17 +25,11 @@ class LoadedFrom(Protocol):
         """A function that loads the model again in another process, and its arguments."""
 
 
-class Engine:
-    """A model, and workers that run it, which keep what they computed for the next calls."""
-
-    batch_size: ClassVar[int] = BATCH_SIZE
-    """Rows decoded together by default."""
+class Engine(Decoder):
+    """The model of an artifact, and what strings and the options of calls mean to it."""
 
     _loaded_from: LoadedFrom | None = None
     """What `makemore.load` opened, and how; None for an engine over another step."""
-
-    _strategy: Literal["auto", "tree", "cached"] = "auto"
-    """How rows share work; changes speed only. Tests compare all of them."""
 
     def __init__(
         self,
@@ -69,16 +48,15 @@ class Engine:
         cache_bytes: memory for the logits of common prefixes, for all calls together; 0: none is
           kept. Steps that are written in Python have no cache.
         """
-        if threads < 1:
-            raise OptionError(f"threads is {threads}; it must be >= 1")
+        super().__init__(
+            artifact.vocabulary,
+            new_step,
+            threads=threads,
+            max_rows=max_rows,
+            cache_bytes=cache_bytes,
+        )
         self.artifact = artifact
-        self.vocabulary = artifact.vocabulary
-        self.new_step = new_step
         self.device = device
-        self.threads = threads
-        self.max_rows = max_rows
-        self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
-        self.clear_cache()
         self._begin()
 
     def _begin(self) -> None:
@@ -121,17 +99,6 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def clear_cache(self) -> None:
-        """Frees the memory of the cache; calls that are running free theirs when they end."""
-        self._pool = WorkerPool(len(self.vocabulary), self.cache_bytes)
-
-    def close(self) -> None:
-        """Frees the cache and the model. Calls that are running end as usual; later ones raise
-        `OptionError`.
-        """
-        self.new_step = _no_step
-        self.clear_cache()
 
     def encode(self, string: str) -> list[int]:
         """Ids of a string as `score` takes it, start and stop left out.
@@ -190,8 +157,8 @@ class Engine:
 
     def draw(self, options: DrawOptions) -> dict[str, Any]:
         """What the core takes of how a token is drawn. `OptionError` where the model is closed."""
-        if self.new_step is _no_step:
-            _no_step()
+        if self.new_step is no_step:
+            no_step()
         excluded = self.vocabulary.mask(options.exclude)
         draw: dict[str, Any] = {
             "options": _core.SamplingOptions(
@@ -214,103 +181,3 @@ class Engine:
         if options.penalty != 1:
             processors.append(_core.RepetitionPenalty(options.penalty))
         return processors
-
-    def rows_together(self, batch_size: int | None) -> int:
-        """Rows of a step: as asked for, or as usual, but not more than the model takes."""
-        rows = self.batch_size if batch_size is None else batch_size
-        return rows if self.max_rows is None else min(rows, self.max_rows)
-
-    def request(
-        self,
-        prompts: Sequence[Sequence[int]] | None = None,
-        *,
-        prompt: Sequence[int] = (),
-        max_length: int,
-        **draw: Any,
-    ) -> _core.Request:
-        """What the core is asked for, but which rows: a prompt for each, or one for all; `draw` as
-        `draw` gives it, or more.
-        """
-        ids = np.array(prompt, dtype=np.int64)
-        tokens, offsets = (ids, _ONE_PROMPT) if prompts is None else end_to_end(prompts)
-        draw = {"batch_size": self.rows_together(None), "strategy": self._strategy, **draw}
-        return _core.Request(prompts=tokens, offsets=offsets, max_length=max_length, **draw)
-
-    def decode(
-        self,
-        request: _core.Request,
-        rows: int,
-        first_row: int = 0,
-        seed: int = 0,
-        log_probs: bool = True,
-        cancellation: CancellationToken | None = None,
-    ) -> _core.Strings:
-        """Decodes rows on as many threads as are worth having for so many."""
-        workers, pool = self._borrow(rows)
-        decoded = _core.decode(workers, request, rows, first_row, seed, log_probs, cancellation)
-        pool.give_back(workers)
-        return decoded
-
-    def decode_texts(
-        self,
-        request: _core.Request,
-        rows: int,
-        first_row: int = 0,
-        seed: int = 0,
-        cancellation: CancellationToken | None = None,
-    ) -> tuple[list[str], _core.Texts | _core.Strings]:
-        """The texts of what `decode` gives, and what has their rows: no more is made, if it can be.
-
-        One thread makes the texts while the others decode.
-        """
-        code_points = self.vocabulary.code_points
-        if code_points is None:
-            decoded = self.decode(request, rows, first_row, seed, False, cancellation)
-            return self.vocabulary.texts_of(decoded), decoded
-        workers, pool = self._borrow(rows)
-        made = _core.decode_texts(
-            workers, request, rows, first_row, seed, code_points, cancellation
-        )
-        pool.give_back(workers)
-        return made.texts, made
-
-    def distributions(
-        self,
-        prefixes: Sequence[Sequence[int]],
-        draw: dict[str, Any],
-        cancellation: CancellationToken | None = None,
-    ) -> NDArray[np.float64]:
-        """Probabilities (n, V) of the token after each prefix, as `draw` has them."""
-        request = self._recorded(prefixes, **draw)
-        workers, pool = self._borrow(len(prefixes))
-        probabilities = _core.distributions(workers, request, cancellation)
-        pool.give_back(workers)
-        return probabilities
-
-    def token_log_probs(
-        self,
-        strings: Sequence[Sequence[int]],
-        *,
-        batch_size: int | None = None,
-        cancellation: CancellationToken | None = None,
-    ) -> NDArray[np.float64]:
-        """Natural-log probability of each token of all strings, laid end to end: (total,)."""
-        request = self._recorded(strings, batch_size=self.rows_together(batch_size))
-        workers, pool = self._borrow(len(strings))
-        log_probs = _core.token_log_probs(workers, request, cancellation)
-        pool.give_back(workers)
-        return log_probs
-
-    def _recorded(self, prompts: Sequence[Sequence[int]], **draw: Any) -> _core.Request:
-        tokens, offsets = end_to_end(prompts)
-        longest = max(map(len, prompts), default=0)
-        return _core.Request(prompts=tokens, offsets=offsets, max_length=longest + 1, **draw)
-
-    def _borrow(self, rows: int) -> tuple[list[_core.Worker], WorkerPool]:
-        count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
-        pool = self._pool  # clear_cache replaces it, and so drops the workers of this call
-        return [pool.borrow(self.new_step) for _ in range(count)], pool
-
-
-def _no_step() -> Step:
-    raise OptionError("this sampler is closed")

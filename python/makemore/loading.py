@@ -10,7 +10,7 @@ from typing import IO, Any, Literal
 
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
-from makemore.engine import CACHE_BYTES
+from makemore.decoder import CACHE_BYTES
 from makemore.errors import ArtifactError, OptionError, OrtError
 from makemore.fingerprints import FINGERPRINTS_KEY, FingerprintReader
 from makemore.folders import open_folder

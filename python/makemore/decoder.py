@@ -1,0 +1,171 @@
+"""Workers that run a model, and the calls into the C++ core that they are lent to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore import _core
+from makemore._core import CancellationToken
+from makemore.decoded import end_to_end
+from makemore.errors import OptionError
+from makemore.limits import integer
+from makemore.options import BATCH_SIZE
+from makemore.step import Step
+from makemore.vocabulary import Vocabulary
+from makemore.worker_pool import WorkerPool
+
+ROWS_PER_THREAD = 64
+"""Fewer rows than this are not worth a thread of their own."""
+
+CACHE_BYTES = 128 << 20
+"""Memory of a sampler's prefix caches by default."""
+
+_CACHE_BYTES = integer(0)
+
+_ONE_PROMPT = np.empty(0, dtype=np.int64)
+"""Offsets of prompts where all rows share one."""
+
+
+class Decoder:
+    """A model, and workers that run it, which keep what they computed for the next calls."""
+
+    batch_size: ClassVar[int] = BATCH_SIZE
+    """Rows decoded together by default."""
+
+    _strategy: Literal["auto", "tree", "cached"] = "auto"
+    """How rows share work; changes speed only. Tests compare all of them."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        new_step: Callable[[], Step],
+        *,
+        threads: int,
+        max_rows: int | None,
+        cache_bytes: int,
+    ) -> None:
+        """The options are those of `Engine`."""
+        if threads < 1:
+            raise OptionError(f"threads is {threads}; it must be >= 1")
+        self.vocabulary = vocabulary
+        self.new_step = new_step
+        self.threads = threads
+        self.max_rows = max_rows
+        self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
+        self.clear_cache()
+
+    def clear_cache(self) -> None:
+        """Frees the memory of the cache; calls that are running free theirs when they end."""
+        self._pool = WorkerPool(len(self.vocabulary), self.cache_bytes)
+
+    def close(self) -> None:
+        """Frees the cache and the model. Calls that are running end as usual; later ones raise
+        `OptionError`.
+        """
+        self.new_step = no_step
+        self.clear_cache()
+
+    def rows_together(self, batch_size: int | None) -> int:
+        """Rows of a step: as asked for, or as usual, but not more than the model takes."""
+        rows = self.batch_size if batch_size is None else batch_size
+        return rows if self.max_rows is None else min(rows, self.max_rows)
+
+    def request(
+        self,
+        prompts: Sequence[Sequence[int]] | None = None,
+        *,
+        prompt: Sequence[int] = (),
+        max_length: int,
+        **draw: Any,
+    ) -> _core.Request:
+        """What the core is asked for, but which rows: a prompt for each, or one for all; `draw` as
+        `draw` gives it, or more.
+        """
+        ids = np.array(prompt, dtype=np.int64)
+        tokens, offsets = (ids, _ONE_PROMPT) if prompts is None else end_to_end(prompts)
+        draw = {"batch_size": self.rows_together(None), "strategy": self._strategy, **draw}
+        return _core.Request(prompts=tokens, offsets=offsets, max_length=max_length, **draw)
+
+    def decode(
+        self,
+        request: _core.Request,
+        rows: int,
+        first_row: int = 0,
+        seed: int = 0,
+        log_probs: bool = True,
+        cancellation: CancellationToken | None = None,
+    ) -> _core.Strings:
+        """Decodes rows on as many threads as are worth having for so many."""
+        workers, pool = self._borrow(rows)
+        decoded = _core.decode(workers, request, rows, first_row, seed, log_probs, cancellation)
+        pool.give_back(workers)
+        return decoded
+
+    def decode_texts(
+        self,
+        request: _core.Request,
+        rows: int,
+        first_row: int = 0,
+        seed: int = 0,
+        cancellation: CancellationToken | None = None,
+    ) -> tuple[list[str], _core.Texts | _core.Strings]:
+        """The texts of what `decode` gives, and what has their rows: no more is made, if it can be.
+
+        One thread makes the texts while the others decode.
+        """
+        code_points = self.vocabulary.code_points
+        if code_points is None:
+            decoded = self.decode(request, rows, first_row, seed, False, cancellation)
+            return self.vocabulary.texts_of(decoded), decoded
+        workers, pool = self._borrow(rows)
+        made = _core.decode_texts(
+            workers, request, rows, first_row, seed, code_points, cancellation
+        )
+        pool.give_back(workers)
+        return made.texts, made
+
+    def distributions(
+        self,
+        prefixes: Sequence[Sequence[int]],
+        draw: dict[str, Any],
+        cancellation: CancellationToken | None = None,
+    ) -> NDArray[np.float64]:
+        """Probabilities (n, V) of the token after each prefix, as `draw` has them."""
+        request = self._recorded(prefixes, **draw)
+        workers, pool = self._borrow(len(prefixes))
+        probabilities = _core.distributions(workers, request, cancellation)
+        pool.give_back(workers)
+        return probabilities
+
+    def token_log_probs(
+        self,
+        strings: Sequence[Sequence[int]],
+        *,
+        batch_size: int | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> NDArray[np.float64]:
+        """Natural-log probability of each token of all strings, laid end to end: (total,)."""
+        request = self._recorded(strings, batch_size=self.rows_together(batch_size))
+        workers, pool = self._borrow(len(strings))
+        log_probs = _core.token_log_probs(workers, request, cancellation)
+        pool.give_back(workers)
+        return log_probs
+
+    def _recorded(self, prompts: Sequence[Sequence[int]], **draw: Any) -> _core.Request:
+        tokens, offsets = end_to_end(prompts)
+        longest = max(map(len, prompts), default=0)
+        return _core.Request(prompts=tokens, offsets=offsets, max_length=longest + 1, **draw)
+
+    def _borrow(self, rows: int) -> tuple[list[_core.Worker], WorkerPool]:
+        count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
+        pool = self._pool  # clear_cache replaces it, and so drops the workers of this call
+        return [pool.borrow(self.new_step) for _ in range(count)], pool
+
+
+def no_step() -> Step:
+    """That of a model that is closed."""
+    raise OptionError("this sampler is closed")
