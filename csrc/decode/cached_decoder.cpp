@@ -61,6 +61,13 @@ bool CachedDecoder::make_room(std::span<const std::size_t> unfinished) {
 /// that the memory of a node is fetched while others get a token: Kocberber et al. (2015),
 /// Asynchronous Memory Access Chaining, section 3.
 void CachedDecoder::advance(std::span<const std::size_t> indices) {
+  if (cache_.is_stateless()) {  // its nodes are so few that they need not be fetched
+    for (const std::size_t index : indices) {
+      while (add_token(index)) {
+      }
+    }
+    return;
+  }
   std::array<std::size_t, kInTurn> in_turn;
   std::size_t count = std::min(kInTurn, indices.size()), next = count;
   std::copy_n(indices.begin(), count, in_turn.begin());
@@ -91,7 +98,7 @@ bool CachedDecoder::add_token(std::size_t index) {
   });
   if (!is_drawn || !sequence.expected) {
     const double begun = cache_.count_begun(sequence.node);
-    if (is_drawn) sequence.expected = begun;
+    if (is_drawn && !cache_.is_stateless()) sequence.expected = begun;
   }
   sequence.filter_state = next_state(request_, sequence.filter_state, token);
   sequence.finish_reason = finish_reason(request_, token, length, sequence.filter_state);
@@ -106,7 +113,7 @@ bool CachedDecoder::add_token(std::size_t index) {
     ++sequence.length;
   }
   if (sequence.finish_reason != FinishReason::kNone) return false;
-  if (is_drawn) *sequence.expected *= cache_.probability(sequence.node, token);
+  if (sequence.expected) *sequence.expected *= cache_.probability(sequence.node, token);
   sequence.node = cache_.child(sequence.node, token, sequence.expected);
   return true;
 }
@@ -124,6 +131,11 @@ void CachedDecoder::widen() {
 FinishedSequences CachedDecoder::finished() const {
   FinishedSequences finished;
   finished.sequences.reserve(sequences_.size());
+  std::size_t tokens_in_all = 0;
+  for (const Sequence& sequence : sequences_) {
+    tokens_in_all += static_cast<std::size_t>(sequence.length);
+  }
+  finished.tokens.reserve(tokens_in_all);
   for (std::size_t i = 0; i < sequences_.size(); ++i) {
     const Sequence& sequence = sequences_[i];
     if (sequence.finish_reason == FinishReason::kRejected) continue;

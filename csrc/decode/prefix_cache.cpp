@@ -21,6 +21,7 @@ bool same(const std::shared_ptr<const ExcludedTokens>& a,
 
 PrefixCache::PrefixCache(SnapshotStep& step, CacheShare share)
     : step_(step),
+      is_stateless_(step.is_stateless()),
       share_(std::move(share)),
       common_(step.common_prefixes({})),
       vocab_size_(static_cast<std::size_t>(step.vocab_size())),
@@ -119,7 +120,7 @@ PrefixCache::NodeId PrefixCache::find(NodeId parent, std::int64_t token) {
   const CommonPrefixes::Id before = node(parent).common;
   const CommonPrefixes::Id common =
       before == CommonPrefixes::kNone ? before : common_->child(before, token);
-  if (!step_.is_stateless()) return add(parent, token, position, common);
+  if (!is_stateless_) return add(parent, token, position, common);
   const std::size_t place =
       static_cast<std::size_t>(position) * vocab_size_ + static_cast<std::size_t>(token);
   if (place >= merged_.size()) merged_.resize(place + vocab_size_, kNone);

@@ -36,6 +36,9 @@ class PrefixCache {
   NodeId begin(const SamplingOptions& options,
                const std::shared_ptr<const ExcludedTokens>& excluded);
 
+  /// Whether a step knows nothing of a prefix but its length and its last token.
+  bool is_stateless() const { return is_stateless_; }
+
   bool is_known(NodeId id) { return node(id).known; }
 
   /// A string begins to draw at a known node, or is forced on from it. Returns how many were
@@ -140,6 +143,7 @@ class PrefixCache {
   void store(NodeId id, std::span<const float> logits, StateSnapshot state);
 
   SnapshotStep& step_;
+  const bool is_stateless_;
   CacheShare share_;
   std::shared_ptr<const CommonPrefixes> common_;
   std::size_t vocab_size_;
