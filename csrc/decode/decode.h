@@ -14,8 +14,8 @@ namespace makemore {
 ///
 /// Each worker has a thread, the first one the calling thread. Throws OptionError for a bad
 /// request, or one whose strategy the workers cannot follow; StepError, ArtifactError and OrtError
-/// where a step fails; CancelledError, or what `poll` throws. After an exception the workers must
-/// not be used again.
+/// where a step fails; CancelledError, or what `poll` or the output throws. After an exception the
+/// workers must not be used again.
 void decode(std::span<Worker* const> workers, const DecodeRequest& request, Output& output,
             const Interrupts& interrupts = {});
 

@@ -9,7 +9,7 @@
 
 namespace makemore {
 
-/// Sequences in the order in which they finish.
+/// Sequences that have finished.
 struct FinishedSequences {
   struct Sequence {
     std::int64_t row;   // number within the request

@@ -1,7 +1,6 @@
 #include "prefix_cache.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "rules.h"
@@ -33,10 +32,14 @@ std::size_t PrefixCache::row_bytes(std::size_t vocab_size) {
 
 void PrefixCache::end() {
   if (bytes() > share_.bytes()) forget_rare({}, 15.0 / 16);
+  if (times_forgotten_ >= kHalvingPeriod) {
+    uses_.halve();
+    times_forgotten_ = 0;
+  }
 }
 
 std::size_t PrefixCache::node_bytes(const SnapshotStep& step) {
-  return sizeof(Node) + row_bytes(static_cast<std::size_t>(step.vocab_size())) +
+  return sizeof(Node) + NodeUses::kBytes + row_bytes(static_cast<std::size_t>(step.vocab_size())) +
          step.snapshot_bytes();
 }
 
@@ -70,7 +73,8 @@ std::size_t PrefixCache::bytes() const {
 }
 
 /// Keeps `needed` nodes and what leads to them, then those with the most uses, until they are that
-/// part of the share. What is kept is a tree again, since no node has more uses than its parent.
+/// part of the share. What is kept is a tree again, since no node has more uses than its parent;
+/// but a model without state has nodes of several parents, and what led to one may be gone.
 void PrefixCache::forget_rare(std::span<const NodeId> needed, double part) {
   std::vector<bool> keep(nodes_.size());
   keep[kRoot] = true;
@@ -102,7 +106,7 @@ void PrefixCache::forget_rare(std::span<const NodeId> needed, double part) {
       if (each.row != nullptr) std::ranges::replace_if(children(each), is_gone, kNone);
     }
   }
-  if (++times_forgotten_ % kHalvingPeriod == 0) uses_.halve();
+  ++times_forgotten_;
 }
 
 void PrefixCache::forget(NodeId id) {

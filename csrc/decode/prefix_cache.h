@@ -116,8 +116,7 @@ class PrefixCache {
     StateSnapshot state = {};  // once it is known
   };
 
-  static constexpr std::size_t kFetchedBytes =
-      512;  // of a row: those of a larger one are not all read
+  static constexpr std::size_t kFetchedBytes = 512;  // of a row, of which large ones are searched
 
   static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
   Node& node(NodeId id) { return nodes_[index(id)]; }

@@ -47,7 +47,8 @@ class RunningCalls {
     part();
   }
 
-  /// Called by `work` now and then. Throws what a signal handler raises (Ctrl-C).
+  /// Called by `work` now and then. Throws what a signal handler raises (Ctrl-C), and to end the
+  /// call when the interpreter exits.
   static void poll() {
     with_gil([] {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();

@@ -115,7 +115,7 @@ class Decoder:
     ) -> tuple[list[str], _core.Texts | _core.Strings]:
         """The texts of what `decode` gives, and what has their rows: no more is made, if it can be.
 
-        One thread makes the texts while the others decode.
+        With several threads, texts are made of strings that have finished while others are drawn.
         """
         code_points = self.vocabulary.code_points
         if code_points is None:
