@@ -83,7 +83,7 @@ class Decoder:
         **draw: Any,
     ) -> _core.Request:
         """What the core is asked for, but which rows: a prompt for each, or one for all; `draw` as
-        `draw` gives it, or more.
+        `Engine.draw` gives it, or more.
         """
         ids = np.array(prompt, dtype=np.int64)
         tokens, offsets = (ids, _ONE_PROMPT) if prompts is None else end_to_end(prompts)
