@@ -39,6 +39,9 @@ class Decoder:
     _strategy: Literal["auto", "tree", "cached"] = "auto"
     """How rows share work; changes speed only. Tests compare all of them."""
 
+    _texts_as_decoded: ClassVar[bool] = True
+    """Whether texts can be made as strings finish; else they are made of what `decode` gives."""
+
     def __init__(
         self,
         vocabulary: Vocabulary,
@@ -117,7 +120,7 @@ class Decoder:
 
         With several threads, texts are made of strings that have finished while others are drawn.
         """
-        code_points = self.vocabulary.code_points
+        code_points = self.vocabulary.code_points if self._texts_as_decoded else None
         if code_points is None:
             decoded = self.decode(request, rows, first_row, seed, False, cancellation)
             return self.vocabulary.texts_of(decoded), decoded

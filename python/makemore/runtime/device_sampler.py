@@ -14,6 +14,7 @@ class DeviceSampler(Sampler):
     """A `Sampler` whose strings are decoded on the device; scores are summed up on the host."""
 
     batch_size = CUDA_BATCH_SIZE
+    _texts_as_decoded = False
 
     def __init__(
         self, artifact: Artifact, model: _core.DeviceModel, *, device: str = "cuda"
@@ -42,18 +43,6 @@ class DeviceSampler(Sampler):
         return _core.decode_on_device(
             self._model, request, rows, first_row, seed, log_probs, cancellation
         )
-
-    def decode_texts(
-        self,
-        request: _core.Request,
-        rows: int,
-        first_row: int = 0,
-        seed: int = 0,
-        cancellation: CancellationToken | None = None,
-    ) -> tuple[list[str], _core.Texts | _core.Strings]:
-        """The texts of what `decode` gives, and what has their rows."""
-        decoded = self.decode(request, rows, first_row, seed, False, cancellation)
-        return self.vocabulary.texts_of(decoded), decoded
 
     def _processors(self, options: DrawOptions) -> list[_core.LogitsProcessor]:
         """The graph that samples on the device cannot call back."""
