@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -12,11 +13,16 @@
 namespace makemore {
 namespace {
 
-/// More rows than this share more with each other than with those of earlier calls.
-constexpr std::int64_t kMaxCachedRows = 4'096;
+/// More rows than this share more with each other and with the common prefixes than with those of
+/// earlier calls; of cheap steps there are few common prefixes. With more rows of steps that only
+/// read tables, a tree is as fast as a cache.
+constexpr std::int64_t kMaxRows = 2'048, kMaxCheapRows = 4'096, kMaxLookupRows = 16;
 
-/// The same for steps that only read tables: with more rows, a tree is as fast as a cache.
-constexpr std::int64_t kMaxLookupRows = 16;
+std::int64_t max_rows(const SnapshotStep& step) {
+  if (step.is_stateless()) return std::numeric_limits<std::int64_t>::max();
+  if (step.is_lookup()) return kMaxLookupRows;
+  return step.is_cheap() ? kMaxCheapRows : kMaxRows;
+}
 
 /// More rows than this do not open a cache at a first call: a tree is faster than an empty cache,
 /// and there may be no second call.
@@ -53,8 +59,7 @@ void decode_range(Worker& worker, const DecodeRequest& request, std::int64_t fir
 bool cache_pays(std::span<Worker* const> workers, const DecodeRequest& request) {
   const Worker& worker = *workers.front();
   const bool is_stateless = worker.snapshot_step->is_stateless();
-  const bool is_lookup = worker.snapshot_step->is_lookup();
-  if (!is_stateless && request.rows > (is_lookup ? kMaxLookupRows : kMaxCachedRows)) return false;
+  if (request.rows > max_rows(*worker.snapshot_step)) return false;
   if (!is_stateless && request.rows > kMaxFirstRows && !worker.budget->was_called()) {
     return false;
   }
@@ -73,9 +78,9 @@ bool open_caches(std::span<Worker* const> workers) {
 
 void decode_cached(std::span<Worker* const> workers, const DecodeRequest& request,
                    CallCancellation& cancellation, Output& output) {
-  const std::int64_t max_rows =
-      workers.front()->snapshot_step->is_stateless() ? kMaxStatelessRows : kMaxCachedRows;
-  const std::int64_t size = std::min((request.rows - 1) / std::ssize(workers) + 1, max_rows);
+  const bool is_stateless = workers.front()->snapshot_step->is_stateless();
+  const std::int64_t size = std::min((request.rows - 1) / std::ssize(workers) + 1,
+                                     is_stateless ? kMaxStatelessRows : kMaxCheapRows);
   const std::int64_t ranges_at_once =
       std::max(std::ssize(workers) * kRangesPerWorker, kMinWaveRows / size);
   const std::int64_t wave = size * ranges_at_once;

@@ -1,121 +1,139 @@
 #include "common_prefixes.h"
 
 #include <algorithm>
+#include <bit>
 #include <exception>
 #include <optional>
-#include <queue>
+#include <utility>
 
-#include "sampler.h"
 #include "snapshot_step.h"
 
 namespace makemore {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+/// Prefixes in a step at most: one that takes long is noticed early.
+constexpr std::size_t kMaxRows = 64;
 
-/// Prefixes in a step at most, and in all: what comes after is rare.
-constexpr std::size_t kMaxRows = 64, kMaxPrefixes = 2'048;
+/// Prefixes in all, and bytes of their logits and children, at most; and of those in one block.
+constexpr std::size_t kMaxPrefixes = 1 << 16, kMaxBytes = 256 << 20, kBlockBytes = 256 << 10;
 
 /// Prefixes that fewer strings begin with are not worth their memory.
-constexpr double kLeast = 1.0 / 8'192;
+constexpr double kLeast = 1.0 / (1 << 18);
+
+/// Of the logits and the children of a prefix.
+std::size_t row_bytes(std::size_t vocab_size) {
+  return vocab_size * (sizeof(float) + sizeof(CommonPrefixes::Id));
+}
+
+std::size_t block_bits(std::size_t row_bytes) {
+  return std::bit_width(std::max(std::size_t{1}, kBlockBytes / row_bytes)) - 1;
+}
+
+std::size_t max_prefixes(std::size_t row_bytes) {
+  return std::clamp(kMaxBytes / row_bytes, std::size_t{1} << block_bits(row_bytes), kMaxPrefixes);
+}
 
 }  // namespace
 
+CommonPrefixes::CommonPrefixes(SnapshotStep& step)
+    : vocab_size_(static_cast<std::size_t>(step.vocab_size())),
+      block_bits_(block_bits(row_bytes(vocab_size_))),
+      blocks_(max_prefixes(row_bytes(vocab_size_)) >> block_bits_),
+      sampler_({}, step.vocab_size()) {
+  const Prefix empty{.parent = kNone, .token = 0, .length = 0, .probability = 1};
+  add(step, {&empty, 1});
+  if (prefix_bytes(step) == 0) return;
+  try {
+    open_children(kEmpty, empty);
+  } catch (const std::exception&) {  // the first call tells what is wrong with the logits
+  }
+}
+
+std::size_t CommonPrefixes::prefix_bytes(const SnapshotStep& step) {
+  if (step.is_stateless() || step.is_lookup()) return 0;
+  return step.snapshot_bytes() + row_bytes(static_cast<std::size_t>(step.vocab_size())) +
+         sizeof(StateSnapshot);
+}
+
 /// Best first: a prefix is no likelier than what it begins with.
-class CommonPrefixes::Search {
- public:
-  Search(CommonPrefixes& found, SnapshotStep& step, const Limits& limits)
-      : found_(found), step_(step), limits_(limits), sampler_({}, step.vocab_size()) {}
-
-  void run() {
-    const Clock::time_point end = Clock::now() + limits_.time;
-    const std::size_t node_bytes =
-        step_.snapshot_bytes() + found_.vocab_size_ * (sizeof(float) + sizeof(Id));
-    const std::size_t most = std::min(kMaxPrefixes, limits_.bytes / node_bytes);
-    const Prefix empty{.parent = kNone, .token = 0, .length = 0, .probability = 1};
-    add({empty});
-    if (step_.is_stateless() || step_.is_lookup()) return;  // such a step costs nearly nothing
+bool CommonPrefixes::grow(SnapshotStep& step, const Limits& limits,
+                          CallCancellation& cancellation) {
+  if (is_growing_.exchange(true)) return false;
+  struct End {
+    std::atomic<bool>& is_growing;
+    ~End() { is_growing = false; }
+  } const end{is_growing_};
+  if (open_.empty()) return false;
+  const std::size_t most =
+      std::min({blocks_.size() << block_bits_, limits.count, limits.bytes / prefix_bytes(step)});
+  while (size_ < most && Clock::now() < limits.end) {
+    cancellation.check();
+    const std::size_t count = std::min({kMaxRows, size_.load(), most - size_});
     try {
-      open_children(kEmpty, empty);
-      // As many at a time as there are: a step that takes long is then noticed early.
-      while (!open_.empty() && found_.size() < most && Clock::now() < end) {
-        const auto prefixes = likeliest(std::min({kMaxRows, found_.size(), most - found_.size()}));
-        Id id = static_cast<Id>(found_.size());
-        add(prefixes);
-        for (const Prefix& prefix : prefixes) open_children(id++, prefix);
-      }
-    } catch (const std::exception&) {  // a call that needs such a prefix tells what is wrong
+      const std::vector<Prefix> prefixes = likeliest(count, limits.length);
+      if (prefixes.empty()) break;
+      auto id = static_cast<Id>(size_);
+      add(step, prefixes);
+      for (const Prefix& prefix : prefixes) open_children(id++, prefix);
+    } catch (const std::exception&) {
+      open_ = {};
     }
   }
+  return !open_.empty();
+}
 
- private:
-  struct Prefix {
-    Id parent;
-    std::int64_t token, length;
-    double probability;
-    bool operator<(const Prefix& other) const { return probability < other.probability; }
-  };
-
-  std::vector<Prefix> likeliest(std::size_t count) {
-    std::vector<Prefix> prefixes;
-    for (; count > 0 && !open_.empty(); --count) {
-      prefixes.push_back(open_.top());
-      open_.pop();
-    }
-    return prefixes;
+std::vector<CommonPrefixes::Prefix> CommonPrefixes::likeliest(std::size_t count,
+                                                              std::int64_t max_length) {
+  std::vector<Prefix> prefixes;
+  while (prefixes.size() < count && !open_.empty()) {
+    if (open_.top().length <= max_length) prefixes.push_back(open_.top());
+    open_.pop();
   }
+  return prefixes;
+}
 
-  /// Runs the step on prefixes whose parents are known.
-  void add(const std::vector<Prefix>& prefixes) {
-    std::vector<std::optional<StateSnapshot>> states;
-    std::vector<std::int64_t> tokens, positions;
-    for (const Prefix& prefix : prefixes) {
-      states.push_back(prefix.parent == kNone ? StateSnapshot() : found_.state(prefix.parent));
-      tokens.push_back(prefix.token);
-      positions.push_back(prefix.length);
-    }
-    step_.reset(std::ssize(prefixes));
-    step_.restore(states);
-    const auto logits = run_checked(step_, tokens, positions);
-    for (std::size_t row = 0; row < prefixes.size(); ++row) {
-      add(prefixes[row], logits.subspan(row * found_.vocab_size_, found_.vocab_size_),
-          step_.save(static_cast<std::int64_t>(row)));
-    }
+/// Runs the step on prefixes whose parents are known.
+void CommonPrefixes::add(SnapshotStep& step, std::span<const Prefix> prefixes) {
+  std::vector<std::optional<StateSnapshot>> states;
+  std::vector<std::int64_t> tokens, positions;
+  for (const Prefix& prefix : prefixes) {
+    states.push_back(prefix.parent == kNone ? StateSnapshot() : state(prefix.parent));
+    tokens.push_back(prefix.token);
+    positions.push_back(prefix.length);
   }
-
-  void add(const Prefix& prefix, std::span<const float> logits, StateSnapshot state) {
-    const Id id = static_cast<Id>(found_.size());
-    found_.logits_.insert(found_.logits_.end(), logits.begin(), logits.end());
-    found_.children_.insert(found_.children_.end(), found_.vocab_size_, kNone);
-    found_.states_.push_back(std::move(state));
-    if (prefix.parent != kNone) {
-      found_.children_[index(prefix.parent) * found_.vocab_size_ +
-                       static_cast<std::size_t>(prefix.token)] = id;
-    }
+  step.reset(std::ssize(prefixes));
+  step.restore(states);
+  const auto logits = run_checked(step, tokens, positions);
+  for (std::size_t row = 0; row < prefixes.size(); ++row) {
+    add(prefixes[row], logits.subspan(row * vocab_size_, vocab_size_),
+        step.save(static_cast<std::int64_t>(row)));
   }
+}
 
-  void open_children(Id id, const Prefix& prefix) {
-    if (prefix.length == limits_.length) return;
-    sampler_.prepare(found_.logits(id), {});
-    const auto cumulative = sampler_.cumulative();
-    for (std::size_t token = 1; token < cumulative.size(); ++token) {  // 0 ends the string
-      const double weight = cumulative[token] - cumulative[token - 1];
-      const double probability = prefix.probability * weight / cumulative.back();
-      if (probability < kLeast) continue;
-      open_.push({id, static_cast<std::int64_t>(token), prefix.length + 1, probability});
-    }
+void CommonPrefixes::add(const Prefix& prefix, std::span<const float> logits, StateSnapshot state) {
+  const std::size_t size = size_;
+  const auto id = static_cast<Id>(size);
+  std::unique_ptr<Block>& block = blocks_[size >> block_bits_];
+  if (!block) block = std::make_unique<Block>(std::size_t{1} << block_bits_, vocab_size_);
+  const auto row = static_cast<std::ptrdiff_t>(place(id) * vocab_size_);
+  std::ranges::copy(logits, block->logits.begin() + row);
+  block->states[place(id)] = std::move(state);
+  size_ = size + 1;
+  if (prefix.parent == kNone) return;
+  Block& of_parent = *blocks_[static_cast<std::size_t>(prefix.parent) >> block_bits_];
+  of_parent.children[place(prefix.parent) * vocab_size_ + static_cast<std::size_t>(prefix.token)] =
+      id;
+}
+
+void CommonPrefixes::open_children(Id id, const Prefix& prefix) {
+  sampler_.prepare(logits(id), {});
+  const auto cumulative = sampler_.cumulative();
+  for (std::size_t token = 1; token < cumulative.size(); ++token) {  // 0 ends the string
+    const double weight = cumulative[token] - cumulative[token - 1];
+    const double probability = prefix.probability * weight / cumulative.back();
+    if (probability < kLeast) continue;
+    open_.push({id, static_cast<std::int64_t>(token), prefix.length + 1, probability});
   }
-
-  CommonPrefixes& found_;
-  SnapshotStep& step_;
-  const Limits& limits_;
-  Sampler sampler_;
-  std::priority_queue<Prefix> open_;
-};
-
-CommonPrefixes::CommonPrefixes(SnapshotStep& step, const Limits& limits)
-    : vocab_size_(static_cast<std::size_t>(step.vocab_size())) {
-  Search(*this, step, limits).run();
 }
 
 }  // namespace makemore

@@ -1,58 +1,108 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <queue>
 #include <span>
 #include <vector>
 
+#include "call_cancellation.h"
+#include "sampler.h"
 #include "state_snapshot.h"
 
 namespace makemore {
 
 class SnapshotStep;
 
-/// The prefixes that strings begin with most often, and the logits and the state after each.
-/// Immutable, so that all steps of a model, and their threads, may share them.
+/// The prefixes that strings begin with most often, and the logits and the state after each. All
+/// steps of a model, and their threads, share them. A prefix that was added stays as it is, so that
+/// others read while one thread adds more.
 class CommonPrefixes {
  public:
   using Id = std::int32_t;
+  using Clock = std::chrono::steady_clock;
   static constexpr Id kEmpty = 0, kNone = -1;
 
-  /// How much to compute. Of the default there is only the empty prefix.
+  /// How far to go.
   struct Limits {
-    std::size_t bytes = 0;                ///< of memory
-    std::int64_t length = 0;              ///< tokens of a prefix
-    std::chrono::microseconds time = {};  ///< no step begins later than this
+    std::size_t count = 1;                             ///< prefixes in all
+    std::size_t bytes = 0;                             ///< that they take in all
+    std::int64_t length = 0;                           ///< tokens of a prefix
+    Clock::time_point end = Clock::time_point::max();  ///< no step begins later
   };
 
-  /// The likeliest prefixes of the model's own distribution. Throws what the first step throws;
-  /// where a later one fails there are no more prefixes. The step's rows are undefined afterwards.
-  CommonPrefixes(SnapshotStep& step, const Limits& limits);
+  /// The empty prefix. Throws what the step throws, whose rows are undefined afterwards.
+  explicit CommonPrefixes(SnapshotStep& step);
 
-  std::size_t size() const { return states_.size(); }
+  /// Adds the likeliest prefixes of the model's own distribution, computed by any step of the
+  /// model, whose rows are undefined afterwards. A step that fails is the last one: a call that
+  /// needs such a prefix tells what is wrong. Does nothing while another thread adds prefixes.
+  /// Returns whether there may be more to add within other limits. Throws what `cancellation`
+  /// throws.
+  bool grow(SnapshotStep& step, const Limits& limits, CallCancellation& cancellation);
+
+  std::size_t size() const { return size_; }
+  bool is_growing() const { return is_growing_; }
+
+  /// Bytes that each prefix takes; 0 where there is none but the empty one, because a step costs
+  /// nearly nothing.
+  static std::size_t prefix_bytes(const SnapshotStep& step);
 
   /// A prefix with one more token; kNone where it is not among these.
   Id child(Id prefix, std::int64_t token) const {
-    return children_[index(prefix) * vocab_size_ + static_cast<std::size_t>(token)];
+    return block(prefix).children[place(prefix) * vocab_size_ + static_cast<std::size_t>(token)];
   }
 
   /// (V,)
   std::span<const float> logits(Id prefix) const {
-    return std::span(logits_).subspan(index(prefix) * vocab_size_, vocab_size_);
+    return std::span(block(prefix).logits).subspan(place(prefix) * vocab_size_, vocab_size_);
   }
 
-  const StateSnapshot& state(Id prefix) const { return states_[index(prefix)]; }
+  const StateSnapshot& state(Id prefix) const { return block(prefix).states[place(prefix)]; }
 
  private:
-  class Search;
+  /// Of some prefixes, which never moves. A child is stored after all that is known of it, and
+  /// loaded before that is read.
+  struct Block {
+    Block(std::size_t prefixes, std::size_t vocab_size)
+        : children(prefixes * vocab_size), logits(prefixes * vocab_size), states(prefixes) {
+      for (auto& child : children) child = kNone;
+    }
+    std::vector<std::atomic<Id>> children;  // (prefixes, V)
+    std::vector<float> logits;              // (prefixes, V)
+    std::vector<StateSnapshot> states;      // (prefixes,)
+  };
 
-  static std::size_t index(Id id) { return static_cast<std::size_t>(id); }
+  /// A prefix that may be added.
+  struct Prefix {
+    Id parent;
+    std::int64_t token, length;
+    double probability;
+    bool operator<(const Prefix& other) const { return probability < other.probability; }
+  };
 
-  std::size_t vocab_size_;
-  std::vector<float> logits_;          // (prefixes, V)
-  std::vector<Id> children_;           // (prefixes, V)
-  std::vector<StateSnapshot> states_;  // (prefixes,)
+  const Block& block(Id id) const { return *blocks_[static_cast<std::size_t>(id) >> block_bits_]; }
+
+  /// Within its block.
+  std::size_t place(Id id) const {
+    return static_cast<std::size_t>(id) & ((std::size_t{1} << block_bits_) - 1);
+  }
+
+  std::vector<Prefix> likeliest(std::size_t count, std::int64_t max_length);
+  void add(SnapshotStep& step, std::span<const Prefix> prefixes);
+  void add(const Prefix& prefix, std::span<const float> logits, StateSnapshot state);
+  void open_children(Id id, const Prefix& prefix);
+
+  const std::size_t vocab_size_;
+  const std::size_t block_bits_;  // of the number of prefixes in a block
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::atomic<std::size_t> size_ = 0;
+  std::atomic<bool> is_growing_ = false;  // by a thread, which alone uses what is below
+  Sampler sampler_;
+  std::priority_queue<Prefix> open_;
 };
 
 }  // namespace makemore

@@ -22,7 +22,7 @@ PrefixCache::PrefixCache(SnapshotStep& step, CacheShare share)
     : step_(step),
       is_stateless_(step.is_stateless()),
       share_(std::move(share)),
-      common_(step.common_prefixes({})),
+      common_(step.common_prefixes()),
       vocab_size_(static_cast<std::size_t>(step.vocab_size())),
       rows_(row_bytes(vocab_size_)) {}
 
@@ -51,16 +51,20 @@ PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options,
     excluded_ = excluded;
     ++options_number_;
   }
-  // What is left of a larger cache would be scattered over all its memory.
-  const std::size_t share = share_.bytes();
-  if (share < last_share_) clear();
+  // What is left of a larger cache would be scattered over all its memory. And nodes that have
+  // become common prefixes would go on to take memory of their own.
+  const std::size_t share = share_.bytes(), common = common_->size();
+  const bool has_grown = common != last_common_ && !common_->is_growing();
+  if (share < last_share_ || has_grown) clear();
   last_share_ = share;
+  if (has_grown) last_common_ = common;
   if (nodes_.empty()) add(kNone, 0, 0, CommonPrefixes::kEmpty);
   return kRoot;
 }
 
 void PrefixCache::clear() {
   nodes_.clear();
+  common_nodes_ = 0;
   uses_.clear();
   free_.clear();
   rows_.clear();
@@ -69,7 +73,8 @@ void PrefixCache::clear() {
 }
 
 std::size_t PrefixCache::bytes() const {
-  return (nodes_.size() - free_.size()) * node_bytes() + merged_.size() * sizeof(NodeId);
+  return (nodes_.size() - free_.size()) * node_bytes() - common_nodes_ * step_.snapshot_bytes() +
+         merged_.size() * sizeof(NodeId);
 }
 
 /// Keeps `needed` nodes and what leads to them, then those with the most uses, until they are that
@@ -89,8 +94,9 @@ void PrefixCache::forget_rare(std::span<const NodeId> needed, double part) {
   for (std::size_t i = 0; i < keep.size(); ++i) {
     if (!keep[i] && uses_.has(i)) others.push_back(uses_.of(i));
   }
+  const double of_bytes = part * static_cast<double>(share_.bytes()) / static_cast<double>(bytes());
   const auto most =
-      static_cast<std::size_t>(part * static_cast<double>(share_.bytes())) / node_bytes();
+      static_cast<std::size_t>(of_bytes * static_cast<double>(nodes_.size() - free_.size()));
   const std::size_t room = most - std::min(most, kept);
   if (others.size() <= room) return;
   const auto rare = others.begin() + static_cast<std::ptrdiff_t>(others.size() - room) - 1;
@@ -114,6 +120,7 @@ void PrefixCache::forget(NodeId id) {
   const Node& parent = node(of_id.parent);
   if (parent.row != nullptr) children(parent)[static_cast<std::size_t>(of_id.token)] = kNone;
   rows_.give_back(of_id.row);
+  if (of_id.common != CommonPrefixes::kNone) --common_nodes_;
   of_id = {};
   uses_.remove(index(id));
   free_.push_back(id);
@@ -149,6 +156,7 @@ PrefixCache::NodeId PrefixCache::add(NodeId parent, std::int64_t token, std::int
               .row = rows_.take()};
   std::ranges::fill(children(node(id)), kNone);
   if (common != CommonPrefixes::kNone) {
+    ++common_nodes_;
     store(id, common_->logits(common), common_->state(common));
   } else {
     unknown_.push_back(id);

@@ -58,7 +58,8 @@ class PrefixCache {
   /// Asks for the memory of what a known node needs to have a token drawn.
   void fetch_row(NodeId id) {
     const std::byte* row = node(id).row;
-    for (std::size_t i = 0; i < std::min(kFetchedBytes, row_bytes(vocab_size_)); i += kLineBytes) {
+    const std::size_t bytes = vocab_size_ * (sizeof(double) + sizeof(NodeId));
+    for (std::size_t i = 0; i < std::min(kFetchedBytes, bytes); i += kLineBytes) {
       prefetch(row + i);
     }
   }
@@ -111,7 +112,7 @@ class PrefixCache {
     CommonPrefixes::Id common;   // among the model's common prefixes, if it is one
     std::uint64_t prepared = 0;  // the options that the distribution is for, by number
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is needed
-    std::byte* row = nullptr;    // in rows_: distribution, logits and children, each (V,)
+    std::byte* row = nullptr;    // in rows_: distribution, children and logits, each (V,)
     bool known = false;
     StateSnapshot state = {};  // once it is known
   };
@@ -123,12 +124,12 @@ class PrefixCache {
   std::span<double> distribution(const Node& node) const {
     return {reinterpret_cast<double*>(node.row), vocab_size_};
   }
-  std::span<float> logits(const Node& node) const {
-    return {reinterpret_cast<float*>(node.row + vocab_size_ * sizeof(double)), vocab_size_};
-  }
   std::span<NodeId> children(const Node& node) const {
-    const std::size_t offset = vocab_size_ * (sizeof(double) + sizeof(float));
-    return {reinterpret_cast<NodeId*>(node.row + offset), vocab_size_};
+    return {reinterpret_cast<NodeId*>(node.row + vocab_size_ * sizeof(double)), vocab_size_};
+  }
+  std::span<float> logits(const Node& node) const {
+    const std::size_t offset = vocab_size_ * (sizeof(double) + sizeof(NodeId));
+    return {reinterpret_cast<float*>(node.row + offset), vocab_size_};
   }
 
   static std::size_t row_bytes(std::size_t vocab_size);
@@ -148,13 +149,14 @@ class PrefixCache {
   std::size_t vocab_size_;
   std::uint64_t options_number_ = 0;
   std::uint64_t times_forgotten_ = 0;
-  std::size_t last_share_ = 0;
+  std::size_t last_share_ = 0, last_common_ = 0;
   SamplingOptions options_;
   std::shared_ptr<const ExcludedTokens> excluded_;
   std::optional<Sampler> sampler_;
   LargeVector<Node> nodes_;
-  NodeUses uses_;             // of each node; of a place in nodes_ that is free there are none
-  std::vector<NodeId> free_;  // places in nodes_
+  NodeUses uses_;                 // of each node; of a place in nodes_ that is free there are none
+  std::vector<NodeId> free_;      // places in nodes_
+  std::size_t common_nodes_ = 0;  // their states are the model's
   RowPool rows_;
   std::vector<NodeId> unknown_;
   std::vector<NodeId> merged_;  // (positions, V) nodes, where the model has no state

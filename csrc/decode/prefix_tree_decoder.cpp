@@ -33,7 +33,7 @@ PrefixTreeDecoder::PrefixTreeDecoder(const DecodeRequest& request, std::int64_t 
 
 bool PrefixTreeDecoder::run(SnapshotStep& step, std::size_t max_groups,
                             CallCancellation& cancellation) {
-  common_ = step.common_prefixes({});
+  common_ = step.common_prefixes();
   return run_any(step, max_groups, cancellation);
 }
 

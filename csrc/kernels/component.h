@@ -51,8 +51,9 @@ class Component {
   /// Floats of memory that `run` works in, for so many rows.
   virtual std::size_t scratch_floats(std::size_t rows) const = 0;
 
-  /// Whether a step computes nothing: it reads tables.
-  virtual bool is_lookup() const { return false; }
+  /// Multiply-adds of a step of a row, but those of attention. 0: it computes nothing, and reads
+  /// tables.
+  virtual std::size_t multiply_adds() const = 0;
 
   /// One step of each row, whose tokens and positions are known to be in range. A state before the
   /// first step is zeros, any other what this wrote.

@@ -57,6 +57,8 @@ class PerceptronComponent final : public Component {
   std::size_t vocab_size() const override { return model_.vocab_size; }
   std::vector<StateLayout> states() const override { return {{true, {model_.context - 1}}}; }
 
+  std::size_t multiply_adds() const override { return weights_.multiply_adds(); }
+
   std::size_t scratch_floats(std::size_t rows) const override {
     return std::min(rows, kChunkRows) * (model_.hidden + model_.context * model_.width);
   }
@@ -109,6 +111,8 @@ class ConvolutionsComponent final : public Component {
     return states;
   }
 
+  std::size_t multiply_adds() const override { return weights_.multiply_adds(); }
+
   std::size_t scratch_floats(std::size_t rows) const override {
     return std::min(rows, kChunkRows) *
            ((layers_.size() + 6) * model_.width + 2 * model_.skip.outputs);
@@ -144,6 +148,8 @@ class BagOfWordsComponent final : public Component {
   std::size_t vocab_size() const override { return model_.vocab_size; }
   std::vector<StateLayout> states() const override { return {{false, {model_.width}}}; }
   std::int64_t block_size() const override { return static_cast<std::int64_t>(block_size_); }
+
+  std::size_t multiply_adds() const override { return weights_.multiply_adds(); }
 
   std::size_t scratch_floats(std::size_t rows) const override {
     return std::min(rows, kChunkRows) * (model_.width + model_.mlp_up.outputs);

@@ -36,6 +36,7 @@ const std::uint8_t* PackedWeights::dots(std::span<const float> values, std::size
 
 Numbers PackedWeights::matrix(std::span<const float> values, std::size_t inputs, std::size_t width,
                               std::span<const float> scales) {
+  multiply_adds_ += values.size();
   if (!scales.empty() && packing_.dots) {
     return {.dots = dots(values, inputs, width), .scales = copy(scales)};
   }

@@ -27,6 +27,9 @@ class PackedWeights {
   Numbers matrix(std::span<const float> values, std::size_t inputs, std::size_t width,
                  std::span<const float> scales);
 
+  /// Numbers of all matrices, which a step of a row multiplies by and adds up.
+  std::size_t multiply_adds() const { return multiply_adds_; }
+
   /// From a weight (outputs, inputs) and a bias (outputs), or null for zeros.
   Linear linear(const Matrix& weight, std::size_t outputs, std::size_t inputs, const float* bias);
 
@@ -35,6 +38,7 @@ class PackedWeights {
 
   Packing packing_;
   bool halves_;
+  std::size_t multiply_adds_ = 0;
   std::vector<AlignedBuffer> memory_;
 };
 

@@ -69,6 +69,8 @@ class RecurrentComponent final : public Component {
     return {memories * model_.layer_count, StateLayout{false, {model_.hidden}}};
   }
 
+  std::size_t multiply_adds() const override { return weights_.multiply_adds(); }
+
   std::size_t scratch_floats(std::size_t rows) const override {
     return std::min(rows, kChunkRows) * (layers_[0].inputs + 3 * model_.hidden) + rounded_floats();
   }

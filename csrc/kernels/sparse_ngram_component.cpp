@@ -136,7 +136,7 @@ class SparseNgramComponent final : public Component {
   std::size_t vocab_size() const override { return vocab_size_; }
   std::vector<StateLayout> states() const override { return {{true, {}}}; }
   std::size_t scratch_floats(std::size_t) const override { return 0; }
-  bool is_lookup() const override { return true; }
+  std::size_t multiply_adds() const override { return 0; }
 
   void run(const RowBatch& batch, float*) const override {
     const Level& longest = levels_.back();

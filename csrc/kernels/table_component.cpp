@@ -20,7 +20,7 @@ class TableComponent final : public Component {
   std::size_t vocab_size() const override { return vocab_size_; }
   std::vector<StateLayout> states() const override { return {}; }
   std::size_t scratch_floats(std::size_t) const override { return 0; }
-  bool is_lookup() const override { return true; }
+  std::size_t multiply_adds() const override { return 0; }
 
   void run(const RowBatch& batch, float*) const override {
     for (std::size_t row = 0; row < batch.rows; ++row) {
@@ -56,7 +56,7 @@ class NgramComponent final : public Component {
   std::size_t vocab_size() const override { return vocab_size_; }
   std::vector<StateLayout> states() const override { return {{true, {}}}; }
   std::size_t scratch_floats(std::size_t) const override { return 0; }
-  bool is_lookup() const override { return true; }
+  std::size_t multiply_adds() const override { return 0; }
 
   void run(const RowBatch& batch, float*) const override {
     for (std::size_t row = 0; row < batch.rows; ++row) {

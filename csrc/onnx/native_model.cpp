@@ -193,8 +193,10 @@ bool NativeModel::reads_pages() const {
                              [](const Part& part) { return part.component->reads_pages(); });
 }
 
-bool NativeModel::is_lookup() const {
-  return std::ranges::all_of(parts_, [](const Part& part) { return part.component->is_lookup(); });
+std::size_t NativeModel::multiply_adds() const {
+  std::size_t sum = 0;
+  for (const Part& part : parts_) sum += part.component->multiply_adds();
+  return sum;
 }
 
 std::int64_t NativeModel::block_size() const {

@@ -35,8 +35,8 @@ class NativeModel {
   std::size_t vocab_size() const { return parts_.front().component->vocab_size(); }
   std::size_t state_bytes() const { return state_bytes_; }  // 0: no part has a state
   std::int64_t block_size() const;
-  bool reads_pages() const;  // some part does
-  bool is_lookup() const;    // all parts are
+  bool reads_pages() const;           // some part does
+  std::size_t multiply_adds() const;  // of all parts
 
   /// Weights of the parts in the mixture; none for a single part.
   const std::vector<float>& mixture_weights() const { return mixture_weights_; }

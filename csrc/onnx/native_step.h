@@ -26,7 +26,7 @@ class NativeStep : public OnnxStep {
                              std::span<const std::int64_t> positions) override;
   void select(std::span<const std::int64_t> parents) override;
   std::size_t snapshot_bytes() const override;
-  bool is_lookup() const override { return native_.is_lookup(); }
+  std::optional<std::size_t> multiply_adds() const override { return native_.multiply_adds(); }
   StateSnapshot save(std::int64_t row) override { return states_[static_cast<std::size_t>(row)]; }
   void restore(std::span<const std::optional<StateSnapshot>> states) override;
 

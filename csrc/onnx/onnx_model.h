@@ -69,13 +69,11 @@ class OnnxModel {
   /// Name of what runs the model; "" where ONNX Runtime runs the nodes of the file.
   std::string kernel() const { return native_ ? native_->kernel().name : ""; }
 
-  /// The prefixes that strings begin with most often, computed by `step`, a step of this model,
-  /// once for all steps: within the limits of the first call.
-  std::shared_ptr<const CommonPrefixes> common_prefixes(
-      SnapshotStep& step, const CommonPrefixes::Limits& limits) const {
-    std::call_once(common_prefixes_made_, [&] {
-      common_prefixes_ = std::make_shared<const CommonPrefixes>(step, limits);
-    });
+  /// The prefixes that strings begin with most often, the first of them computed by `step`, a step
+  /// of this model.
+  std::shared_ptr<CommonPrefixes> common_prefixes(SnapshotStep& step) const {
+    std::call_once(common_prefixes_made_,
+                   [&] { common_prefixes_ = std::make_shared<CommonPrefixes>(step); });
     return common_prefixes_;
   }
 
@@ -114,7 +112,7 @@ class OnnxModel {
   std::size_t row_bytes_ = 0;  // of a row's logits and states
   mutable std::counting_semaphore<> runs_;
   mutable std::once_flag common_prefixes_made_;
-  mutable std::shared_ptr<const CommonPrefixes> common_prefixes_;
+  mutable std::shared_ptr<CommonPrefixes> common_prefixes_;
 };
 
 }  // namespace makemore

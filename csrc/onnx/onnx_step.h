@@ -16,10 +16,7 @@ namespace makemore {
 class OnnxStep : public SnapshotStep {
  public:
   std::int64_t vocab_size() const final { return model_->vocab_size(); }
-  std::shared_ptr<const CommonPrefixes> common_prefixes(
-      const CommonPrefixes::Limits& limits) final {
-    return model_->common_prefixes(*this, limits);
-  }
+  std::shared_ptr<CommonPrefixes> common_prefixes() final { return model_->common_prefixes(*this); }
 
  protected:
   explicit OnnxStep(std::shared_ptr<const OnnxModel> model) : model_(std::move(model)) {}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "bindings.h"
 #include "device_step.h"
@@ -39,16 +40,28 @@ void define_steps(py::module_& m) {
           },
           py::arg("parents"));
   py::class_<SnapshotStep, Step>(m, "SnapshotStep")
+      .def_property_readonly("is_cheap", &SnapshotStep::is_cheap)
+      .def_property_readonly("common_prefix_bytes", &CommonPrefixes::prefix_bytes)
       .def(
           "find_common_prefixes",
-          [](SnapshotStep& step, std::size_t max_bytes, std::int64_t max_length,
-             std::int64_t max_microseconds) {
+          [](SnapshotStep& step, std::size_t max_count, std::size_t max_bytes,
+             std::int64_t max_length, std::optional<std::int64_t> max_microseconds,
+             const CancellationToken* cancellation) {
             const StepLock lock(step);
-            const std::chrono::microseconds max_time(max_microseconds);
-            return RunningCalls::without_gil(
-                [&] { return step.common_prefixes({max_bytes, max_length, max_time})->size(); });
+            CommonPrefixes::Limits limits{
+                .count = max_count, .bytes = max_bytes, .length = max_length};
+            if (max_microseconds) {
+              limits.end =
+                  CommonPrefixes::Clock::now() + std::chrono::microseconds(*max_microseconds);
+            }
+            const Interrupts interrupts{.poll = RunningCalls::poll, .token = cancellation};
+            return RunningCalls::without_gil([&] {
+              CallCancellation call(interrupts);
+              return step.common_prefixes()->grow(step, limits, call);
+            });
           },
-          py::arg("max_bytes"), py::arg("max_length"), py::arg("max_microseconds"));
+          py::arg("max_count"), py::arg("max_bytes"), py::arg("max_length"),
+          py::arg("max_microseconds") = py::none(), py::arg("cancellation") = py::none());
   m.def("cpu_step", &new_cpu_step, py::arg("model"), py::arg("time_axes"),
         py::arg("block_size") = py::none());
   py::class_<DeviceStep, Step>(m, "DeviceStep")

@@ -44,6 +44,7 @@ class TransformerComponent final : public kernels::Component {
     return static_cast<std::int64_t>(step_.model().block_size);
   }
 
+  std::size_t multiply_adds() const override { return step_.multiply_adds(); }
   std::size_t scratch_floats(std::size_t) const override { return 0; }  // it has its own
 
   void run(const kernels::RowBatch& batch, float*) const override {

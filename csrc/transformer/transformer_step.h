@@ -39,6 +39,9 @@ class TransformerStep {
 
   const Model& model() const { return model_; }
 
+  /// Of a row, but those of attention.
+  std::size_t multiply_adds() const { return weights_.multiply_adds(); }
+
   /// Bytes of a page: what a row keeps of a position.
   std::size_t page_bytes() const;
 

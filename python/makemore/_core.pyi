@@ -54,9 +54,18 @@ class Step:
     def select(self, parents: ArrayLike) -> None: ...
 
 class SnapshotStep(Step):
+    @property
+    def is_cheap(self) -> bool: ...
+    @property
+    def common_prefix_bytes(self) -> int: ...
     def find_common_prefixes(
-        self, max_bytes: int, max_length: int, max_microseconds: int
-    ) -> int: ...
+        self,
+        max_count: int,
+        max_bytes: int,
+        max_length: int,
+        max_microseconds: int | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> bool: ...
 
 def cpu_step(
     model: OnnxModel, time_axes: Sequence[int | None], block_size: int | None = None

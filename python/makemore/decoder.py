@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from makemore import _core
 from makemore._core import CancellationToken
+from makemore.common_prefixes import CommonPrefixes
 from makemore.decoded import end_to_end
 from makemore.errors import OptionError
 from makemore.limits import integer
@@ -22,7 +23,7 @@ ROWS_PER_THREAD = 64
 """Fewer rows than this are not worth a thread of their own."""
 
 CACHE_BYTES = 128 << 20
-"""Memory of a sampler's prefix caches by default."""
+"""Memory of what a sampler's calls have in common, by default."""
 
 _CACHE_BYTES = integer(0)
 
@@ -38,6 +39,9 @@ class Decoder:
 
     _strategy: Literal["auto", "tree", "cached"] = "auto"
     """How rows share work; changes speed only. Tests compare all of them."""
+
+    common_prefixes: CommonPrefixes | None = None
+    """Those of the model, where more of them are found as strings are made."""
 
     _texts_as_decoded: ClassVar[bool] = True
     """Whether texts can be made as strings finish; else they are made of what `decode` gives."""
@@ -70,6 +74,7 @@ class Decoder:
         `OptionError`.
         """
         self.new_step = no_step
+        self.common_prefixes = None
         self.clear_cache()
 
     def rows_together(self, batch_size: int | None) -> int:
@@ -164,6 +169,8 @@ class Decoder:
         return _core.Request(prompts=tokens, offsets=offsets, max_length=longest + 1, **draw)
 
     def _borrow(self, rows: int) -> tuple[list[_core.Worker], WorkerPool]:
+        if self.common_prefixes is not None:
+            self.common_prefixes.begin_call(rows)
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
         pool = self._pool  # clear_cache replaces it, and so drops the workers of this call
         return [pool.borrow(self.new_step) for _ in range(count)], pool

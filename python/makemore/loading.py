@@ -10,6 +10,7 @@ from typing import IO, Any, Literal
 
 from makemore import _core
 from makemore.artifact import METADATA_KEY, Artifact
+from makemore.common_prefixes import CommonPrefixes
 from makemore.decoder import CACHE_BYTES
 from makemore.errors import ArtifactError, OptionError, OrtError
 from makemore.fingerprints import FINGERPRINTS_KEY, FingerprintReader
@@ -28,13 +29,6 @@ Device = Literal["cpu", "cuda", "auto"]
 MAX_BYTES = 2**29
 """Most memory in bytes for a file, for its weights and one step, and for a batch, unless a caller
 allows more."""
-
-COMMON_BYTES = 8 << 20
-"""Most memory for what follows the prefixes that most strings begin with; an eighth of
-`cache_bytes`, where that is less."""
-
-COMMON_MICROSECONDS = 8_000
-"""Time in which that is computed, while a model is loaded."""
 
 
 class LoadedFrom:
@@ -95,9 +89,11 @@ def load(
     max_bytes: most memory that the file may take, that ONNX Runtime may take for its weights and
       what a step computes, and that the states of a batch may take; batches are smaller where those
       of `batch_size` would take more.
-    cache_bytes: most memory for what is kept of earlier calls, for all threads together; 0 keeps
-      nothing. What follows the prefixes that most strings begin with is computed now, in 8 ms and
-      8 MiB more at most. Only steps on the CPU that save their states have such a cache.
+    cache_bytes: most memory for what calls have in common, for all threads together; 0 keeps
+      nothing. Up to three quarters are for what follows the prefixes that most strings begin with:
+      of up to 2,048 it is computed now, in 8 ms at most; of more, in a thread of its own, once as
+      many strings were made. The rest is for the prefixes that came up most in earlier calls. Only
+      steps on the CPU that save their states keep anything.
 
     Raises `ArtifactError` for a file that is no artifact, too new, or asks for more than it may,
     `OrtError` where ONNX Runtime or the device cannot be had, `MissingDependencyError` where
@@ -184,27 +180,20 @@ def _load_onnx(
     def new_step() -> _core.SnapshotStep:
         return _core.cpu_step(model, time_axes, artifact.block_size)
 
-    _find_common_prefixes(new_step(), artifact, source.name, cache_bytes)
+    try:  # the first common prefix is the empty one: what cannot be computed is found now
+        common_prefixes = CommonPrefixes(new_step(), artifact.max_length - 1, cache_bytes)
+    except OrtError as error:
+        raise ArtifactError(f"{source.name}: {error}") from None
     sampler = Sampler(
-        artifact, new_step, threads=threads, max_rows=model.max_rows, cache_bytes=cache_bytes
+        artifact,
+        new_step,
+        threads=threads,
+        max_rows=model.max_rows,
+        cache_bytes=cache_bytes - common_prefixes.max_bytes,
     )
+    sampler.common_prefixes = common_prefixes
     sampler.fingerprints = fingerprints
     return sampler
-
-
-def _find_common_prefixes(
-    step: _core.SnapshotStep, artifact: Artifact, name: str, cache_bytes: int
-) -> None:
-    """Computes what follows the prefixes that most strings begin with, for all calls.
-
-    The first of them is the empty one, so that what cannot be computed is found now.
-    """
-    try:
-        step.find_common_prefixes(
-            min(COMMON_BYTES, cache_bytes // 8), artifact.max_length - 1, COMMON_MICROSECONDS
-        )
-    except OrtError as error:
-        raise ArtifactError(f"{name}: {error}") from None
 
 
 def _check_contract(name: str, artifact: Artifact, model: _core.OnnxModel) -> None:

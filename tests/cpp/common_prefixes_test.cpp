@@ -3,10 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <deque>
+#include <future>
 #include <map>
 #include <stdexcept>
+#include <thread>
 
 #include "cached_decoder.h"
 #include "row_by_row.h"
@@ -16,8 +19,19 @@ using namespace makemore;
 
 namespace {
 
-constexpr CommonPrefixes::Limits kEnough{
-    .bytes = 1 << 20, .length = 3, .time = std::chrono::hours(1)};
+constexpr CommonPrefixes::Limits kEnough{.count = 10'000, .bytes = 1 << 20, .length = 3};
+
+bool grow(CommonPrefixes& common, SnapshotStep& step, const CommonPrefixes::Limits& limits) {
+  const Interrupts none{};
+  CallCancellation cancellation(none);
+  return common.grow(step, limits, cancellation);
+}
+
+/// Those of a model within limits.
+CommonPrefixes& common_of(SavedStep& step, const CommonPrefixes::Limits& limits) {
+  grow(*step.common_prefixes(), step, limits);
+  return *step.common_prefixes();
+}
 
 using Known = std::map<Ids, CommonPrefixes::Id>;
 
@@ -74,10 +88,7 @@ class FailingStep : public SavedStep {
 class SameModelStep : public SavedStep {
  public:
   explicit SameModelStep(SavedStep& other) : other_(other) {}
-  std::shared_ptr<const CommonPrefixes> common_prefixes(
-      const CommonPrefixes::Limits& limits) override {
-    return other_.common_prefixes(limits);
-  }
+  std::shared_ptr<CommonPrefixes> common_prefixes() override { return other_.common_prefixes(); }
 
  private:
   SavedStep& other_;
@@ -100,7 +111,7 @@ void check_decode(const std::vector<SavedStep*>& steps, const DecodeRequest& req
 
 TEST_CASE("common prefixes have the logits and states of the model") {
   SavedStep step;
-  const CommonPrefixes common(step, kEnough);
+  const CommonPrefixes& common = common_of(step, kEnough);
   const Known found = known(common);
   CHECK(found.size() == common.size());
   CHECK(common.size() > 20);
@@ -114,9 +125,8 @@ TEST_CASE("common prefixes have the logits and states of the model") {
 TEST_CASE("no prefix that is missing is likelier than one that is there") {
   SavedStep step;
   auto limits = kEnough;
-  limits.bytes = 40 * (step.snapshot_bytes() + kVocabSize * 8);
-  const CommonPrefixes common(step, limits);
-  const Known found = known(common);
+  limits.bytes = 40 * CommonPrefixes::prefix_bytes(step);
+  const Known found = known(common_of(step, limits));
   CHECK(found.size() == 40);
   double least = 1;
   for (const auto& [prefix, id] : found) least = std::min(least, probability(prefix));
@@ -131,33 +141,99 @@ TEST_CASE("no prefix that is missing is likelier than one that is there") {
 }
 
 TEST_CASE("limits hold: without any there is the empty prefix alone") {
-  SavedStep step;
-  CHECK(CommonPrefixes(step, {}).size() == 1);
-  CHECK(CommonPrefixes(step, kEnough).size() > 1);
+  const auto size_within = [](const CommonPrefixes::Limits& limits, bool stateless = false) {
+    SavedStep step(stateless);
+    return common_of(step, limits).size();
+  };
+  CHECK(size_within({}) == 1);
+  CHECK(size_within(kEnough) > 40);
   auto limits = kEnough;
-  limits.time = {};
-  CHECK(CommonPrefixes(step, limits).size() == 1);
+  limits.count = 30;
+  CHECK(size_within(limits) == 30);
+  limits = kEnough;
+  limits.end = CommonPrefixes::Clock::now();
+  CHECK(size_within(limits) == 1);
   limits = kEnough;
   limits.length = 0;
-  CHECK(CommonPrefixes(step, limits).size() == 1);
-  for (const auto& [prefix, id] : known(CommonPrefixes(step, kEnough))) {
+  CHECK(size_within(limits) == 1);
+  SavedStep step;
+  for (const auto& [prefix, id] : known(common_of(step, kEnough))) {
     CHECK(std::ssize(prefix) <= kEnough.length);
   }
-  SavedStep stateless(true);
-  CHECK(CommonPrefixes(stateless, kEnough).size() == 1);
+  CHECK(size_within(kEnough, true) == 1);
+}
+
+TEST_CASE("there are more of them when the limits are wider, and those that were there stay") {
+  SavedStep step, other;
+  CommonPrefixes& common = *step.common_prefixes();
+  auto limits = kEnough;
+  limits.count = 20;
+  CHECK(grow(common, step, limits));
+  const Known before = known(common);
+  const StateSnapshot* state = &common.state(19);
+  CHECK_FALSE(grow(common, other, kEnough));  // any step of the model goes on, here to the end
+  const Known after = known(common);
+  CHECK(after.size() > before.size());
+  for (const auto& [prefix, id] : before) CHECK(after.at(prefix) == id);
+  CHECK(&common.state(19) == state);
+  for (const auto& [prefix, id] : after) {
+    const auto logits = common.logits(id);
+    CHECK(std::vector(logits.begin(), logits.end()) == history_logits(fed(prefix)));
+  }
+  const std::int64_t runs = other.runs;
+  CHECK_FALSE(grow(common, other, kEnough));
+  CHECK(other.runs == runs);
+}
+
+TEST_CASE("a call that finds more of them can be cancelled") {
+  SavedStep step;
+  CancellationToken token;
+  token.cancel();
+  const Interrupts interrupts{.token = &token};
+  CallCancellation cancellation(interrupts);
+  CHECK_THROWS_AS(step.common_prefixes()->grow(step, kEnough, cancellation), CancelledError);
+  CHECK(step.common_prefixes()->size() == 1);
+  CHECK(common_of(step, kEnough).size() > 40);
+}
+
+TEST_CASE("threads read while one of them adds more, and make the same strings") {
+  SavedStep growing;
+  const auto common = growing.common_prefixes();
+  std::atomic<bool> done = false;
+  const auto adds = std::async(std::launch::async, [&] {
+    auto limits = kEnough;
+    for (limits.count = 2; grow(*common, growing, limits); ++limits.count) {
+      std::this_thread::yield();
+    }
+    done = true;
+  });
+  for (const Strategy strategy : {Strategy::kTree, Strategy::kCached}) {
+    SameModelStep step(growing);
+    DecodeRequest request;
+    request.rows = 50;
+    request.max_length = 6;
+    request.batch_size = 16;
+    request.strategy = strategy;
+    do {
+      check_decode({&step}, request);
+      ++request.seed;
+    } while (!done);
+  }
+  adds.wait();
+  CHECK(common->size() > 40);
 }
 
 TEST_CASE("only the first step may fail") {
   FailingStep step;
-  CHECK_THROWS_WITH(CommonPrefixes(step, kEnough), "it fails here");
+  CHECK_THROWS_WITH(CommonPrefixes{step}, "it fails here");
   step.fails_at = 2;
-  for (const auto& [prefix, id] : known(CommonPrefixes(step, kEnough))) CHECK(prefix.size() < 2);
+  for (const auto& [prefix, id] : known(common_of(step, kEnough))) CHECK(prefix.size() < 2);
 }
 
 TEST_CASE("no step runs for what the model's common prefixes know, and no string changes") {
   for (const Strategy strategy : {Strategy::kCached, Strategy::kTree}) {
     SavedStep step;
-    step.common_prefixes(kEnough);
+    common_of(step, kEnough);
     DecodeRequest request;
     request.max_length = 3;
     request.batch_size = 7;
@@ -179,7 +255,7 @@ TEST_CASE("workers that share a tree share what the model's common prefixes know
     limits.bytes = bytes;
     SavedStep step;
     SameModelStep second(step), third(step);
-    step.common_prefixes(limits);
+    common_of(step, limits);
     DecodeRequest request;
     request.batch_size = 16;
     request.strategy = Strategy::kTree;

@@ -27,9 +27,8 @@ class SavedStep : public SnapshotStep {
   std::size_t snapshot_bytes() const override {
     return stateless_ ? 0 : pool_->node_bytes() + padding;
   }
-  std::shared_ptr<const CommonPrefixes> common_prefixes(
-      const CommonPrefixes::Limits& limits) override {
-    if (!common_) common_ = std::make_shared<const CommonPrefixes>(*this, limits);
+  std::shared_ptr<CommonPrefixes> common_prefixes() override {
+    if (!common_) common_ = std::make_shared<CommonPrefixes>(*this);
     return common_;
   }
   void reset(std::int64_t rows) override { fed_.assign(static_cast<std::size_t>(rows), {}); }
@@ -90,7 +89,7 @@ class SavedStep : public SnapshotStep {
 
  private:
   bool stateless_;
-  std::shared_ptr<const CommonPrefixes> common_;
+  std::shared_ptr<CommonPrefixes> common_;
   std::shared_ptr<SnapshotPool> pool_ = SnapshotPool::make(sizeof(std::int64_t));
   std::vector<Ids> fed_;
   std::vector<float> logits_;

@@ -108,13 +108,13 @@ TEST_CASE("a row continues from any state, whatever row of whatever step was in 
   }
 }
 
-TEST_CASE("common prefixes are computed once for a model, within the limits of the first call") {
+TEST_CASE("the steps of a model share its common prefixes") {
   for (const NewStep& new_step : kinds()) {
-    const auto first = new_step()->common_prefixes({});
-    CHECK(first->size() == 1);
-    const auto logits = first->logits(CommonPrefixes::kEmpty);
+    const auto common = new_step()->common_prefixes();
+    CHECK(common->size() == 1);
+    const auto logits = common->logits(CommonPrefixes::kEmpty);
     CHECK(std::vector(logits.begin(), logits.end()) == logits_after(new_step, {0}));
-    CHECK(new_step()->common_prefixes({.bytes = 1 << 20, .length = 3}) == first);
+    CHECK(new_step()->common_prefixes() == common);
   }
 }
 

@@ -1,0 +1,126 @@
+"""The prefixes that most strings begin with, and the thread that computes what follows them."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import math
+import os
+import sys
+import threading
+import weakref
+
+from makemore import _core
+from makemore.errors import CancelledError
+
+FIRST_COUNT = 2_048
+FIRST_BYTES = 8 << 20
+FIRST_MICROSECONDS = 8_000
+"""Most prefixes, bytes and time while a model is loaded."""
+
+MOST_PREFIXES = 1 << 16
+"""Most of them in all."""
+
+_NICENESS = 10
+"""Of the thread, where a thread has one: calls come first."""
+
+
+class CommonPrefixes:
+    """Those of a model, which its samplers share: more of them as more strings are made.
+
+    There are never more than strings were made, but for the first ones. So what they cost stays
+    below what the strings did, and a model that makes few strings takes little memory. Where a step
+    takes no longer than to read memory, there are the first ones alone.
+    """
+
+    def __init__(self, step: _core.SnapshotStep, max_length: int, cache_bytes: int) -> None:
+        """step: of its own. max_length: tokens of a prefix at most. cache_bytes: for these and the
+        prefix caches; `max_bytes` of it are theirs.
+
+        `OrtError` where not even the first step can be run.
+        """
+        self._step = step
+        self._max_length = max_length
+        most = FIRST_COUNT if step.is_cheap else MOST_PREFIXES
+        self.max_bytes = min(3 * cache_bytes // 4, most * step.common_prefix_bytes)
+        self._strings = 0
+        self._next: float = 2 * FIRST_COUNT
+        self._token = _core.CancellationToken()
+        self._thread: threading.Thread | None = None
+        self.lock = threading.Lock()
+        more = step.find_common_prefixes(
+            FIRST_COUNT, min(FIRST_BYTES, self.max_bytes), max_length, FIRST_MICROSECONDS
+        )
+        if step.is_cheap or not more:
+            self._next = math.inf
+        _all.add(self)
+
+    def __del__(self) -> None:
+        self._token.cancel()
+
+    def begin_call(self, rows: int) -> None:
+        """Called before a call for so many strings: finds more of them, if enough were made before,
+        in a thread of its own.
+        """
+        if self._strings >= self._next:
+            with self.lock:
+                self._begin()
+        self._strings += rows
+
+    def _begin(self) -> None:
+        if self._strings < self._next or (self._thread is not None and self._thread.is_alive()):
+            return
+        count = FIRST_COUNT << int(math.log2(self._strings / FIRST_COUNT))
+        self._next = 2 * count if count < MOST_PREFIXES else math.inf
+        limits = min(count, MOST_PREFIXES), self.max_bytes, self._max_length
+        thread = threading.Thread(
+            target=_find, args=(self._step, limits, self._token), name="makemore", daemon=True
+        )
+        with contextlib.suppress(RuntimeError):  # a system without threads, or without one more
+            thread.start()
+            self._thread = thread
+
+    def stop(self) -> None:
+        """Ends the thread, within a step; a later call may begin another one. Called with the lock
+        held.
+        """
+        if self._thread is None:
+            return
+        self._token.cancel()
+        self._thread.join()
+        self._thread, self._token = None, _core.CancellationToken()
+        self._next = min(self._next, 2 * FIRST_COUNT)
+
+
+def _find(
+    step: _core.SnapshotStep, limits: tuple[int, int, int], token: _core.CancellationToken
+) -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    with contextlib.suppress(CancelledError):
+        step.find_common_prefixes(*limits, cancellation=token)
+
+
+_all: weakref.WeakSet[CommonPrefixes] = weakref.WeakSet()
+_held: list[CommonPrefixes] = []
+
+
+def _stop_all() -> None:
+    """Before a fork, whose child has no such thread but may need a lock that it holds; and at the
+    end of the process.
+    """
+    for common in list(_all):
+        common.lock.acquire()
+        _held.append(common)
+        common.stop()
+
+
+def _go_on() -> None:
+    while _held:
+        _held.pop().lock.release()
+
+
+atexit.register(_stop_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_stop_all, after_in_parent=_go_on, after_in_child=_go_on)

@@ -1,0 +1,192 @@
+"""What follows the prefixes that most strings begin with: more of it as more strings are made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import makemore
+import pytest
+from makemore import CancelledError, _core
+from makemore.common_prefixes import FIRST_COUNT, MOST_PREFIXES, CommonPrefixes
+from tiny_artifacts import FOLDER
+
+HISTORY = FOLDER / "history"
+CACHE_BYTES = 64 << 20
+
+
+class Recorded:
+    """A step that writes down what it is asked to find."""
+
+    def __init__(self, step: _core.SnapshotStep, is_cheap: bool = False) -> None:
+        self.step, self.is_cheap = step, is_cheap
+        self.common_prefix_bytes = step.common_prefix_bytes
+        self.counts: list[int] = []
+        self.bytes: set[int] = set()
+
+    def find_common_prefixes(
+        self, count, max_bytes, max_length, max_microseconds=None, cancellation=None
+    ):
+        self.counts.append(count)
+        self.bytes.add(max_bytes)
+        return self.step.find_common_prefixes(
+            count, max_bytes, max_length, max_microseconds, cancellation
+        )
+
+
+class Endless(Recorded):
+    """A step that finds more until it is cancelled."""
+
+    def find_common_prefixes(
+        self, count, max_bytes, max_length, max_microseconds=None, cancellation=None
+    ):
+        self.counts.append(count)
+        if max_microseconds is not None:
+            return True
+        while not cancellation.cancelled:
+            time.sleep(0.001)
+        raise CancelledError("as a call of the core ends")
+
+
+def recorded(kind=Recorded, **options):
+    """A sampler and the step that finds its common prefixes."""
+    sampler = makemore.load(HISTORY, threads=1)
+    step = kind(sampler.new_step(), **options)
+    sampler.common_prefixes = CommonPrefixes(step, 30, CACHE_BYTES)
+    return sampler, step
+
+
+def wait(common):
+    """Until no thread finds more."""
+    if common._thread is not None:
+        common._thread.join()
+
+
+def make(sampler, strings):
+    """So many strings, and a call after which the thread has begun."""
+    sampler.sample(strings, min_length=0, seed=1, max_length=30)
+    sampler.sample(1, min_length=0, seed=2, max_length=30)
+
+
+def test_there_are_no_more_of_them_than_strings_were_made():
+    sampler, step = recorded()
+    assert step.counts == [FIRST_COUNT]
+    make(sampler, 2 * FIRST_COUNT - 1)
+    assert step.counts == [FIRST_COUNT]
+    sampler.sample(1, min_length=0)
+    wait(sampler.common_prefixes)
+    assert step.counts == [FIRST_COUNT, 2 * FIRST_COUNT]
+    make(sampler, 6 * FIRST_COUNT)
+    wait(sampler.common_prefixes)
+    assert step.counts[2:] == [8 * FIRST_COUNT]
+    make(sampler, 2 * MOST_PREFIXES)
+    wait(sampler.common_prefixes)
+    assert step.counts[3:] == [MOST_PREFIXES]
+    make(sampler, 4 * MOST_PREFIXES)
+    assert len(step.counts) == 4
+    assert max(step.bytes) == sampler.common_prefixes.max_bytes <= CACHE_BYTES * 3 // 4
+
+
+@pytest.mark.parametrize("artifact", ["history", "schema-1/transformer", "schema-2/words"])
+def test_strings_are_the_same_with_more_of_them(artifact):
+    fresh, used = (makemore.load(FOLDER / artifact, threads=2) for _ in range(2))
+    fresh.common_prefixes = None
+    for seed in range(8):  # while a thread finds more
+        made = used.sample(2 * FIRST_COUNT, min_length=0, seed=seed)
+        assert made == fresh.sample(2 * FIRST_COUNT, min_length=0, seed=seed)
+    wait(used.common_prefixes)
+    assert used.common_prefixes._thread is not None
+    for n in (1, 50, 3_000):
+        options = {"min_length": 0, "seed": 99, "temperature": 0.8}
+        assert used.sample(n, **options) == fresh.sample(n, **options)
+    strings = [text for text in made[:200] if text]
+    assert (used.score(strings) == fresh.score(strings)).all()
+
+
+def test_cheap_steps_have_the_first_ones_alone():
+    sampler, step = recorded(is_cheap=True)
+    make(sampler, 4 * FIRST_COUNT)
+    assert step.counts == [FIRST_COUNT]
+    assert sampler.common_prefixes.max_bytes == FIRST_COUNT * step.common_prefix_bytes
+
+
+def test_no_memory_no_prefixes():
+    sampler = makemore.load(HISTORY, threads=1, cache_bytes=0)
+    assert sampler.common_prefixes.max_bytes == 0
+    make(sampler, 2 * FIRST_COUNT)
+    wait(sampler.common_prefixes)
+    assert sampler.sample(5, seed=3) == makemore.load(HISTORY).sample(5, seed=3)
+
+
+def test_the_memory_is_shared_out():
+    sampler = makemore.load(FOLDER / "schema-1" / "transformer", cache_bytes=32 << 20)
+    assert sampler.common_prefixes.max_bytes == 24 << 20
+    assert sampler.cache_bytes == 8 << 20
+
+
+def test_samplers_of_a_model_share_them_and_the_last_one_ends_the_thread():
+    sampler, _ = recorded(Endless)
+    other = sampler.__copy__()
+    make(sampler, 2 * FIRST_COUNT)
+    thread = sampler.common_prefixes._thread
+    assert other.common_prefixes is sampler.common_prefixes
+    sampler.close()
+    assert thread.is_alive()
+    other.close()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def test_only_one_thread_finds_more():
+    sampler, step = recorded(Endless)
+    make(sampler, 2 * FIRST_COUNT)
+    make(sampler, 8 * FIRST_COUNT)
+    assert len(step.counts) == 2
+    with sampler.common_prefixes.lock:
+        sampler.common_prefixes.stop()
+    make(sampler, 1)
+    assert len(step.counts) == 3
+
+
+PROGRAM = """
+    import os, sys, time
+    sys.path.insert(0, tests)
+    from test_common_prefixes import Endless, FIRST_COUNT, make, recorded
+    sampler, step = recorded(Endless)
+    make(sampler, 2 * FIRST_COUNT)
+    assert sampler.common_prefixes._thread.is_alive()
+"""
+
+
+def run(code):
+    program = f"tests = {str(Path(__file__).parent)!r}\n" + textwrap.dedent(PROGRAM + code)
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_end_of_the_process_ends_the_thread():
+    ended = run("    print(step.counts[-1])")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{2 * FIRST_COUNT}\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_ends_the_thread_and_parent_and_child_go_on():
+    ended = run("""
+    child = os.fork()
+    assert sampler.common_prefixes._thread is None
+    found = len(step.counts)
+    make(sampler, 1)
+    assert sampler.common_prefixes._thread.is_alive() and len(step.counts) == found + 1
+    if child:
+        print(os.waitpid(child, 0)[1])
+    """)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
