@@ -18,7 +18,7 @@ constexpr std::size_t kMaxRows = 64;
 constexpr std::size_t kMaxPrefixes = 1 << 16, kMaxBytes = 256 << 20, kBlockBytes = 256 << 10;
 
 /// Prefixes that fewer strings begin with are not worth their memory.
-constexpr double kLeast = 1.0 / (1 << 18);
+constexpr double kLeast = 1.0 / (1 << 18), kLeastCheap = 1.0 / (1 << 13);
 
 /// Of the logits and the children of a prefix.
 std::size_t row_bytes(std::size_t vocab_size) {
@@ -39,6 +39,7 @@ CommonPrefixes::CommonPrefixes(SnapshotStep& step)
     : vocab_size_(static_cast<std::size_t>(step.vocab_size())),
       block_bits_(block_bits(row_bytes(vocab_size_))),
       blocks_(max_prefixes(row_bytes(vocab_size_)) >> block_bits_),
+      least_(step.is_cheap() ? kLeastCheap : kLeast),
       sampler_({}, step.vocab_size()) {
   const Prefix empty{.parent = kNone, .token = 0, .length = 0, .probability = 1};
   add(step, {&empty, 1});
@@ -131,7 +132,7 @@ void CommonPrefixes::open_children(Id id, const Prefix& prefix) {
   for (std::size_t token = 1; token < cumulative.size(); ++token) {  // 0 ends the string
     const double weight = cumulative[token] - cumulative[token - 1];
     const double probability = prefix.probability * weight / cumulative.back();
-    if (probability < kLeast) continue;
+    if (probability < least_) continue;
     open_.push({id, static_cast<std::int64_t>(token), prefix.length + 1, probability});
   }
 }

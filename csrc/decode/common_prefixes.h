@@ -99,6 +99,7 @@ class CommonPrefixes {
   const std::size_t vocab_size_;
   const std::size_t block_bits_;  // of the number of prefixes in a block
   std::vector<std::unique_ptr<Block>> blocks_;
+  const double least_;  // probability of a prefix
   std::atomic<std::size_t> size_ = 0;
   std::atomic<bool> is_growing_ = false;  // by a thread, which alone uses what is below
   Sampler sampler_;

@@ -95,7 +95,10 @@ class Sampler(Scorer):
         found: list[str] = []
         try:
             for chunk in search.chunks(call.n):
-                found += chunk.texts
+                if found:
+                    found += chunk.texts
+                else:  # mostly it has all of them, and need not be copied
+                    found = chunk.texts
         except ExhaustedError as error:
             error.found = found
             raise
