@@ -7,7 +7,7 @@
 namespace makemore {
 namespace {
 
-/// Prefixes beyond which those that no pending group needs are dropped.
+/// Prefixes beyond which those that no group needs are dropped.
 constexpr std::int64_t kMaxPrefixes = std::int64_t{1} << 20;
 
 std::size_t initial_max_prefixes(const DecodeRequest& request) {
@@ -52,14 +52,14 @@ bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t max_groups,
   while (!known_.empty() || !pending_.empty()) {
     expand_known(max_groups, cancellation);
     if (known_.size() + pending_.size() > max_groups) {
-      save_pending(step, pending_.size());
+      save_states(step, pending_.size());
       return false;
     }
     if (pending_.empty()) break;
     cancellation.check();
     if (tree_.size() > max_prefixes_) drop_finished_prefixes();
     const auto count = std::min(pending_.size(), static_cast<std::size_t>(request_.batch_size));
-    save_pending(step, pending_.size() - count);
+    save_states(step, pending_.size() - count);
     schedule(count);
     move_states(step);
     const std::span<const float> logits = run_step(step);  // (groups, V)
@@ -69,6 +69,7 @@ bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t max_groups,
       split_by_token(groups_[row], of_row, row, std::nullopt);
     }
   }
+  save_states(step, 0);
   return true;
 }
 
@@ -82,56 +83,6 @@ void PrefixTreeDecoder::expand_known(std::size_t max_groups, CallCancellation& c
     choose_tokens(group, logits);
     split_by_token(group, logits, 0, common_->state(group.common));
   }
-}
-
-/// Saves the states of the pending groups up to `end`, before the step overwrites them.
-void PrefixTreeDecoder::save_pending(SnapshotStep& step, std::size_t end) {
-  for (; first_unsaved_ < end; ++first_unsaved_) {
-    Group& group = pending_[first_unsaved_];
-    if (!group.state) group.state = step.save(static_cast<std::int64_t>(group.parent));
-  }
-}
-
-/// Takes `count` groups off the stack and gives each a row of the step. The first group of a parent
-/// keeps the parent's row, so that its state need be neither saved nor copied.
-void PrefixTreeDecoder::schedule(std::size_t count) {
-  const std::size_t rest = pending_.size() - count;
-  kept_.assign(count, nullptr);
-  moved_.clear();
-  for (Group& group : std::span(pending_).subspan(rest)) {
-    const bool keeps_row = !group.state && group.parent < count && kept_[group.parent] == nullptr;
-    if (keeps_row) {
-      kept_[group.parent] = &group;
-    } else {
-      moved_.push_back(&group);
-    }
-  }
-  groups_.clear();
-  auto moved = moved_.begin();
-  for (Group* kept : kept_) groups_.push_back(std::move(kept != nullptr ? *kept : **moved++));
-  pending_.resize(rest);
-  first_unsaved_ = rest;
-}
-
-/// Gives each group in the step its state. What is still in a row that another group takes is saved
-/// first.
-void PrefixTreeDecoder::move_states(SnapshotStep& step) {
-  states_.clear();
-  for (std::size_t row = 0; row < groups_.size(); ++row) {
-    Group& group = groups_[row];
-    if (!group.state && group.parent != row) {
-      group.state = step.save(static_cast<std::int64_t>(group.parent));
-    }
-    states_.push_back(std::move(group.state));
-  }
-  step.restore(states_);
-}
-
-void PrefixTreeDecoder::move_states(Step& step) {
-  if (groups_.front().position == 0) return step.reset(std::ssize(groups_));
-  parents_.clear();
-  for (const Group& group : groups_) parents_.push_back(static_cast<std::int64_t>(group.parent));
-  step.select(parents_);
 }
 
 std::span<const float> PrefixTreeDecoder::run_step(Step& step) {
@@ -216,12 +167,8 @@ void PrefixTreeDecoder::split_by_token(const Group& group, std::span<const float
       continue;
     }
     if (group.common != CommonPrefixes::kNone) next.common = common_->child(group.common, token);
-    if (next.common != CommonPrefixes::kNone) {
-      known_.push_back(std::move(next));
-    } else {
-      next.state = state;
-      pending_.push_back(std::move(next));
-    }
+    if (next.common == CommonPrefixes::kNone) next.state = state;
+    put(std::move(next));
   }
 }
 
@@ -254,6 +201,7 @@ void PrefixTreeDecoder::sort_by_token(std::span<Sequence> sequences) {
 void PrefixTreeDecoder::drop_finished_prefixes() {
   PrefixTree needed;
   for (Group& group : pending_) group.prefix = needed.add_from(tree_, group.prefix);
+  for (Group& group : waiting_) group.prefix = needed.add_from(tree_, group.prefix);
   tree_ = std::move(needed);
   require_room(request_, tree_.size());
   // Twice as many next time, so that this stays rare where most of them are needed.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,8 +41,17 @@ class PrefixTreeDecoder {
   /// `max_groups` may be at most the request's batch size; their states are then lost.
   bool run(Step& step, std::size_t max_groups, CallCancellation& cancellation);
 
-  /// Moves the pending groups to `count` batches of about as many rows.
-  std::vector<PrefixTreeDecoder> split(std::size_t count);
+  /// Decodes all rows to so many tokens. Groups with more to come then wait for the next such call,
+  /// or for `merge`.
+  void run_to(SnapshotStep& step, std::int64_t position, CallCancellation& cancellation);
+
+  /// Rows of the largest group that waits; 0 where none does.
+  std::size_t largest_waiting() const;
+
+  /// Moves the groups of batches that came to the same position to at most `count` batches of about
+  /// as many rows. Those of one prefix become one group.
+  static std::vector<PrefixTreeDecoder> merge(std::span<PrefixTreeDecoder> trees,
+                                              std::size_t count);
 
   /// The rows, those that share a prefix side by side.
   std::vector<std::int64_t> rows() const;
@@ -71,8 +81,9 @@ class PrefixTreeDecoder {
 
   template <class AnyStep>
   bool run_any(AnyStep& step, std::size_t max_groups, CallCancellation& cancellation);
-  void save_pending(SnapshotStep& step, std::size_t end);
-  void save_pending(Step&, std::size_t) {}
+  void put(Group&& group);
+  void save_states(SnapshotStep& step, std::size_t end);
+  void save_states(Step&, std::size_t) {}
   void expand_known(std::size_t max_groups, CallCancellation& cancellation);
   void schedule(std::size_t count);
   void move_states(SnapshotStep& step);
@@ -98,6 +109,9 @@ class PrefixTreeDecoder {
   std::vector<Group> known_;       // pending, whose prefix is a common one
   LargeVector<Group> pending_;     // a stack of the others
   std::size_t first_unsaved_ = 0;  // of pending_: the states of the groups below are saved
+  std::int64_t end_position_ = std::numeric_limits<std::int64_t>::max();
+  LargeVector<Group> waiting_;     // those that came to end_position_
+  std::size_t saved_waiting_ = 0;  // of waiting_: the states of the first ones are saved
   std::vector<Group> groups_;      // in the step: a group's index is its row
 
   // Memory that is used again by every step.

@@ -1,34 +1,89 @@
+#include <algorithm>
 #include <utility>
 
 #include "prefix_tree_decoder.h"
 
 namespace makemore {
 
-std::vector<PrefixTreeDecoder> PrefixTreeDecoder::split(std::size_t count) {
-  for (Group& group : known_) pending_.push_back(std::move(group));
-  known_.clear();
-  std::size_t rows = 0;  // of the groups that are still here
-  for (const Group& group : pending_) rows += group.end - group.begin;
+void PrefixTreeDecoder::run_to(SnapshotStep& step, std::int64_t position,
+                               CallCancellation& cancellation) {
+  end_position_ = position;
+  for (Group& group : std::exchange(waiting_, {})) put(std::move(group));
+  saved_waiting_ = 0;
+  first_unsaved_ = pending_.size();
+  run(step, kUnlimited, cancellation);
+}
+
+void PrefixTreeDecoder::put(Group&& group) {
+  if (group.position >= end_position_) {
+    waiting_.push_back(std::move(group));
+  } else if (group.common != CommonPrefixes::kNone) {
+    known_.push_back(std::move(group));
+  } else {
+    pending_.push_back(std::move(group));
+  }
+}
+
+std::size_t PrefixTreeDecoder::largest_waiting() const {
+  std::size_t largest = 0;
+  for (const Group& group : waiting_) largest = std::max(largest, group.end - group.begin);
+  return largest;
+}
+
+std::vector<PrefixTreeDecoder> PrefixTreeDecoder::merge(std::span<PrefixTreeDecoder> trees,
+                                                        std::size_t count) {
+  struct Piece {
+    PrefixTreeDecoder& tree;
+    Group& group;
+    std::size_t begin, length;  // of its prefix, in `tokens`
+  };
+  LargeVector<std::int32_t> tokens;
+  std::vector<Piece> pieces;
+  std::size_t rows = 0;  // of the pieces that no part has yet
+  for (PrefixTreeDecoder& tree : trees) {
+    for (Group& group : tree.waiting_) {
+      const std::size_t begin = tokens.size();
+      pieces.push_back({tree, group, begin, tree.tree_.append_to(tokens, group.prefix)});
+      rows += group.end - group.begin;
+    }
+  }
+  const auto prefix = [&tokens](const Piece* piece) {
+    return std::span(tokens).subspan(piece->begin, piece->length);
+  };
+  std::vector<Piece*> sorted;
+  for (Piece& piece : pieces) sorted.push_back(&piece);
+  std::ranges::stable_sort(sorted, std::ranges::lexicographical_compare, prefix);
+
   std::vector<PrefixTreeDecoder> parts;
-  for (auto group = pending_.begin(); count > 0; --count) {
-    PrefixTreeDecoder& part = parts.emplace_back(PrefixTreeDecoder(request_, vocab_size_));
+  for (auto piece = sorted.begin(); piece != sorted.end(); --count) {
+    const PrefixTreeDecoder& first = trees.front();
+    PrefixTreeDecoder& part =
+        parts.emplace_back(PrefixTreeDecoder(first.request_, first.vocab_size_));
     const std::size_t share = rows / count;
-    for (; group != pending_.end() && part.sequences_.size() < share; ++group) {
-      const auto sequences = std::span(sequences_).subspan(group->begin, group->end - group->begin);
-      Group moved = std::move(*group);
-      moved.prefix = part.tree_.add_from(tree_, moved.prefix);
-      moved.begin = part.sequences_.size();
-      part.sequences_.insert(part.sequences_.end(), sequences.begin(), sequences.end());
-      moved.end = part.sequences_.size();
-      const bool is_known = moved.common != CommonPrefixes::kNone;
-      if (is_known) part.known_.push_back(std::move(moved));
-      if (!is_known) part.pending_.push_back(std::move(moved));
+    while (piece != sorted.end() && (part.sequences_.empty() || part.sequences_.size() < share)) {
+      const auto of_prefix = prefix(*piece);
+      Group merged = std::move((*piece)->group);
+      merged.prefix = PrefixTree::kEmpty;
+      for (const std::int32_t token : of_prefix) {
+        merged.prefix = part.tree_.add(merged.prefix, token);
+      }
+      const std::size_t begin = part.sequences_.size();
+      for (; piece != sorted.end() && std::ranges::equal(prefix(*piece), of_prefix); ++piece) {
+        const Group& group = (*piece)->group;
+        const auto from = (*piece)->tree.sequences_.begin();
+        part.sequences_.insert(part.sequences_.end(),
+                               from + static_cast<std::ptrdiff_t>(group.begin),
+                               from + static_cast<std::ptrdiff_t>(group.end));
+      }
+      merged.begin = begin;
+      merged.end = part.sequences_.size();
+      part.put(std::move(merged));
     }
     part.first_unsaved_ = part.pending_.size();
     part.finished_.sequences.reserve(part.sequences_.size());
     rows -= part.sequences_.size();
   }
-  pending_.clear();
+  for (PrefixTreeDecoder& tree : trees) tree.waiting_.clear();
   return parts;
 }
 

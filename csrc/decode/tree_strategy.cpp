@@ -18,9 +18,15 @@ using Rows = std::vector<std::int64_t>;
 /// Rows of one tree: many, so that they share prefixes, but little memory beside their strings.
 constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
 
-/// Parts of a tree for each worker, so that none waits long for the last one; and the groups that
-/// they are made of, of which few may have most of the rows.
-constexpr std::size_t kPartsPerWorker = 16, kGroupsPerWorker = 32;
+/// Parts of a tree for each worker, so that none waits long for the last one; and, of the groups
+/// that they are made of, how many times as large the share of a worker is.
+constexpr std::size_t kPartsPerWorker = 16, kGroupsPerWorker = 4;
+
+/// Rows for which it pays that all workers begin.
+constexpr std::size_t kManyRows = 1 << 15;
+
+/// Tokens at most, after which trees are divided into parts.
+constexpr std::int64_t kMaxFirstTokens = 4;
 
 std::size_t divide_up(std::size_t a, std::size_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
@@ -44,27 +50,58 @@ std::vector<PrefixTreeDecoder> restart(const PrefixTreeDecoder& tree, const Deco
 
 using Take = std::function<void(FinishedSequences&&)>;
 
-/// Decodes rows as one tree. The first worker begins it: few prefixes are alive at first, however
-/// many the rows. Once there are enough for all workers, each takes a part of the pending groups.
-/// A step without snapshots cannot hand over a state; its rows begin again in the parts.
+/// Begins a tree until no group is large; of many rows one for each worker, of its share of them,
+/// which share a few prefixes by then. Returns parts of all trees: rows with a common prefix go on
+/// in one of them.
+std::vector<PrefixTreeDecoder> begin(std::span<Worker* const> workers, const DecodeRequest& request,
+                                     const Rows& rows, CallCancellation& cancellation,
+                                     const Take& take) {
+  const std::int64_t vocab_size = workers.front()->step.vocab_size();
+  const std::size_t count = rows.size() < kManyRows ? 1 : workers.size();
+  const std::size_t share = divide_up(rows.size(), count);
+  std::vector<PrefixTreeDecoder> trees;
+  for (std::size_t first = 0; first < rows.size(); first += share) {
+    const auto of_worker = std::span(rows).subspan(first, std::min(share, rows.size() - first));
+    trees.emplace_back(request, vocab_size, of_worker);
+  }
+  const std::size_t enough = share / (kGroupsPerWorker * workers.size());
+  const std::int64_t forced =
+      request.prompts.offsets.empty() ? std::ssize(request.prompts.tokens) : 0;
+  std::size_t largest = share;
+  for (std::int64_t i = 1; i <= kMaxFirstTokens && largest > enough; ++i) {
+    parallel_for(
+        workers, trees.size(), cancellation,
+        [&](Worker& worker, std::size_t tree) {
+          trees[tree].run_to(*worker.snapshot_step, forced + i, cancellation);
+        },
+        [](std::size_t) {});
+    largest = 0;
+    for (const auto& tree : trees) largest = std::max(largest, tree.largest_waiting());
+  }
+  for (auto& tree : trees) take(std::move(tree.finished()));
+  return PrefixTreeDecoder::merge(trees, kPartsPerWorker * workers.size());
+}
+
+/// Decodes rows as one tree, in parts that workers take. A step without snapshots cannot hand over
+/// a state: the first worker decodes until there are too many groups, and the rows begin again in
+/// the parts.
 void decode_rows(std::span<Worker* const> workers, const DecodeRequest& request, const Rows& rows,
                  CallCancellation& cancellation, const Take& take) {
   Worker& first = *workers.front();
-  const std::int64_t vocab_size = first.step.vocab_size();
   const bool snapshots = first.snapshot_step != nullptr;
-  const std::size_t rows_each = std::min(divide_up(rows.size(), workers.size()),
-                                         static_cast<std::size_t>(request.batch_size));
-  const std::size_t enough_groups =
-      snapshots ? std::min(rows_each, kGroupsPerWorker * workers.size()) : rows_each;
-  const bool alone = snapshots && workers.size() == 1;
-  PrefixTreeDecoder tree(request, vocab_size, rows);
-  const bool done =
-      run(tree, first, alone ? PrefixTreeDecoder::kUnlimited : enough_groups, cancellation);
-  if (done || snapshots) take(std::move(tree.finished()));
-  if (done) return;
-
-  auto parts = snapshots ? tree.split(kPartsPerWorker * workers.size())
-                         : restart(tree, request, vocab_size, enough_groups);
+  std::vector<PrefixTreeDecoder> parts;
+  if (snapshots && workers.size() > 1) {
+    parts = begin(workers, request, rows, cancellation, take);
+  } else {
+    const std::int64_t vocab_size = first.step.vocab_size();
+    const std::size_t enough_groups = snapshots
+                                          ? PrefixTreeDecoder::kUnlimited
+                                          : std::min(divide_up(rows.size(), workers.size()),
+                                                     static_cast<std::size_t>(request.batch_size));
+    PrefixTreeDecoder tree(request, vocab_size, rows);
+    if (run(tree, first, enough_groups, cancellation)) return take(std::move(tree.finished()));
+    parts = restart(tree, request, vocab_size, enough_groups);
+  }
   parallel_for(
       workers, parts.size(), cancellation,
       [&](Worker& worker, std::size_t i) {
