@@ -114,6 +114,14 @@ def test_cheap_steps_have_the_first_ones_alone():
     assert sampler.common_prefixes.max_bytes == FIRST_COUNT * step.common_prefix_bytes
 
 
+@pytest.mark.parametrize(
+    ("artifact", "is_cheap"),
+    [("family/lstm", True), ("family/ngram", True), ("history", False), ("bigram", False)],
+)
+def test_a_step_is_cheap_where_kernels_multiply_little(artifact, is_cheap):
+    assert makemore.load(FOLDER / artifact).new_step().is_cheap == is_cheap
+
+
 def test_no_memory_no_prefixes():
     sampler = makemore.load(HISTORY, threads=1, cache_bytes=0)
     assert sampler.common_prefixes.max_bytes == 0
@@ -153,7 +161,8 @@ def test_only_one_thread_finds_more():
 
 
 PROGRAM = """
-    import os, sys, time
+    import atexit, os, sys
+    atexit.register(lambda: print(len(sampler.sample(3))))  # after what makemore does at the end
     sys.path.insert(0, tests)
     from test_common_prefixes import Endless, FIRST_COUNT, make, recorded
     sampler, step = recorded(Endless)
@@ -173,9 +182,9 @@ def run(code):
     )
 
 
-def test_the_end_of_the_process_ends_the_thread():
+def test_the_end_of_the_process_ends_the_thread_and_strings_are_still_made():
     ended = run("    print(step.counts[-1])")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{2 * FIRST_COUNT}\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{2 * FIRST_COUNT}\n3\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -189,4 +198,4 @@ def test_a_fork_ends_the_thread_and_parent_and_child_go_on():
     if child:
         print(os.waitpid(child, 0)[1])
     """)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "3\n0\n3\n", "")

@@ -53,7 +53,8 @@ class CommonPrefixes:
         )
         if step.is_cheap or not more:
             self._next = math.inf
-        _all.add(self)
+        with _lock:
+            _all.add(self)
 
     def __del__(self) -> None:
         self._token.cancel()
@@ -80,16 +81,17 @@ class CommonPrefixes:
             thread.start()
             self._thread = thread
 
-    def stop(self) -> None:
-        """Ends the thread, within a step; a later call may begin another one. Called with the lock
-        held.
+    def stop(self, for_good: bool = False) -> None:
+        """Ends the thread, within a step; unless `for_good`, a later call may begin another one.
+        Called with the lock held.
         """
-        if self._thread is None:
-            return
-        self._token.cancel()
-        self._thread.join()
-        self._thread, self._token = None, _core.CancellationToken()
-        self._next = min(self._next, 2 * FIRST_COUNT)
+        if self._thread is not None:
+            self._token.cancel()
+            self._thread.join()
+            self._thread, self._token = None, _core.CancellationToken()
+            self._next = 2 * FIRST_COUNT
+        if for_good:
+            self._next = math.inf
 
 
 def _find(
@@ -103,24 +105,35 @@ def _find(
 
 
 _all: weakref.WeakSet[CommonPrefixes] = weakref.WeakSet()
-_held: list[CommonPrefixes] = []
+_lock = threading.Lock()
+_held: list[CommonPrefixes] = []  # by a fork
 
 
-def _stop_all() -> None:
-    """Before a fork, whose child has no such thread but may need a lock that it holds; and at the
-    end of the process.
-    """
+def _before_fork() -> None:
+    """The child has no such thread, but may need a lock that it holds."""
+    _lock.acquire()
     for common in list(_all):
         common.lock.acquire()
         _held.append(common)
         common.stop()
 
 
-def _go_on() -> None:
+def _after_fork() -> None:
     while _held:
         _held.pop().lock.release()
+    _lock.release()
 
 
-atexit.register(_stop_all)
+def _end_all() -> None:
+    """At the end of the process, where strings may still be made."""
+    with _lock:
+        for common in list(_all):
+            with common.lock:
+                common.stop(for_good=True)
+
+
+atexit.register(_end_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_stop_all, after_in_parent=_go_on, after_in_child=_go_on)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )

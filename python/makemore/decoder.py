@@ -66,7 +66,9 @@ class Decoder:
         self.clear_cache()
 
     def clear_cache(self) -> None:
-        """Frees the memory of the cache; calls that are running free theirs when they end."""
+        """Frees what earlier calls left in the cache; those that are running free theirs when they
+        end. What follows the model's common prefixes stays.
+        """
         self._pool = WorkerPool(len(self.vocabulary), self.cache_bytes)
 
     def close(self) -> None:

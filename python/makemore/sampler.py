@@ -50,11 +50,12 @@ class NextToken(NamedTuple):
 class Sampler(Scorer):
     """Samples from a model and scores strings; `makemore.load` returns one.
 
-    Several threads may use it at once: no two calls share a step. The logits of common prefixes are
-    kept for the next calls in `cache_bytes` of memory, and at most a quarter more, however many
-    threads call; that changes the speed only. A running call needs memory of its own beside the
-    cache: its strings, and a few megabytes. `clear_cache` and `close` free the cache, and so does
-    leaving a `with` block.
+    Several threads may use it at once: no two calls share a step. What calls have in common is kept
+    in `cache_bytes` of memory, and at most a quarter more, however many threads call; that changes
+    the speed only: the logits after prefixes that came up in earlier calls, which `clear_cache`
+    frees, and those after the prefixes that most strings begin with, more of them as more strings
+    are made. `close` frees all, and so does leaving a `with` block. A running call needs memory of
+    its own beside: its strings, and a few megabytes.
     """
 
     def _begin(self) -> None:

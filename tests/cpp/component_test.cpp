@@ -191,6 +191,36 @@ TEST_CASE("an n-gram refuses tables that lead out of each other") {
   }
 }
 
+TEST_CASE(
+    "a step's multiply-adds are those of its matrices, which kernels pad, and none of tables") {
+  constexpr std::size_t kVocab = 5, kWidth = 3, kHidden = 40;
+  for (const RecurrentKind& kind : kRecurrentKinds) {
+    const std::size_t gates = kind.gates * kHidden;
+    const auto parameters = random_parameters({{kVocab, kWidth},
+                                               {gates, kWidth},
+                                               {gates, kHidden},
+                                               {gates},
+                                               {gates},
+                                               {kVocab, kHidden},
+                                               {kVocab}},
+                                              false);
+    const std::vector<StateLayout> layouts(kind.states, StateLayout{false, {kHidden}});
+    for (const Kernel* kernel : family_kernels()) {
+      const auto component = new_component(*kernel, kind.function, layouts, parameters);
+      const std::size_t hidden =
+          (kHidden + kernel->packing.lanes - 1) / kernel->packing.lanes * kernel->packing.lanes;
+      CHECK(component->multiply_adds() >= (gates + kVocab) * kHidden);
+      CHECK(component->multiply_adds() <=
+            (kind.gates * hidden + kVocab + kernel->packing.lanes) * (kHidden + kWidth));
+    }
+  }
+  for (const Kernel* kernel : family_kernels()) {
+    const auto table = new_component(*kernel, "BigramStep", {}, random_parameters({{5, 5}}, false));
+    REQUIRE(table != nullptr);
+    CHECK(table->multiply_adds() == 0);
+  }
+}
+
 TEST_CASE("weights in float16 give the bits of the same numbers in float32") {
   constexpr std::size_t kVocab = 5, kWidth = 3, kHidden = 21;
   const std::vector<std::vector<std::size_t>> ends{{kVocab, kHidden}, {kVocab}};

@@ -281,6 +281,22 @@ TEST_CASE("a full cache holds nearly the likeliest prefixes") {
   CHECK(static_cast<double>(run) < 1.1 * static_cast<double>(others));
 }
 
+TEST_CASE("nodes that have become common prefixes keep no state of their own") {
+  SavedStep step;
+  step.padding = 1000;
+  Worker worker(step, new_budget());
+  const auto request = request_of(16);
+  const Decoded first = decode_on(worker, request);
+  const std::size_t before = worker.cache->bytes();
+  const Interrupts none{};
+  CallCancellation cancellation(none);
+  step.common_prefixes()->grow(step, {.count = 3'000, .bytes = 1 << 24, .length = 4}, cancellation);
+  const std::int64_t run = step.rows_run;
+  check_same(decode_on(worker, request), first);
+  CHECK(step.rows_run - run < 16 * request.max_length);
+  CHECK(worker.cache->bytes() < before);
+}
+
 TEST_CASE("what was common long ago gives way to what is common now") {
   const Ids then{1, 2, 1}, now{2, 1};
   std::uint64_t seed = 0;
