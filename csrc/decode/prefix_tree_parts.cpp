@@ -62,11 +62,7 @@ std::vector<PrefixTreeDecoder> PrefixTreeDecoder::merge(std::span<PrefixTreeDeco
     const std::size_t share = rows / count;
     while (piece != sorted.end() && (part.sequences_.empty() || part.sequences_.size() < share)) {
       const auto of_prefix = prefix(*piece);
-      Group merged = std::move((*piece)->group);
-      merged.prefix = PrefixTree::kEmpty;
-      for (const std::int32_t token : of_prefix) {
-        merged.prefix = part.tree_.add(merged.prefix, token);
-      }
+      Group& first_group = (*piece)->group;
       const std::size_t begin = part.sequences_.size();
       for (; piece != sorted.end() && std::ranges::equal(prefix(*piece), of_prefix); ++piece) {
         const Group& group = (*piece)->group;
@@ -74,6 +70,11 @@ std::vector<PrefixTreeDecoder> PrefixTreeDecoder::merge(std::span<PrefixTreeDeco
         part.sequences_.insert(part.sequences_.end(),
                                from + static_cast<std::ptrdiff_t>(group.begin),
                                from + static_cast<std::ptrdiff_t>(group.end));
+      }
+      Group merged = std::move(first_group);
+      merged.prefix = PrefixTree::kEmpty;
+      for (const std::int32_t token : of_prefix) {
+        merged.prefix = part.tree_.add(merged.prefix, token);
       }
       merged.begin = begin;
       merged.end = part.sequences_.size();

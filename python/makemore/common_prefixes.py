@@ -99,7 +99,8 @@ def _find(
 ) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+            niceness = max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
     with contextlib.suppress(CancelledError):
         step.find_common_prefixes(*limits, cancellation=token)
 
