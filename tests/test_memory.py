@@ -173,6 +173,9 @@ def resident_mib():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
 sampler = makemore.load(sys.argv[1], threads=1)
+for seed in range(2):  # all common prefixes, whose memory is the model's, however many threads call
+    sampler.sample(100_000, seed=seed)
+sampler.common_prefixes._thread.join()
 for threads in (1, 40):
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda seed: len(sampler.sample(4000, seed=seed)), range(4 * threads)))
