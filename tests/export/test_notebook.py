@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,10 @@ NOTEBOOK = Path(__file__).parents[2] / "examples" / "lectures.ipynb"
 
 
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own packages
-def test_the_notebook_of_the_lectures_runs(tmp_path):
+def test_the_notebook_of_the_lectures_runs(tmp_path, monkeypatch):
+    # The commands of this environment, which need not be an active one.
+    commands = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", os.pathsep.join([str(commands), os.environ["PATH"]]))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     for cell in notebook.cells:
         assert not cell.get("outputs"), "it is committed without outputs"
