@@ -8,7 +8,9 @@ import math
 import os
 import sys
 import threading
+import time
 import weakref
+from pathlib import Path
 
 from makemore import _core
 from makemore.errors import CancelledError
@@ -23,6 +25,9 @@ MOST_PREFIXES = 1 << 16
 
 _NICENESS = 10
 """Of the thread, where a thread has one: calls come first."""
+
+_LONGEST_END = 10.0
+"""Seconds: the number of an ended thread could have become another one's."""
 
 
 class CommonPrefixes:
@@ -87,7 +92,7 @@ class CommonPrefixes:
         """
         if self._thread is not None:
             self._token.cancel()
-            self._thread.join()
+            _join(self._thread)
             self._thread, self._token = None, _core.CancellationToken()
             self._next = 2 * FIRST_COUNT
         if for_good:
@@ -103,6 +108,17 @@ def _find(
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
     with contextlib.suppress(CancelledError):
         step.find_common_prefixes(*limits, cancellation=token)
+
+
+def _join(thread: threading.Thread) -> None:
+    """Until the system has no such thread: Python's join returns before, while the thread still
+    holds locks (an allocator's, say) that the child of a fork would wait for.
+    """
+    thread.join()
+    task = Path(f"/proc/self/task/{thread.native_id}")  # where there is no /proc, there is none
+    end = time.monotonic() + _LONGEST_END
+    while task.exists() and time.monotonic() < end:
+        time.sleep(0.0001)
 
 
 _all: weakref.WeakSet[CommonPrefixes] = weakref.WeakSet()
