@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from peer import NotComparableError, Peer, Source
 
 FOLDER = Path(__file__).parent
-FLAGS = ("-std=c++20", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC")
+# Those of -ffast-math, with which itself a library would have the whole process flush subnormals to
+# zero as it is loaded.
+FAST_MATH = (
+    "-fno-math-errno",
+    "-fno-signed-zeros",
+    "-fno-trapping-math",
+    "-fassociative-math",
+    "-freciprocal-math",
+    "-ffinite-math-only",
+)
+FLAGS = ("-std=c++20", "-O3", "-march=native", *FAST_MATH, "-shared", "-fPIC")
 
 
 class CppLoop(Peer):
