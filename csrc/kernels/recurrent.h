@@ -31,7 +31,12 @@ void cells(const RecurrentLayer& layer, std::size_t hidden, std::size_t count,
   }
 #endif
   const std::size_t tiles = (count + kTileRows - 1) / kTileRows;
-  for (std::size_t block = 0; block < blocks; ++block) {
+  for (std::size_t block = 0, together; block < blocks; block += together) {
+    together = count == 1 && block + 1 < blocks ? 2 : 1;
+    if (together == 2) {  // one block's sums are too few: each waits for the last
+      cell_tile<kind, 1, 2>(layer, hidden, block, rows);
+      continue;
+    }
     for (std::size_t i = 0; i < tiles; ++i) {
       const std::size_t first = i * count / tiles, end = (i + 1) * count / tiles;
       kTiles[end - first - 1](layer, hidden, block, rows_from(rows, first, layer.inputs, hidden));

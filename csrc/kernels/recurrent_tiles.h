@@ -23,17 +23,22 @@ struct CellRows {
   RoundedRow* rounded;         // memory for a tile of rounded inputs and hidden units
 };
 
-/// What `Rows` rows of x (rows, inputs) add to the sums of a block; `Last` is the sum that a GRU's
-/// third vector of weights adds to.
-template <Cell kind, std::size_t Last, std::size_t Rows, std::size_t Sums, class Number>
+/// What `Rows` rows of x (rows, inputs) add to the sums of some blocks; `Last` is the sum that a
+/// GRU's third vector of weights adds to.
+template <Cell kind, std::size_t Last, std::size_t Blocks, std::size_t Rows, std::size_t Sums,
+          class Number>
 INLINE void add_products(const float* x, std::size_t inputs, const Number* weights,
-                         Vector (&sums)[Rows][Sums]) {
+                         Vector (&sums)[Blocks][Rows][Sums]) {
   constexpr std::size_t kVectors = kind == Cell::kGru ? 3 : 4;
+  const std::size_t of_block = inputs * kVectors * kLanes;
   for (std::size_t k = 0; k < inputs; ++k, weights += kVectors * kLanes) {
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      const Vector weight = load(weights + v * kLanes);
-      const std::size_t to = kind == Cell::kGru && v == 2 ? Last : v;
-      for (std::size_t row = 0; row < Rows; ++row) sums[row][to] += x[row * inputs + k] * weight;
+    for (std::size_t block = 0; block < Blocks; ++block) {
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const Vector weight = load(weights + block * of_block + v * kLanes);
+        const std::size_t to = kind == Cell::kGru && v == 2 ? Last : v;
+        for (std::size_t row = 0; row < Rows; ++row)
+          sums[block][row][to] += x[row * inputs + k] * weight;
+      }
     }
   }
 }
@@ -50,18 +55,19 @@ INLINE void add_scaled(const Numbers& weights, std::size_t block,
   }
 }
 
-/// The same of a block's weights of a layer.
-template <Cell kind, std::size_t Last, std::size_t Rows>
-INLINE void add_block(const float* x, std::size_t inputs, const Numbers& weights, std::size_t block,
-                      Vector (&sums)[Rows][4]) {
+/// The same of a layer's weights of the blocks from `block` on.
+template <Cell kind, std::size_t Last, std::size_t Blocks, std::size_t Rows>
+INLINE void add_blocks(const float* x, std::size_t inputs, const Numbers& weights,
+                       std::size_t block, Vector (&sums)[Blocks][Rows][4]) {
   constexpr std::size_t kVectors = kind == Cell::kGru ? 3 : 4;
   const std::size_t first = block * inputs * kVectors * kLanes;
   if (weights.halves != nullptr) {
     add_products<kind, Last>(x, inputs, weights.halves + first, sums);
   } else if (weights.bytes != nullptr) {
-    Vector products[Rows][kVectors]{};
+    Vector products[Blocks][Rows][kVectors]{};
     add_products<kind, 2>(x, inputs, weights.bytes + first, products);
-    add_scaled<kind, Last>(weights, block, products, sums);
+    for (std::size_t i = 0; i < Blocks; ++i)
+      add_scaled<kind, Last>(weights, block + i, products[i], sums[i]);
   } else {
     add_products<kind, Last>(x, inputs, weights.floats + first, sums);
   }
@@ -113,15 +119,15 @@ INLINE void finish_block(const Vector (&sums)[Rows][4], std::size_t hidden, std:
   }
 }
 
-/// `Rows` rows by one block of units.
-template <Cell kind, std::size_t Rows>
+/// `Rows` rows by `Blocks` blocks of units, from `block` on.
+template <Cell kind, std::size_t Rows, std::size_t Blocks = 1>
 void cell_tile(const RecurrentLayer& layer, std::size_t hidden, std::size_t block,
                const CellRows& rows) {
-  Vector sums[Rows][4];
-  start_sums(rows, block, sums);
-  add_block<kind, 2>(rows.x, layer.inputs, layer.from_input, block, sums);
-  add_block<kind, 3>(rows.hidden, hidden, layer.from_hidden, block, sums);
-  finish_block<kind>(sums, hidden, block, rows);
+  Vector sums[Blocks][Rows][4];
+  for (std::size_t i = 0; i < Blocks; ++i) start_sums(rows, block + i, sums[i]);
+  add_blocks<kind, 2>(rows.x, layer.inputs, layer.from_input, block, sums);
+  add_blocks<kind, 3>(rows.hidden, hidden, layer.from_hidden, block, sums);
+  for (std::size_t i = 0; i < Blocks; ++i) finish_block<kind>(sums[i], hidden, block + i, rows);
 }
 
 /// The rows from row `first` on.
