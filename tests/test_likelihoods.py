@@ -1,11 +1,13 @@
 """The likeliest strings, what may follow, completions, ranks, and numbers of each token."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from exact import all_strings, next_probabilities, p_value
-from makemore import NextToken, OptionError, OptionTypeError
+from makemore import NextToken, OptionError, OptionTypeError, Sampler
+from msgspec import structs
 from python_step import sampler_of
 from tiny_artifacts import load_tiny
 from tiny_models import BIGRAM, CACHE, HISTORY
@@ -44,6 +46,37 @@ def test_the_most_likely_strings_that_pass(tiny):
     assert load_tiny(tiny.name).most_likely(0) == ([], pytest.approx([]), 0.0)
 
 
+def test_a_string_that_can_be_cut_in_several_ways_is_there_once():
+    tokens = ("a", "b", "ab")
+    probabilities = {}
+    cuts = all_strings(SimpleNamespace(logits=BIGRAM.logits, decode=tuple), 4)
+    for ids, probability in cuts.items():
+        text = "".join(tokens[i - 1] for i in ids)
+        probabilities[text] = max(probability, probabilities.get(text, 0.0))
+    assert len(probabilities) < len(cuts)
+    del probabilities[""]
+    sampler = sampler_of(BIGRAM)
+    sampler = Sampler(
+        structs.replace(sampler.artifact, level="token", tokens=tokens),
+        sampler.new_step,
+    )
+    for k in (3, 1000):
+        found = sampler.most_likely(k, max_length=4)
+        expected = sorted(probabilities.values(), reverse=True)[:k]
+        assert found.probabilities == pytest.approx(expected, rel=1e-5)
+        assert [probabilities[text] for text in found.strings] == pytest.approx(expected, rel=1e-5)
+        assert len({*found.strings}) == len(found.strings)
+
+
+def test_a_prefix_as_long_as_a_string_may_be_is_the_only_one(tiny):
+    sampler = load_tiny(tiny.name)
+    for options in ({}, {"min_length": 0}, {"matching": "a.c"}, {"not_in": {"ab"}}):
+        found = sampler.most_likely(3, prefix="abc", max_length=3, **options)
+        assert found == (["abc"], pytest.approx([1.0]), 1.0)
+    assert sampler.most_likely(3, prefix="abc", max_length=3, not_in={"abc"}).strings == []
+    assert sampler.most_likely(0, prefix="abc", max_length=3).strings == []
+
+
 def test_more_strings_than_can_be_kept_are_refused(bigram, monkeypatch):
     monkeypatch.setattr("makemore.search.most_likely.MAX_PREFIXES", 100)
     message = "k is 10000; to find so many strings more than 100 prefixes would have to be kept"
@@ -74,6 +107,13 @@ def test_completions_begin_with_their_prefixes_and_follow_the_model(strategy):
     assert made[0] != made[3]
     again = sampler.complete(["cb"], 5000, seed=3, first_row=2 * 5000, max_length=4)
     assert again == [made[2]]
+
+
+def test_completions_are_of_rows_that_there_are(bigram):
+    first = 2**64 - 2
+    assert len(bigram.complete(["a"], 2, seed=1, first_row=first)[0]) == 2
+    with pytest.raises(OptionError, match=f"first_row is {first}; with 3 rows it passes 2"):
+        bigram.complete(["a"], 3, seed=1, first_row=first)
 
 
 def test_no_completions_are_empty_lists(bigram):

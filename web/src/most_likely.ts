@@ -30,7 +30,8 @@ interface Candidate {
 }
 
 /**
- * Finds the k likeliest strings that pass.
+ * Finds the k likeliest strings that pass; one that can be cut into words or tokens in several ways
+ * is as likely as the likeliest of them.
  *
  * A prefix is at least as likely as every string that begins with it, so that the search is over
  * once no prefix is as likely as the k-th string (best-first search; Russell and Norvig, Artificial
@@ -48,7 +49,12 @@ export class BestFirstSearch {
 
   /** `OptionError` where more prefixes would have to be kept than the limit. */
   async run(): Promise<MostLikely> {
-    let open: Prefix[] = [{ ids: [], logProb: 0, state: this.nextTokens.start }];
+    const { start } = this.nextTokens;
+    let open: Prefix[] = [{ ids: [], logProb: 0, state: start }];
+    if (this.nextTokens.isCut(0)) {
+      open = []; // the prompt is the only string
+      if (this.k > 0 && this.nextTokens.mayEnd(start)) this.add([], 0);
+    }
     for (let size = FIRST_BATCH; open.length > 0 && this.k > 0; size = Math.min(2 * size, BATCH)) {
       open.sort((a, b) => b.logProb - a.logProb);
       const grown = await this.expand(open.splice(0, size));
@@ -100,6 +106,9 @@ export class BestFirstSearch {
     const text = engine.vocabulary.decode([...plan.prompt, ...ids]);
     if (!this.passes(text)) return;
     const string = { ids, logProb, text };
+    const same = this.found.findIndex((other) => other.text === text); // cut in another way
+    if (same >= 0 && inOrder(string, this.found[same]) > 0) return;
+    if (same >= 0) this.found.splice(same, 1);
     const at = this.found.findIndex((other) => inOrder(string, other) < 0);
     this.found.splice(at < 0 ? this.found.length : at, 0, string);
     this.found.length = Math.min(this.found.length, this.k);

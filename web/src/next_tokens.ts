@@ -20,12 +20,20 @@ export class NextTokens {
     return this.plan.filter?.next(state, token) ?? state;
   }
 
+  /** Whether a string passes that ends in that state of the filter. */
+  mayEnd(state: number): boolean {
+    return this.plan.filter?.canPass(state, 0) ?? true;
+  }
+
   /** Whether a string ends after so many ids, whatever would follow. */
   isCut(length: number): boolean {
     return this.plan.prompt.length + length >= this.plan.maxLength;
   }
 
-  /** (V,) probabilities after each prefix, 0 for a token after which no string can pass. */
+  /**
+   * (V,) probabilities after each prefix, 0 for a token after which no string can pass, and for all
+   * of them after a string that is cut.
+   */
   async after(
     prefixes: readonly (readonly number[])[],
     states: readonly number[],
@@ -34,7 +42,7 @@ export class NextTokens {
     const whole = prefixes.map((prefix) => [...prompt, ...prefix]);
     const found = new Array<Float64Array>(whole.length);
     const distribution = (row: number, probabilities: Float64Array) => {
-      found[row] = probabilities;
+      found[row] = this.isCut(prefixes[row].length) ? probabilities.map(() => 0) : probabilities;
     };
     await this.engine.decodePrompts(whole, this.plan, { distribution }, this.signal);
     if (filter === undefined) return found;

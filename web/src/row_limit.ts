@@ -31,7 +31,7 @@ export function reason(options: Options, n: number, found: number, tried: number
     const share = found / tried;
     const rows = Math.floor((n / share) * 1.1);
     message +=
-      `; ${share.toPrecision(2)} of the rows pass, so that ${grouped(n)} strings take about ` +
+      `; a share of ${share.toPrecision(2)} of the rows passes, so that ${grouped(n)} strings take about ` +
       `${grouped(rows)}: maxRows: ${rows}`;
   } else if (found === 0) {
     message += '; fewer than 1 in so many pass; more are tried with a larger maxRows';

@@ -52,6 +52,17 @@ test('a signal ends a call, and the next one works', async () => {
   assert.equal((await sampler.sample(3, { seed: 1 })).length, 3);
 });
 
+test('a prefix as long as a string may be is the only one', async () => {
+  const [prefix] = await sampler.sample(1, { seed: 1 });
+  const options = { prefix, maxLength: prefix.length };
+  const { strings, mass } = await sampler.mostLikely(3, options);
+  assert.deepEqual([strings, mass], [[prefix], 1]);
+  await assert.rejects(sampler.sample(3, { ...options, unique: true }), (error) => {
+    assert.deepEqual(error.found, [prefix]);
+    return true;
+  });
+});
+
 test('a search that finds too little says what it found', async () => {
   await assert.rejects(sampler.sample(100, { seed: 1, suffix: 'na', maxRows: 500 }), (error) => {
     assert.ok(error instanceof ExhaustedError);

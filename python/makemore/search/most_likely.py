@@ -49,7 +49,8 @@ class _Prefixes:
 
 
 class BestFirstSearch:
-    """Finds the k likeliest strings that pass.
+    """Finds the k likeliest strings that pass; one that can be cut into words or tokens in several
+    ways is as likely as the likeliest of them.
 
     A prefix is at least as likely as every string that begins with it, so that the search is over
     once no prefix is as likely as the k-th string (best-first search; Russell and Norvig,
@@ -66,6 +67,10 @@ class BestFirstSearch:
 
     def run(self) -> MostLikely:
         """`OptionError` where more prefixes would have to be kept than the limit."""
+        if self._next.is_cut(0):  # the prompt is the only string
+            if self._k > 0 and self._next.may_end(self._next.start):
+                self._add_strings([(0.0, [])])
+            return self._result()
         open_prefixes = np.zeros(1, dtype=np.int64)
         log_probs = np.zeros(1)
         states = np.array([self._next.start], dtype=np.int64)
@@ -119,7 +124,10 @@ class BestFirstSearch:
             passing = self._text_filter.passing(texts).tolist()
         self._found += [(strings[i][0], strings[i][1], texts[i]) for i in passing]
         self._found.sort(key=lambda string: (-string[0], string[1]))
-        del self._found[self._k :]
+        likeliest: dict[str, tuple[float, list[int], str]] = {}
+        for string in self._found:
+            likeliest.setdefault(string[2], string)
+        self._found = [*likeliest.values()][: self._k]
         if len(self._found) == self._k:
             self._bound = self._found[-1][0]
 

@@ -42,6 +42,10 @@ class NextTokens:
             return states
         return self.plan.compiled.automaton.transitions[states, tokens].astype(np.int64)
 
+    def may_end(self, state: int) -> bool:
+        """Whether a string passes that ends in that state of the filter."""
+        return self.plan.compiled is None or bool(self.plan.compiled.automaton.accepting[state])
+
     def is_cut(self, length: int) -> bool:
         """Whether a string ends after so many ids, whatever would follow."""
         return len(self.plan.prompt) + length >= self.plan.max_length
@@ -49,9 +53,12 @@ class NextTokens:
     def after(
         self, prefixes: Sequence[Sequence[int]], states: Sequence[int] | NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """(n, V) probabilities, 0 for a token after which no string can pass."""
+        """(n, V) probabilities, 0 for a token after which no string can pass, and for all of them
+        after a string that is cut.
+        """
         whole = [[*self.plan.prompt, *prefix] for prefix in prefixes]
         probabilities = self.engine.distributions(whole, self.plan.draw, self.cancellation)
+        probabilities[[self.is_cut(len(prefix)) for prefix in prefixes]] = 0.0
         if self.plan.compiled is None:
             return probabilities
         automaton = self.plan.compiled.automaton
