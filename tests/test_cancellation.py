@@ -1,6 +1,7 @@
 """Calls that are ended from another thread."""
 
 import asyncio
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,45 @@ def test_a_token_ends_an_endless_call_of_another_thread(name, n):
         with pytest.raises(CancelledError, match="the call was cancelled"):
             call.result(timeout=60)
     assert sampler.sample(3, seed=1) == SAMPLERS["one thread"]().sample(3, seed=1)
+
+
+def test_a_token_ends_a_call_whose_cache_knows_all_that_follows(bigram):
+    """No step comes between its tokens, of which there are 200 million."""
+    options = {"temperature": 0, "seed": 1, "max_length": 100_000}
+    bigram.sample(1, **options)
+    token = CancellationToken()
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(bigram.sample, 2_048, **options, cancellation=token)
+        time.sleep(0.1)
+        token.cancel()
+        with pytest.raises(CancelledError):
+            call.result(timeout=60)
+
+
+class Cancelling:
+    """Strings without end, which cancel a token on their way."""
+
+    def __init__(self):
+        self.token = CancellationToken()
+
+    def __len__(self):
+        return 1 << 40
+
+    def __contains__(self, _):
+        return True
+
+    def __iter__(self):
+        for i in itertools.count():
+            if i == 100:
+                self.token.cancel()
+            yield "a"
+
+
+@pytest.mark.parametrize("method", ["score", "score_tokens", "perplexity", "rank", "complete"])
+def test_a_token_ends_a_call_that_still_reads_its_strings(bigram, method):
+    strings = Cancelling()
+    with pytest.raises(CancelledError):
+        getattr(bigram, method)(strings, cancellation=strings.token)
 
 
 def test_a_token_stays_cancelled_and_ends_every_kind_of_call(bigram):

@@ -1,6 +1,7 @@
 """Each string once: as drawing without replacement, and until there are no more."""
 
 import pickle
+import re
 from itertools import permutations
 
 import numpy as np
@@ -115,6 +116,21 @@ def test_one_string_at_temperature_0_is_there_once(bigram):
     with pytest.raises(ExhaustedError) as error:
         bigram.sample(2, temperature=0, unique=True)
     assert len(error.value.found) == 1
+
+
+def test_a_prefix_as_long_as_a_string_may_be_is_there_once(tiny):
+    with pytest.raises(ExhaustedError, match="1 were found") as error:
+        load_tiny(tiny.name).sample(6, unique=True, prefix="abc", max_length=3)
+    assert error.value.found == ["abc"]
+
+
+def test_what_a_search_says_that_is_given_up_in_a_trie(bigram):
+    with pytest.raises(ExhaustedError) as error:
+        bigram.sample(1090, seed=1, unique=True, max_length=6, max_rows=10_300)
+    found = len(error.value.found)
+    assert f"{found:,} strings were found in 10,300 rows, each once" in str(error.value)
+    asked = re.search(r"1,090 strings take about ([\d,]+): max_rows=(\d+)", str(error.value))
+    assert int(asked[2]) > 10_300
 
 
 def test_max_rows_ends_a_search_for_distinct_strings(bigram):

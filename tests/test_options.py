@@ -89,6 +89,46 @@ def test_other_types_of_numbers_are_taken_for_what_they_are_worth(bigram):
     assert bigram.sample(20, **same) == plain
 
 
+@pytest.mark.parametrize(
+    "strings", [["c"], np.array(["c"]), ("c",), {"c": 1}, {"c": 1}.keys(), {"c"}]
+)
+def test_strings_that_do_not_pass_may_be_in_any_collection(bigram, strings):
+    made = bigram.sample(200, seed=1, not_in=strings)
+    assert made == [text for text in bigram.sample(300, seed=1) if text != "c"][:200]
+    assert "c" in bigram.sample(200, seed=1)
+
+
+class Index(list):
+    """A collection whose `in` asks something else, as that of a Series of pandas does."""
+
+    def __contains__(self, value):
+        return value == 0
+
+
+def test_strings_that_do_not_pass_are_the_elements(bigram):
+    assert "c" not in bigram.sample(200, seed=1, not_in=Index(["c"]))
+
+
+@pytest.mark.parametrize("strings", [b"abc", "abc", ["a", 5], [None], 5, [["a"]]])
+def test_what_are_no_strings_that_do_not_pass(bigram, strings):
+    with pytest.raises(OptionTypeError, match="not_in is .*; it must be a collection of strings"):
+        bigram.sample(1, not_in=strings)
+
+
+@pytest.mark.parametrize("name", ["n", "temperature"])
+def test_a_number_that_python_does_not_write_is_refused_all_the_same(bigram, name):
+    with pytest.raises(OptionError, match=f"{name} is 0x[0-9a-f]+\\.\\.\\.; it must be"):
+        bigram.sample(**{"n": 1, name: 10**5000})
+
+
+def test_a_function_that_cannot_be_hashed_adjusts_the_logits(bigram):
+    class Mutable(list):
+        def __call__(self, _, logits):
+            return logits
+
+    assert bigram.sample(20, seed=1, adjust=Mutable()) == bigram.sample(20, seed=1)
+
+
 def test_options_are_frozen_compare_and_can_be_kept_for_many_calls(bigram):
     options = SampleOptions(temperature=0.5, seed=np.int64(7))
     assert options == SampleOptions(seed=7, temperature=0.5)

@@ -142,7 +142,7 @@ def test_a_search_is_given_up_after_max_rows_with_what_was_found(bigram):
     assert error.value.found == ["cacac"] * len(error.value.found)
     assert error.value.mass is None
     assert re.search(
-        r"of the rows pass, so that 500 strings take about .*: max_rows=", str(error.value)
+        r"of the rows passes, so that 500 strings take about .*: max_rows=", str(error.value)
     )
     with pytest.raises(ExhaustedError, match="0 strings were found in 10 rows; fewer than 1 in so"):
         bigram.sample(1, max_rows=10, **options)
@@ -256,3 +256,16 @@ def test_strings_of_exported_models_that_pass_have_their_probabilities(kind, str
     made = sampler.sample(N // 4, seed=1, **options)
     counted = {text: p / share for text, p in some.items()}
     assert p_value_of_some(made, counted) > SIGNIFICANCE
+
+
+def test_plans_that_are_kept_have_a_limit_of_bytes(bigram, monkeypatch):
+    plans = bigram._plans
+    bigram.sample(0, min_length=100, max_length=1000)
+    (one,) = (plan.bytes for plan in plans._plans.values())
+    monkeypatch.setattr("makemore.search.plan._MAX_BYTES", 3 * one)
+    for length in range(100, 110):
+        bigram.sample(0, min_length=length, max_length=1000)
+        assert sum(plan.bytes for plan in plans._plans.values()) <= 3 * one
+    bigram.sample(0, min_length=900, max_length=1000)
+    (last,) = plans._plans.values()
+    assert last.bytes > 3 * one

@@ -41,6 +41,32 @@ def test_a_tilde_is_the_home_folder(monkeypatch, expected):
     assert makemore.load(Path("~/bigram/model.onnx")).sample(20, seed=1) == expected
 
 
+class Pipe(io.RawIOBase):
+    """A file without a buffer, of which a call reads what is there."""
+
+    def __init__(self, data: bytes) -> None:
+        self.rest = io.BytesIO(data)
+
+    def readable(self):
+        return True
+
+    def read(self, size=-1):
+        return self.rest.read(min(size, 100))
+
+
+def test_an_open_file_is_read_until_it_ends(expected):
+    data = FILE.read_bytes()
+    assert makemore.load(Pipe(data)).sample(20, seed=1) == expected
+    with pytest.raises(ArtifactError, match="more than max_bytes = 150"):
+        makemore.load(Pipe(data), max_bytes=150)
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/names", "a" * 5000, "names\0"])
+def test_a_path_that_cannot_be_is_no_artifact(path):
+    with pytest.raises(ArtifactError, match="^'?[~an]"):
+        makemore.load(path)
+
+
 @pytest.mark.parametrize(
     "artifact", [None, 3, ["names"], io.StringIO("text")], ids=lambda it: type(it).__name__
 )

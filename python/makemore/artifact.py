@@ -9,6 +9,7 @@ import msgspec
 from msgspec import structs
 
 from makemore.errors import ArtifactError, OptionError
+from makemore.limits import shown
 from makemore.metadata import (
     DataInfo,
     Golden,
@@ -134,7 +135,9 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
         if self.max_length < 1:
             raise ArtifactError(f"{source}: max_length is {self.max_length}; at least 1 is needed")
         if self.max_length > LENGTH_LIMIT:
-            raise ArtifactError(f"{source}: max_length is above {LENGTH_LIMIT}, the limit")
+            raise ArtifactError(
+                f"{source}: max_length is {shown(self.max_length)}; {LENGTH_LIMIT} is the limit"
+            )
         if self.block_size is None:
             return
         most = self.block_size - 1 - bool(self.labels)
@@ -144,15 +147,18 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
                 f"but a block of {self.block_size} holds {most} {self.level}s"
             )
         if self.block_size > _MAX_BLOCK:
-            raise ArtifactError(f"{source}: block_size is above {_MAX_BLOCK}, the limit")
+            raise ArtifactError(
+                f"{source}: block_size is {shown(self.block_size)}; {_MAX_BLOCK} is the limit"
+            )
 
     def _check_golden(self, source: str) -> None:
         _check_integer(self.golden.seed, "golden.seed", source)
         if self.level == "token":  # what was made may be cut otherwise, or not at all
             return
+        vocabulary = self.vocabulary  # made anew each time
         for i, string in enumerate(self.golden.strings):
             try:
-                length = len(self.vocabulary.encode(string))
+                length = len(vocabulary.encode(string))
             except OptionError as error:
                 raise ArtifactError(f"{source}: golden.strings[{i}]: {error}") from None
             # Words that were made may be cut otherwise when they are read again.

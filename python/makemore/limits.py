@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -47,7 +47,10 @@ def integer(least: int, below: int = 2**63, note: str = "") -> Limit:
 
 def shown(value: object) -> str:
     """A value in a message: with all digits that make it wrong, but not longer than a line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        text = hex(value) if isinstance(value, int) else f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:80]}..."
 
 
@@ -69,6 +72,18 @@ def _plain_bool(value: Any) -> bool:
     return bool(value)
 
 
+def _set_of_strings(value: object) -> Set[str]:
+    """A set as it is. Of others `in` need not mean the same: a Series of pandas asks its index."""
+    if isinstance(value, Set):
+        return value
+    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Collection):
+        raise TypeError
+    strings = frozenset(value)
+    if not all(isinstance(each, str) for each in strings):
+        raise TypeError
+    return strings
+
+
 def _instance(of: Any) -> Callable[[Any], Any]:
     def parse(value: object) -> Any:
         if not isinstance(value, of):
@@ -86,6 +101,7 @@ _PARSERS: dict[Any, Callable[[Any], Any]] = {
     CancellationToken: _instance(CancellationToken),
     Callable: _instance(Callable),
     Collection: _instance(Collection),
+    Set: _set_of_strings,
 }
 
 

@@ -21,7 +21,7 @@ from makemore.runtime.cuda_libraries import require_cuda
 from makemore.runtime.device_sampler import DeviceSampler
 from makemore.runtime.onnxruntime_library import open_library
 from makemore.sampler import Sampler
-from makemore.source import Source, model_file, sha256_of, source_of, version_of
+from makemore.source import Source, model_file, path_of, sha256_of, source_of, version_of
 from makemore.step import Step
 
 Device = Literal["cpu", "cuda", "auto"]
@@ -106,8 +106,11 @@ def load(
     if threads is not None:
         threads = integer(1).parse("threads", threads)
     if isinstance(artifact, str | os.PathLike):
-        opened = open_folder(Path(artifact).expanduser())
+        path = path_of(artifact)
+        opened = open_folder(path)
         if opened is not None:
+            if device == "cuda":
+                raise OptionError(f"device is 'cuda'; {path} is a run, which is sampled on the CPU")
             return opened
     source = source_of(artifact, max_bytes)
     loaded_from = LoadedFrom(

@@ -6,7 +6,7 @@ here.
 
 import inspect
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Set
 from dataclasses import Field, dataclass, fields
 from typing import Any
 
@@ -130,7 +130,7 @@ class FilterOptions(DrawOptions):
     )
     not_in: Collection[str] | None = option(
         None,
-        Limit(Collection, "a collection of strings", lambda value: not isinstance(value, str)),
+        Limit(Set, "a collection of strings"),
         "Strings that do not pass: a set is fastest.",
         none="none",
         flag=False,

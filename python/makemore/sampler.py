@@ -20,6 +20,7 @@ from makemore.calls import (
     StreamCall,
     takes,
 )
+from makemore.cancellation import until_cancelled
 from makemore.errors import ExhaustedError
 from makemore.fingerprints import Fingerprints
 from makemore.limits import Limit
@@ -29,7 +30,7 @@ from makemore.scorer import Scorer
 from makemore.search.most_likely import BestFirstSearch, MostLikely
 from makemore.search.next_tokens import NextTokens
 from makemore.search.plan import PlanCache
-from makemore.search.row_search import RowSearch
+from makemore.search.row_search import RowSearch, require_row_numbers
 from makemore.search.stream import AsyncSampleStream, SampleStream
 from makemore.search.string_filter import text_filter
 
@@ -171,10 +172,15 @@ class Sampler(Scorer):
         max_length = self.max_length_of(call)
         prompts = [
             self.prompt_of(_PREFIX.parse(f"prefix number {i}", prefix), call)
-            for i, prefix in enumerate(call.prefixes, 1)
+            for i, prefix in enumerate(until_cancelled(call.prefixes, call.cancellation), 1)
         ]
+        require_row_numbers(call.first_row, len(prompts) * call.n)
         request = self.request(
-            [prompt for prompt in prompts for _ in range(call.n)],
+            [
+                prompt
+                for prompt in until_cancelled(prompts, call.cancellation)
+                for _ in range(call.n)
+            ],
             max_length=max_length,
             **self.draw(call),
         )

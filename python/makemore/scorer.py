@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore._core import CancellationToken
+from makemore.cancellation import until_cancelled
 from makemore.engine import Engine
 from makemore.errors import OptionError, OptionTypeError
 from makemore.limits import Limit, integer, shown
@@ -62,12 +63,12 @@ class Scorer(Engine):
         batch_size: strings scored together, which changes the speed only.
         """
         batch_size = _parse_batch_size(batch_size)
-        listed = list_strings(strings)
-        known, encoded = self._encode_all(listed, on_unknown)
+        listed = list_strings(strings, cancellation)
+        known, encoded = self._encode_all(listed, on_unknown, cancellation)
         begins = self._label_ids(label)
         found = np.full(len(known), -np.inf)
         for begin in begins:
-            each = [[*begin, *ids] for ids in encoded]
+            each = [[*begin, *ids] for ids in until_cancelled(encoded, cancellation)]
             request = self.request(
                 each,
                 max_length=max(map(len, each), default=1),
@@ -109,8 +110,8 @@ class Scorer(Engine):
         """
         self.require_label(label, "score_tokens")
         batch_size = _parse_batch_size(batch_size)
-        listed = list_strings(strings)
-        known, encoded = self._encode_all(listed, on_unknown)
+        listed = list_strings(strings, cancellation)
+        known, encoded = self._encode_all(listed, on_unknown, cancellation)
         if label is not None:
             encoded = [[self.vocabulary.label_id(label), *ids] for ids in encoded]
         scores = [np.array([-np.inf])] * len(listed)
@@ -134,11 +135,12 @@ class Scorer(Engine):
 
         `OptionError` where there are none, or one that `score` refuses.
         """
-        listed = list_strings(strings)
+        listed = list_strings(strings, cancellation)
         if not listed:
             raise OptionError("perplexity needs at least 1 string; there are 0")
         scores = self.score(listed, label=label, batch_size=batch_size, cancellation=cancellation)
-        tokens = sum(len(self.vocabulary.encode(string)) + 1 for string in listed)
+        vocabulary, counted = self.vocabulary, until_cancelled(listed, cancellation)
+        tokens = sum(len(vocabulary.encode(string)) + 1 for string in counted)
         return float(np.exp(-scores.sum() / tokens))
 
     def rank(
@@ -185,14 +187,17 @@ class Scorer(Engine):
         return costs, ranks, np.nan_to_num(errors, nan=np.inf, posinf=np.inf)
 
     def _encode_all(
-        self, strings: Sequence[str], on_unknown: str
+        self,
+        strings: Sequence[str],
+        on_unknown: str,
+        cancellation: CancellationToken | None,
     ) -> tuple[list[int], list[list[int]]]:
         """Which strings can be encoded, and their ids with the stop."""
         if on_unknown not in ("error", "-inf"):
             raise OptionError(f"on_unknown is {shown(on_unknown)}; it must be 'error' or '-inf'")
         known: list[int] = []
         encoded: list[list[int]] = []
-        for i, string in enumerate(strings):
+        for i, string in enumerate(until_cancelled(strings, cancellation)):
             try:
                 ids = self.encode(string)
             except OptionError as error:
@@ -223,12 +228,13 @@ def _parse_batch_size(batch_size: int | None) -> int:
     return size
 
 
-def list_strings(strings: Iterable[str]) -> list[str]:
+def list_strings(strings: Iterable[str], cancellation: CancellationToken | None) -> list[str]:
     """What `score` is given as a list; `OptionTypeError` where it is not all strings."""
     if isinstance(strings, str | bytes):
         raise OptionTypeError(f"score takes a list of strings, not one: {shown(strings)}")
     try:
-        listed = list(strings)
+        listed = list(until_cancelled(strings, cancellation))
     except TypeError:
         raise OptionTypeError(f"score takes a list of strings, not {shown(strings)}") from None
-    return [_STRING.parse(f"string number {i}", each) for i, each in enumerate(listed, 1)]
+    numbered = enumerate(until_cancelled(listed, cancellation), 1)
+    return [_STRING.parse(f"string number {i}", each) for i, each in numbered]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from makemore.errors import ArtifactError, OptionError
+from makemore.limits import shown
 
 _ZIP = b"PK\3\4"
 """How a TorchScript file begins."""
@@ -19,6 +20,17 @@ class Source(NamedTuple):
     file: Path | bytes
     name: str
     torchscript: bool
+
+
+def path_of(artifact: str | os.PathLike[str]) -> Path:
+    """A path, where `~` is the home folder; `ArtifactError` for what cannot be one."""
+    try:
+        path = Path(artifact).expanduser()
+        path.is_dir()  # the system may refuse a name, as too long
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ArtifactError(f"{shown(os.fspath(artifact))}: {reason}") from None
+    return path
 
 
 def model_file(path: Path) -> Path:
@@ -39,11 +51,11 @@ def model_file(path: Path) -> Path:
 
 def source_of(artifact: str | os.PathLike[str] | bytes | IO[bytes], max_bytes: int) -> Source:
     if isinstance(artifact, str | os.PathLike):
-        file = model_file(Path(artifact).expanduser())
+        file = model_file(path_of(artifact))
         return Source(file, str(file), file.suffix == ".ts")
     data = artifact
     if hasattr(artifact, "read"):
-        data = artifact.read(max_bytes + 1)
+        data = _read(artifact, max_bytes + 1)
     if not isinstance(data, bytes | bytearray | memoryview):
         raise OptionError(
             f"an artifact is a path, bytes, or a file opened in binary mode, not {artifact!r:.80}"
@@ -52,6 +64,17 @@ def source_of(artifact: str | os.PathLike[str] | bytes | IO[bytes], max_bytes: i
     if len(data) > max_bytes:
         raise ArtifactError(f"the bytes given are more than max_bytes = {max_bytes}")
     return Source(data, "the bytes given", data.startswith(_ZIP))
+
+
+def _read(stream: IO[bytes], most: int) -> Any:
+    """Up to so many bytes. A pipe without a buffer gives what is there, and more when asked again."""
+    parts = []
+    while most > 0 and (part := stream.read(most)):
+        if not isinstance(part, bytes | bytearray | memoryview):
+            return stream
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
 
 
 def sha256_of(file: Path) -> str:

@@ -45,6 +45,8 @@ def _read(file: Path | bytes, name: str, max_bytes: int, extra: str) -> bytes | 
                     f"{name}: {entry.file_size} bytes of metadata; the limit is {MAX_METADATA}"
                 )
             return archive.read(entry)
+    except OSError as error:
+        raise ArtifactError(f"{name}: {error.strerror or error}") from None
     except zipfile.BadZipFile:
         raise ArtifactError(f"{name}: not a TorchScript file made by mm-export") from None
     except (NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:

@@ -83,7 +83,8 @@ class DistinctSearch:
         self._block_end += BLOCK
 
     def chunks(self, n: int | None) -> Iterator[Chunk]:
-        """The next n strings, or all that are left, from a trie without those found so far.
+        """Those that are missing of n strings, or all that are left, from a trie without those
+        found so far.
 
         `ExhaustedError` where the rest of all strings has a probability below 2**-40.
         """
@@ -91,10 +92,9 @@ class DistinctSearch:
         trie = StringTrie(search)
         trie.remove(ids for chunk in self._kept for ids in chunk.each())
         self._kept = []
-        left = n
-        while left is None or left > 0:
+        while n is None or search.found < n:
             found: list[Drawn] = []
-            size = _TRIE_CHUNK if left is None else min(_TRIE_CHUNK, left)
+            size = _TRIE_CHUNK if n is None else min(_TRIE_CHUNK, n - search.found)
             ended: ExhaustedError | None = None
             while len(found) < size and ended is None:
                 try:
@@ -111,13 +111,10 @@ class DistinctSearch:
                 if search.text_filter is not None:
                     passing = search.text_filter.passing(chunk.texts)
                 search.found += len(passing)
-                left = None if left is None else left - len(passing)
                 if len(passing):
                     yield chunk.take(passing)
             if ended is not None:
-                if ended.mass is not None:
-                    raise trie.exhausted()
-                raise ended
+                raise search.given_up(n) if ended.mass is None else trie.exhausted()
 
     def _next_row(self, n: int | None) -> int:
         search = self._search

@@ -11,7 +11,8 @@ from makemore.engine import Engine
 from makemore.options import FilterOptions
 from makemore.patterns import TokenAutomaton, compile_filter
 
-_MAX_PLANS = 64
+_MAX_PLANS, _MAX_BYTES = 64, 32 << 20
+"""Plans that are kept, and bytes of their automata: the last one whatever it takes."""
 
 _key = itemgetter(*(each.name for each in fields(FilterOptions) if each.name != "not_in"))
 
@@ -37,6 +38,11 @@ class Plan:
     draw: dict[str, Any]
     request: _core.Request
 
+    @property
+    def bytes(self) -> int:
+        """Of its automaton, which the core has once more."""
+        return 0 if self.compiled is None else 2 * self.compiled.automaton.transitions.nbytes
+
 
 class PlanCache:
     """The plans of the options that were used lately."""
@@ -49,10 +55,15 @@ class PlanCache:
         can pass.
         """
         key = _key(vars(options))
-        plan = self._plans.get(key)
+        try:
+            plan = self._plans.get(key)
+        except TypeError:  # a function that cannot be hashed, say
+            return _plan(engine, options)
         if plan is None:
             plan = _plan(engine, options)
-            if len(self._plans) >= _MAX_PLANS:
+            kept = [*self._plans.values()]
+            bytes_in_all = sum(each.bytes for each in (*kept, plan))
+            if len(kept) >= _MAX_PLANS or bytes_in_all > _MAX_BYTES:
                 self._plans = {}
             self._plans[key] = plan
         return plan

@@ -76,13 +76,8 @@ class RowSearch:
 
     def _next_row(self, rows: int) -> int:
         """The first of so many rows that come next."""
-        first_row = self.options.first_row + self.tried
-        if first_row + rows > 2**64:
-            raise OptionError(
-                f"first_row is {self.options.first_row}; with {self.tried + rows} rows it passes "
-                "2**64"
-            )
-        return first_row
+        require_row_numbers(self.options.first_row, self.tried + rows)
+        return self.options.first_row + self.tried
 
     def chunks(self, n: int | None, most: int | None = None) -> Iterator[Chunk]:
         """The first n strings that pass, or all of them; `most` at a time, few at first.
@@ -105,7 +100,7 @@ class RowSearch:
             if chunk.texts:
                 yield chunk
             if distinct is not None and distinct.repeats_dominate:
-                yield from distinct.chunks(None if n is None else n - self.found)
+                yield from distinct.chunks(n)
                 return
             wanted *= 2
 
@@ -131,21 +126,28 @@ class RowSearch:
             limit = max(fewest, ROWS_PER_STRING * (self.found + 1 if n is None else n))
         left = min(limit, 2**64 - self.options.first_row) - self.tried
         if left <= 0:
-            raise self._given_up(n)
+            raise self.given_up(n)
         return left
 
-    def _given_up(self, n: int | None) -> ExhaustedError:
+    def given_up(self, n: int | None) -> ExhaustedError:
+        """That fewer than n were found, and how many rows n would take."""
         share = self.found / self.tried if self.tried else 0.0
         message = f"{self.found:,} strings were found in {self.tried:,} rows"
         if self.options.unique:
             message += ", each once"
         if n is not None and share > 0:
             rows = int(n / share * 1.1)
-            message += f"; {share:.2g} of the rows pass, so that {n:,} strings take about {rows:,}"
-            message += f": max_rows={rows}"
+            message += f"; a share of {share:.2g} of the rows passes, so that {n:,} strings take "
+            message += f"about {rows:,}: max_rows={rows}"
         elif self.found == 0:
             message += "; fewer than 1 in so many pass; more are tried with a larger max_rows"
         return ExhaustedError(message, rows=self.tried)
+
+
+def require_row_numbers(first_row: int, rows: int) -> None:
+    """`OptionError` where so many rows would have numbers from 2**64 on."""
+    if first_row + rows > 2**64:
+        raise OptionError(f"first_row is {first_row}; with {rows} rows it passes 2**64")
 
 
 def _fewest(left: int | None, wanted: int) -> int:
