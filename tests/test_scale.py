@@ -5,6 +5,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import makemore
+import numpy as np
 import pytest
 from makemore import DataError, OptionError, OptionTypeError
 from makemore.fingerprints import Fingerprints
@@ -86,6 +87,14 @@ def test_a_shard_of_no_rows_is_an_empty_table(bigram):
     assert scale.digest(scale.shard(bigram, 5, 0, seed=1)) == "0" * 16
 
 
+def test_numbers_of_numpy_are_plain_ones_in_a_shard(bigram):
+    first_row, rows, seed = np.uint64(2**64 - 5), np.int32(5), np.int64(1)
+    table = scale.shard(bigram, first_row, rows, seed=seed)
+    assert table.equals(scale.shard(bigram, 2**64 - 5, 5, seed=1))
+    with pytest.raises(OptionTypeError, match="first_row is 'a'"):
+        scale.shard(bigram, "a", 5, seed=1)
+
+
 def test_novel_and_not_in_pass_the_same_strings_in_a_shard(bigram):
     texts = {text for text, *_ in expected_rows(rows=200)}
     bigram.fingerprints = lambda: Fingerprints.of(texts)
@@ -160,6 +169,26 @@ def test_a_manifest_tells_artifact_options_versions_and_shards(tmp_path):
         assert each["bytes"] == (folder / each["file"]).stat().st_size
 
 
+def test_what_is_recorded_is_plain_and_what_is_used(tmp_path):
+    plain = scale.generate(BIGRAM, 900, 1, tmp_path / "plain", shard_rows=500, workers=1)
+    numbers = {"first_row": np.uint64(0), "shard_rows": np.int32(500), "workers": np.int64(1)}
+    other = scale.generate(BIGRAM, np.int64(900), True, tmp_path / "other", **numbers)
+    assert other == plain
+    told = (tmp_path / "other" / "manifest.json").read_text()
+    assert '"seed": 1,' in told
+    assert told == (tmp_path / "plain" / "manifest.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "not_in", [np.array(["a", "b"]), ["b", "a", "a"], dict.fromkeys("ab").keys()]
+)
+def test_not_in_may_be_any_collection_and_is_recorded_as_the_same_set(tmp_path, not_in):
+    expected = scale.generate(BIGRAM, 900, 1, tmp_path / "set", workers=1, not_in={"a", "b"})
+    found = scale.generate(BIGRAM, 900, 1, tmp_path / "made", workers=1, not_in=not_in)
+    assert found == expected
+    assert expected.strings < len(expected_rows(rows=900, seed=1))
+
+
 def states(folder, **options):
     """A run that goes on, and what became of each shard."""
     found = {}
@@ -183,6 +212,12 @@ def test_a_second_run_keeps_what_is_there(made):
     assert set(found.values()) == {"kept"}
     assert again == manifest
     assert {each: each.stat().st_mtime_ns for each in folder.glob("*.parquet")} == before
+
+
+def test_a_default_that_is_written_out_asks_for_the_same(made):
+    again, found = states(made[0], temperature=float("1"), top_k=np.int64(0), novel=np.False_)
+    assert set(found.values()) == {"kept"}
+    assert again == made[1]
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(made, tmp_path):
@@ -323,6 +358,9 @@ def test_a_folder_of_other_files_is_refused(tmp_path):
         ({"seed": -1}, OptionError, "seed is -1"),
         ({"shard_rows": 0}, OptionError, "shard_rows is 0"),
         ({"workers": 0}, OptionError, "workers is 0"),
+        ({"not_in": ["a", 5]}, OptionTypeError, "not_in is .*5"),
+        ({"not_in": {"a", 5}}, OptionTypeError, "not_in is 5; it must be a string"),
+        ({"not_in": [["a"]]}, OptionTypeError, "not_in is .*'a'"),
         ({"first_row": 2**64 - 5}, OptionError, "passes 2"),
         ({"prefix": "Q"}, OptionError, "Q"),
         ({"temperature": -1}, OptionError, "temperature is -1"),

@@ -6,7 +6,7 @@ import makemore
 import numpy as np
 import pytest
 from commands import run
-from makemore import DataError, OptionError
+from makemore import DataError, OptionError, OptionTypeError
 from makemore.commands.sample import sample
 from makemore.commands.score import score
 from tiny_artifacts import FOLDER
@@ -58,6 +58,42 @@ def test_distinct_that_has_no_memory_ends_in_one_error_and_leaves_no_file(made, 
     with pytest.raises(DataError, match=r"DuckDB stopped: .*emory"):
         scale.distinct(made, tmp_path / "distinct.parquet", memory_limit="1MB", threads=1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"threads": 0}, OptionError, "threads is 0; it must be an integer >= 1"),
+        ({"threads": 10**6}, OptionError, "threads is 1000000"),
+        ({"threads": "two"}, OptionTypeError, "threads is 'two'"),
+        ({"spill": "/nowhere/at all"}, OptionError, "spill is '/nowhere/at all'; no folder"),
+        ({"spill": __file__}, OptionError, "spill is .*; no folder"),
+        ({"output": "folder"}, OptionError, "folder: is a folder; name a file"),
+        ({"output": "folder/"}, OptionError, "folder/?: is a folder; name a file"),
+    ],
+)
+def test_distinct_refuses_what_cannot_be_before_any_work(
+    made, tmp_path, duckdb, monkeypatch, change, error, message
+):
+    def work(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(duckdb, "connect", work)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(error, match=message):
+        scale.distinct(made, **{"output": "new/distinct.parquet"} | change)
+    assert [each.name for each in tmp_path.rglob("*")] == ["folder"]
+
+
+def test_distinct_takes_threads_and_a_folder_for_what_its_memory_does_not_hold(
+    made, tmp_path, duckdb
+):
+    (tmp_path / "spill").mkdir()
+    options = {"threads": np.int64(1), "spill": tmp_path / "spill"}
+    found = scale.distinct(made, tmp_path / "one.parquet", **options)
+    assert found == scale.distinct(made, tmp_path / "all.parquet")
+    assert list((tmp_path / "spill").iterdir()) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -137,6 +173,26 @@ def test_what_cannot_be_scored_is_named_with_its_file_and_row(tmp_path):
     with pytest.raises(DataError, match=r"b\.parquet: it is not Parquet"):
         scale.score(BIGRAM, source, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_page_that_is_broken_is_told_with_its_file(tmp_path):
+    source, folder = tmp_path / "source", tmp_path / "scored"
+    write(source, "a.parquet", text=["ab"])
+    write(source, "b.parquet", text=["ab", "b"])
+    file = source / "b.parquet"
+    data = file.read_bytes()
+    file.write_bytes(data[:4] + b"\xff" * 30 + data[34:])
+    with pytest.raises(DataError, match=r"b\.parquet: it cannot be read: "):
+        scale.score(BIGRAM, source, folder, workers=1)
+    assert {each.name for each in folder.iterdir()} == {"a.parquet", "manifest.json"}
+
+
+def test_a_string_that_is_not_utf_8_is_told_with_its_file(tmp_path):
+    offsets, data = np.array([0, 1, 2], dtype=np.int32), b"a\xff"
+    texts = pa.StringArray.from_buffers(2, *map(pa.py_buffer, (offsets, data)))
+    write(tmp_path / "source", "a.parquet", text=texts)
+    with pytest.raises(DataError, match=r"a\.parquet, rows from 1 on: a string is not UTF-8"):
+        scale.score(BIGRAM, tmp_path / "source", tmp_path / "scored", workers=1)
 
 
 ROWS_FLAGS = ["--rows", 900, "--shard-rows", 400, "--workers", 1]

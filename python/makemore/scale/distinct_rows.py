@@ -11,12 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from makemore.errors import DataError, MissingDependencyError, OptionError
+from makemore.limits import integer, shown
 from makemore.scale.parquet import write_parquet
 from makemore.scale.rows import CHUNK_ROWS, SCHEMA
 from makemore.scale.storage import Folder
 from makemore.scale.verification import manifest_of
 
 MEMORY_LIMIT = "2GB"
+
+_THREADS = integer(1, 2**12)  # of a million, DuckDB ends the process for want of memory
 
 _FIRST_OF_EACH = """
 SELECT text, arg_min(log_prob, "row") AS log_prob, any_value(seed) AS seed, min("row") AS "row"
@@ -40,8 +43,9 @@ def distinct(
     threads: of DuckDB; all cores by default.
     spill: a local folder for what goes to disk; a new one in that of temporary files by default.
 
-    Raises `DataError` where shards are missing or cannot be read, `MissingDependencyError` without
-    DuckDB (`pip install "makemore[scale]"`).
+    Raises `DataError` where shards are missing or cannot be read, `OptionError` for an option that
+    cannot be or an output that is a folder, `MissingDependencyError` without DuckDB
+    (`pip install "makemore[scale]"`).
     """
     try:
         import duckdb  # noqa: PLC0415
@@ -49,6 +53,8 @@ def distinct(
         raise MissingDependencyError(
             'distinct needs the package duckdb: pip install "makemore[scale]"'
         ) from None
+    if threads is not None:
+        threads = _THREADS.parse("threads", threads)
     folder = Folder.of(source)
     manifest = manifest_of(folder)
     if manifest.kind != "sample" or not manifest.complete:
@@ -58,8 +64,8 @@ def distinct(
         )
     files = [each.file for each in manifest.shards]
     target, name = Folder.of_file(output)
-    target.create()
-    with tempfile.TemporaryDirectory(prefix="makemore-distinct-", dir=spill) as temporary:
+    with _new_folder(spill) as temporary:
+        target.create()
         config: dict[str, Any] = {"memory_limit": memory_limit, "temp_directory": temporary}
         if threads is not None:
             config["threads"] = threads
@@ -75,6 +81,15 @@ def distinct(
                 return write_parquet(stream, SCHEMA, map(_as_shards, found))
             except duckdb.Error as error:
                 raise DataError(f"{folder.name}: DuckDB stopped: {error}") from None
+
+
+def _new_folder(spill: str | os.PathLike[str] | None) -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="makemore-distinct-", dir=spill)
+    except OSError as error:
+        raise OptionError(
+            f"spill is {shown(spill)}; no folder can be made in it: {error.strerror}"
+        ) from None
 
 
 def _reader(folder: Folder, files: list[str]) -> pa.RecordBatchReader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
@@ -37,15 +37,17 @@ class Engine(NamedTuple):
         """Whether workers may be on other machines, and see other files than this process."""
         return self.executor is not None or self.ray not in (None, LOCAL)
 
-    def check(self) -> None:
-        """Raises `OptionError` for what cannot be together."""
+    def checked(self) -> Engine:
+        """The same with a plain number of workers; `OptionError` for what cannot be together."""
         if self.ray is not None and self.executor is not None:
             raise OptionError("ray and executor cannot be used together")
-        if self.workers is not None:
-            _WORKERS.parse("workers", self.workers)
-            if self.elsewhere:
-                where = "executor" if self.executor is not None else f"ray {self.ray!r}"
-                raise OptionError(f"workers cannot be given with {where}, which has its own")
+        if self.workers is None:
+            return self
+        workers = _WORKERS.parse("workers", self.workers)
+        if self.elsewhere:
+            where = "executor" if self.executor is not None else f"ray {self.ray!r}"
+            raise OptionError(f"workers cannot be given with {where}, which has its own")
+        return self._replace(workers=workers)
 
     def results(self, job: Job, tasks: Sequence[Task]) -> Generator[Result, None, None]:
         """The results of tasks, as they come; what is not yet begun ends with the iterator."""
@@ -62,10 +64,13 @@ class Engine(NamedTuple):
 def _on_executor(
     job: Job, tasks: Sequence[Task], executor: Executor
 ) -> Generator[Result, None, None]:
-    futures = [executor.submit(run_task, job, task) for task in tasks]
+    futures: list[Future[Result]] = []
     try:
+        futures += (executor.submit(run_task, job, task) for task in tasks)
         for future in as_completed(futures):
             yield future.result()
+    except BrokenExecutor as error:
+        raise WorkerError(f"the executor's workers died: {error}") from None
     finally:
         for future in futures:
             future.cancel()
@@ -99,19 +104,19 @@ def _on_ray(
 
 def _ray_results(ray: Any, job: Job, tasks: Sequence[Task]) -> Generator[Result, None, None]:
     remote = ray.remote(num_cpus=1, max_retries=_RAY_RETRIES)(run_task)
-    held = ray.put(job)  # once, not with every task
     left = iter(tasks)
-    pending = [remote.remote(held, task) for task in islice(left, _RAY_IN_FLIGHT)]
+    pending: list[Any] = []
     try:
+        held = ray.put(job)  # once, not with every task
+        pending += (remote.remote(held, task) for task in islice(left, _RAY_IN_FLIGHT))
         while pending:
             done, pending = ray.wait(pending, num_returns=1)
-            pending += [remote.remote(held, task) for task in islice(left, len(done))]
-            try:
-                yield from ray.get(done)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from None
-            except ray.exceptions.WorkerCrashedError as error:
-                raise WorkerError(f"workers of Ray died again and again: {error}") from None
+            pending += (remote.remote(held, task) for task in islice(left, len(done)))
+            yield from ray.get(done)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayError as error:  # workers that died again and again, nodes, memory
+        raise WorkerError(f"Ray gave a shard up: {type(error).__name__}: {error}") from None
     finally:
         for task in pending:
             with suppress(Exception):

@@ -27,7 +27,7 @@ _CHUNK_TOKENS = 1 << 23
 """Most tokens, and bytes, that they have together, as far as is known: models of long strings
 decode fewer rows at a time."""
 
-_ROWS = integer(0, 2**64)
+_NUMBER = integer(0, 2**64)
 
 
 def shard(
@@ -49,7 +49,9 @@ def shard(
     Raises what `Sampler.sample_rows` raises.
     """
     sampler = artifact if isinstance(artifact, Sampler) else load(artifact, threads=1)
-    _ROWS.parse("rows", rows)
+    first_row = _NUMBER.parse("first_row", first_row)
+    rows = _NUMBER.parse("rows", rows)
+    seed = _NUMBER.parse("seed", seed)
     return pa.Table.from_batches(batches(sampler, first_row, rows, seed, options), SCHEMA)
 
 

@@ -25,7 +25,22 @@ def run(
 ) -> Manifest:
     """Makes the shards that are missing, or not as an earlier manifest says, and gives the manifest
     of all. However it ends, the folder has a manifest of the shards that are whole.
+
+    Raises `OptionError` where another run works in the folder: each would remove, as partial files
+    of a process that was killed, what the other has under way.
     """
+    job.folder.create()
+    with job.folder.locked():
+        return _run_alone(job, manifest, tasks, engine, on_result)
+
+
+def _run_alone(
+    job: Job,
+    manifest: Manifest,
+    tasks: Iterable[Task],
+    engine: Engine,
+    on_result: OnResult | None,
+) -> Manifest:
     known = _begin(job, manifest)
     job.folder.remove_partial()
     todo = [_with_known(task, known.get(task.file)) for task in tasks]
@@ -47,7 +62,6 @@ def run(
 def _begin(job: Job, manifest: Manifest) -> dict[str, Shard]:
     """The shards of an earlier run, which asked for the same."""
     folder = job.folder
-    folder.create()
     earlier = Manifest.read(folder)
     if earlier is not None:
         earlier.require_same(manifest, folder.name)

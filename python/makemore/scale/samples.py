@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from makemore.errors import OptionError
-from makemore.limits import integer
+from makemore.limits import Limit, integer
 from makemore.options import FilterOptions, document
 from makemore.scale.engines import Engine
 from makemore.scale.manifest import Manifest, Shard
@@ -28,6 +28,7 @@ SHARD_ROWS = 1_000_000
 
 _COUNT = integer(1, 2**64)
 _ROW = integer(0, 2**64)
+_STRING = Limit(str, "a string")
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,16 @@ def generate(
       `artifact` and `output`. It is not shut down.
     on_result: called in this process with a `Result` for each shard that is there.
 
-    Raises `OptionError` for an option that cannot be, or a folder of another request; `DataError`
-    for a manifest that is none; `WorkerError` where workers die again and again.
+    Raises `OptionError` for an option that cannot be, or a folder of another request or in which
+    another run works; `DataError` for a manifest that is none; `WorkerError` where workers die
+    again and again, or Ray or the executor gives up.
     """
-    _COUNT.parse("rows", rows)
-    _ROW.parse("seed", seed)
-    _ROW.parse("first_row", first_row)
-    _COUNT.parse("shard_rows", shard_rows)
+    rows = _COUNT.parse("rows", rows)
+    seed = _ROW.parse("seed", seed)
+    first_row = _ROW.parse("first_row", first_row)
+    shard_rows = _COUNT.parse("shard_rows", shard_rows)
     given = _given(FilterOptions(**options))
-    engine = Engine(workers, ray, executor)
-    engine.check()
+    engine = Engine(workers, ray, executor).checked()
     model = Model.of(artifact, as_bytes=ray is not None)
     model.open().sample_columns(first_row, 0, seed=seed, **given)  # raises for what cannot be
     if first_row + rows > 2**64:
@@ -130,11 +131,19 @@ def _tasks(first_row: int, rows: int, shard_rows: int) -> Iterator[Task]:
 
 
 def _given(options: FilterOptions) -> dict[str, Any]:
-    """The options that are not as by default."""
+    """The options that are not as by default; `not_in` as a set of plain strings."""
     if options.adjust is not None:
         raise OptionError("adjust is a function, which no manifest can hold: use shard")
-    every = {each.name: (options[each.name], each.default) for each in fields(FilterOptions)}
-    return {name: value for name, (value, default) in every.items() if value != default}
+    every = {each.name: options[each.name] for each in fields(FilterOptions)}
+    if options.not_in is not None:
+        strings = (_STRING.parse("an element of not_in", each) for each in options.not_in)
+        every["not_in"] = frozenset(map(str, strings))  # NumPy's are of a type of their own
+    # By value: who writes a default out asks for the same as who does not.
+    return {
+        each.name: every[each.name]
+        for each in fields(FilterOptions)
+        if every[each.name] != each.default
+    }
 
 
 def _recorded(given: dict[str, Any]) -> dict[str, Any]:

@@ -58,9 +58,12 @@ class ScoreJob:
         self, table: pq.ParquetFile, schema: pa.Schema, task: Task
     ) -> Iterator[pa.RecordBatch]:
         row = 0
-        for batch in table.iter_batches(CHUNK_ROWS, use_threads=False):
+        for batch in _read(table, self._name(task)):
             where = f"{self._name(task)}, rows from {row + 1} on"
-            texts = batch[self.column].to_pylist()
+            try:
+                texts = batch[self.column].to_pylist()
+            except UnicodeDecodeError as error:
+                raise DataError(f"{where}: a string is not UTF-8: {error.reason}") from None
             if None in texts:
                 raise DataError(f"{where}: row {row + texts.index(None) + 1} has no string")
             try:
@@ -99,11 +102,10 @@ def score(
     of the scores is called. label, on_unknown: as those of `Sampler.score`. The others are those of
     `generate`.
 
-    Raises what `generate` raises, and `DataError` for a file that is no Parquet or lacks
-    the column.
+    Raises what `generate` raises, and `DataError` for a file that is no Parquet, cannot be read to
+    its end, or lacks the column.
     """
-    engine = Engine(workers, ray, executor)
-    engine.check()
+    engine = Engine(workers, ray, executor).checked()
     model = Model.of(artifact, as_bytes=ray is not None)
     options = {"label": label, "on_unknown": on_unknown}
     model.open().score([], **options)  # type: ignore[arg-type]  # raises for what cannot be
@@ -142,6 +144,13 @@ def _opened(stream: Any, where: str) -> pq.ParquetFile:
         return pq.ParquetFile(stream)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{where}: it is not Parquet: {error}") from None
+
+
+def _read(table: pq.ParquetFile, where: str) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from table.iter_batches(CHUNK_ROWS, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{where}: it cannot be read: {error}") from None
 
 
 def _scored(schema: pa.Schema, job: ScoreJob, where: str) -> pa.Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ import pyarrow as pa
 from pyarrow import fs
 
 from makemore.errors import OptionError
+
+if sys.platform != "win32":
+    import fcntl
 
 _PARTIAL = ".partial"
 _BLOCK = 1 << 20
@@ -42,8 +46,10 @@ class Folder:
 
     @classmethod
     def of_file(cls, place: str | os.PathLike[str]) -> tuple[Folder, str]:
-        """The folder of a file, and the file's name in it."""
+        """The folder of a file, and the file's name in it; `OptionError` where a folder has it."""
         whole = cls.of(place)
+        if whole.filesystem.get_file_info(whole.path).type == fs.FileType.Directory:
+            raise OptionError(f"{whole.name}: is a folder; name a file")
         path, _, file = whole.path.rpartition("/")
         return cls(whole.name, whole.filesystem, path), file
 
@@ -52,6 +58,26 @@ class Folder:
         if self.filesystem.get_file_info(self.path).type == fs.FileType.File:
             raise OptionError(f"{self.name}: is a file; name a folder")
         self.filesystem.create_dir(self.path, recursive=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Inside, no other run works in the folder; `OptionError` where one does already.
+
+        The system releases the lock when the process ends, however it ends. Windows, network drives
+        that know no locks and other filesystems have none: there the caller sees to it.
+        """
+        if sys.platform == "win32" or not isinstance(self.filesystem, fs.LocalFileSystem):
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # network drives say in many ways that they know none
+                _lock(descriptor, self.name)
+            yield
+        finally:
+            with suppress(OSError):  # closing it is not enough: a process forked inside has it, too
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
 
     def files(self) -> dict[str, Any]:
         """The files in it by name, each with its size and time; not those of folders in it."""
@@ -107,6 +133,15 @@ class Folder:
         except FileNotFoundError:
             return None
         return found.hexdigest()
+
+
+def _lock(descriptor: int, name: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OptionError(
+            f"{name}: another run works in it; wait for its end, or name another folder"
+        ) from None
 
 
 class HashingFile:
