@@ -111,7 +111,7 @@ def test_strings_that_do_not_pass_are_the_elements(bigram):
 
 @pytest.mark.parametrize("strings", [b"abc", "abc", ["a", 5], [None], 5, [["a"]]])
 def test_what_are_no_strings_that_do_not_pass(bigram, strings):
-    with pytest.raises(OptionTypeError, match="not_in is .*; it must be a collection of strings"):
+    with pytest.raises(OptionTypeError, match=r"not_in is .*; it must be a collection of"):
         bigram.sample(1, not_in=strings)
 
 

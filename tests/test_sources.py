@@ -63,7 +63,7 @@ def test_an_open_file_is_read_until_it_ends(expected):
 
 @pytest.mark.parametrize("path", ["~no-such-user/names", "a" * 5000, "names\0"])
 def test_a_path_that_cannot_be_is_no_artifact(path):
-    with pytest.raises(ArtifactError, match="^'?[~an]"):
+    with pytest.raises(ArtifactError, match=r"^'?[~an]"):
         makemore.load(path)
 
 

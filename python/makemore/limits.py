@@ -63,7 +63,7 @@ def _plain_float(value: Any) -> float:
 def _plain_str(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
-    return value
+    return str(value)  # NumPy has a kind of its own
 
 
 def _plain_bool(value: Any) -> bool:

@@ -53,9 +53,7 @@ def source_of(artifact: str | os.PathLike[str] | bytes | IO[bytes], max_bytes: i
     if isinstance(artifact, str | os.PathLike):
         file = model_file(path_of(artifact))
         return Source(file, str(file), file.suffix == ".ts")
-    data = artifact
-    if hasattr(artifact, "read"):
-        data = _read(artifact, max_bytes + 1)
+    data = _read(artifact, max_bytes + 1) if hasattr(artifact, "read") else artifact
     if not isinstance(data, bytes | bytearray | memoryview):
         raise OptionError(
             f"an artifact is a path, bytes, or a file opened in binary mode, not {artifact!r:.80}"
@@ -66,8 +64,8 @@ def source_of(artifact: str | os.PathLike[str] | bytes | IO[bytes], max_bytes: i
     return Source(data, "the bytes given", data.startswith(_ZIP))
 
 
-def _read(stream: IO[bytes], most: int) -> Any:
-    """Up to so many bytes. A pipe without a buffer gives what is there, and more when asked again."""
+def _read(stream: Any, most: int) -> Any:
+    """Up to so many bytes: a pipe without a buffer has to be asked for the rest again."""
     parts = []
     while most > 0 and (part := stream.read(most)):
         if not isinstance(part, bytes | bytearray | memoryview):
