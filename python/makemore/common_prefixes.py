@@ -52,7 +52,7 @@ class CommonPrefixes:
         self._next: float = 2 * FIRST_COUNT
         self._token = _core.CancellationToken()
         self._thread: threading.Thread | None = None
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a signal handler may call a sampler, too
         more = step.find_common_prefixes(
             FIRST_COUNT, min(FIRST_BYTES, self.max_bytes), max_length, FIRST_MICROSECONDS
         )
@@ -122,7 +122,7 @@ def _join(thread: threading.Thread) -> None:
 
 
 _all: weakref.WeakSet[CommonPrefixes] = weakref.WeakSet()
-_lock = threading.Lock()
+_lock = threading.RLock()
 _held: list[CommonPrefixes] = []  # by a fork
 
 
