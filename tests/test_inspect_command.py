@@ -28,6 +28,41 @@ def test_an_artifact_is_shown_and_its_golden_samples_are_replayed(tiny):
     assert all(key in text for key in report)
 
 
+def test_a_line_end_among_the_characters_is_escaped_in_text_alone(tmp_path):
+    model = build(tiny_models.CACHE)
+    metadata = json.loads(model.metadata_props[0].value)
+    metadata["tokens"][0] = "\n"
+    metadata["golden"]["strings"] = []
+    model.metadata_props[0].value = json.dumps(metadata)
+    artifact = tmp_path / "model.onnx"
+    artifact.write_bytes(model.SerializeToString())
+    text, _ = run(inspect, artifact)
+    [row] = [line for line in text.splitlines() if line.startswith("characters")]
+    assert row.split(maxsplit=1)[1] == r"\nbc"
+    assert json.loads(run(inspect, artifact, "--json")[0])["characters"] == "\nbc"
+
+
+def test_what_may_follow_is_told_of_a_label():
+    labels = FOLDER / "schema-3" / "labels"
+    sampler = makemore.load(labels)
+    for label in sampler.artifact.labels:
+        out, _ = run(inspect, labels, "--next", "an", "--label", label, "--json")
+        expected = sampler.next_tokens("an", label=label)
+        found = json.loads(out)[f"after 'an' of {label!r}"]
+        assert [*found.values()] == [each.probability for each in expected]
+    assert "none of this model's" in run(inspect, labels, "--next", "", "--label", "x", code=2)[1]
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path):
+    (tmp_path / "best.safetensors").touch()
+    for source, words, message in (
+        (FOLDER / "bigram", ["--encoding", "utf-8"], "--encoding is for a run folder or its best"),
+        (tmp_path, ["--trust"], "--trust is for an artifact, not"),
+        (FOLDER / "bigram", ["--label", "x"], "--label is for --next"),
+    ):
+        assert message in run(inspect, source, *words, code=2)[1]
+
+
 @pytest.mark.parametrize("words", [(), (FOLDER / "bigram",)], ids=["environment", "artifact"])
 def test_inspect_works_where_pytorch_is_not_installed(words):
     code = """

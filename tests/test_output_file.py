@@ -1,8 +1,11 @@
 """Files that commands write: whole under their name, or as they were."""
 
 import os
+import signal
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import makemore
@@ -55,6 +58,69 @@ def test_what_cannot_be_written_is_refused_before_anything_is_sampled(tmp_path):
     ]:
         with pytest.raises(OptionError, match=message), output_file(path):
             pytest.fail("the block began")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_file_keeps_its_mode_and_is_never_open_to_others_meanwhile(tmp_path):
+    path = tmp_path / "names.txt"
+    path.touch(0o600)
+    with output_file(path):
+        modes = [each.stat().st_mode & 0o777 for each in tmp_path.iterdir()]
+    assert modes == [0o600, 0o600]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process at once")
+def test_sigterm_ends_the_command_with_143_and_leaves_no_partial_file(tmp_path):
+    code = "from makemore.commands.sample import sample; sample()"
+    words = [BIGRAM, "-n", 10**9, "-o", tmp_path / "big.csv"]
+    with subprocess.Popen([sys.executable, "-c", code, *map(str, words)]) as process:
+        while not any(each.stat().st_size for each in tmp_path.iterdir()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.terminate()
+        assert process.wait() == 143
+    assert names(tmp_path) == []
+
+
+def test_who_asks_for_sigterm_gets_it_all_the_same(tmp_path):
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    with output_file(tmp_path / "a"):
+        handler = signal.getsignal(signal.SIGTERM)
+        assert handler is not signal.SIG_DFL
+        with output_file(tmp_path / "b"):
+            assert signal.getsignal(signal.SIGTERM) is handler
+        assert signal.getsignal(signal.SIGTERM) is handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_file_is_written_in_a_thread_too(tmp_path):
+    def write():
+        with output_file(tmp_path / "names.txt") as stream:
+            stream.write(b"new")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    assert (tmp_path / "names.txt").read_bytes() == b"new"
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    path = tmp_path / "names*.txt"
+    left = tmp_path / f".{path.name}.makemore-0123abcd"
+    others = [
+        tmp_path / f".{path.name}.makemore-0123456789abcdef",
+        tmp_path / f".{path.name}.makemore-mine",
+        tmp_path / ".names2.txt.makemore-0123abcd",
+    ]
+    for each in (left, *others):
+        each.write_text("partial")
+    with output_file(path) as one, output_file(path) as other:
+        assert not left.exists()
+        one.write(b"one")
+        other.write(b"other")
+    assert path.read_bytes() == b"one"  # it was written last: the other did not remove it
+    assert names(tmp_path) == sorted(each.name for each in (path, *others))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")

@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import shlex
@@ -6,16 +7,36 @@ import sys
 
 import makemore
 import pytest
+import tiny_models
 from click.testing import CliRunner
 from commands import run
 from makemore.commands.bench.command import bench
 from makemore.commands.sample import sample
 from makemore.commands.score import score
 from makemore_export.commands.inspect import main as inspect
-from tiny_artifacts import FOLDER
+from pyarrow import parquet
+from tiny_artifacts import FOLDER, build
 
 BIGRAM = str(FOLDER / "bigram")
 SPARSE = str(FOLDER / "sparse")
+LABELS = str(FOLDER / "schema-3" / "labels")
+
+
+def renamed(folder, *tokens):
+    """The artifact of a bigram model with other tokens than a, b and c."""
+    model = build(tiny_models.BIGRAM)
+    metadata = json.loads(model.metadata_props[0].value)
+    metadata["tokens"] = tokens
+    metadata["golden"]["strings"] = []
+    model.metadata_props[0].value = json.dumps(metadata)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    return folder / "model.onnx"
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """An artifact whose strings have several lines."""
+    return renamed(tmp_path, "\n", "a", "b")
 
 
 def test_sample_prints_the_strings_of_the_library_one_a_line_and_nothing_else():
@@ -61,6 +82,85 @@ def test_sample_in_json_is_one_object_a_line_with_all_results():
     assert [json.loads(line) for line in out.splitlines()] == [
         {**made._asdict(), "ids": made.ids.tolist()} for made in expected
     ]
+
+
+def test_samples_of_a_model_with_labels_have_their_label_in_tables(tmp_path):
+    sampler = makemore.load(LABELS)
+    words = [LABELS, "-n", 20, "--seed", 7]
+    vocabulary = sampler.vocabulary
+    made = sampler.sample_ids(20, seed=7)
+    labels = [vocabulary.labels[each.ids[0] - vocabulary.first_label] for each in made]
+    assert {*labels} == {*vocabulary.labels}
+    rows = [json.loads(line) for line in run(sample, *words, "--json")[0].splitlines()]
+    expected = zip(made, labels, strict=True)
+    assert rows == [each.to_dict() | {"label": label} for each, label in expected]
+    out, _ = run(sample, *words, "--format", "csv")
+    assert [row["label"] for row in csv.DictReader(out.splitlines())] == labels
+    run(sample, *words, "-o", tmp_path / "made.parquet")
+    assert parquet.read_table(tmp_path / "made.parquet")["label"].to_pylist() == labels
+    assert run(sample, *words)[0].splitlines() == [each.text for each in made]
+    assert "label" not in run(sample, BIGRAM, "--format", "csv")[0]
+
+
+def test_a_label_of_the_command_line_is_in_the_table_too():
+    words = [LABELS, "-n", 5, "--seed", 7, "--label"]
+    for label in makemore.load(LABELS).artifact.labels:
+        rows = run(sample, *words, label, "--json")[0].splitlines()
+        assert [json.loads(row)["label"] for row in rows] == [label] * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "prefixes"),
+    [
+        ("a \n", ["a "]),
+        (" a\n\nb a  \n", [" a", "", "b a  "]),
+        ("a\r\nb\r ", ["a", "b", " "]),
+        ("\n", [""]),
+        ("a\n\n", ["a", ""]),
+        ("\ufeffa", ["a"]),
+        ("", []),
+    ],
+)
+def test_a_prefix_is_a_whole_line(tmp_path, text, prefixes):
+    spaced = renamed(tmp_path, " ", "a", "b")
+    (tmp_path / "prefixes").write_bytes(text.encode())
+    for path in ("-", tmp_path / "prefixes"):
+        words = ["--prefixes", path, "-n", 2, "--seed", 1, "--json"]
+        rows = [json.loads(row) for row in run(sample, spaced, *words, stdin=text)[0].splitlines()]
+        assert [row["prefix"] for row in rows] == [each for each in prefixes for _ in range(2)]
+        made = makemore.load(spaced).complete(prefixes, 2, seed=1)
+        assert [row["text"] for row in rows] == [each for texts in made for each in texts]
+
+
+def test_prefixes_of_several_lines_are_between_separators(lines):
+    words = ["--prefixes", "-", "--separator", r"\n%\n", "-n", 1, "--json"]
+    out, _ = run(sample, lines, *words, stdin="a\na\n%\na\n")
+    assert [json.loads(row)["prefix"] for row in out.splitlines()] == ["a\na", "a"]
+
+
+def test_a_table_of_probabilities_has_a_line_for_each_string_of_several_lines(lines):
+    found = makemore.load(lines).most_likely(9)
+    assert any("\n" in string for string in found.strings)
+    out, _ = run(sample, lines, "--most-likely", 9)
+    shown = [line.partition("\t")[2] for line in out.splitlines()]
+    assert shown == [string.replace("\n", r"\n") for string in found.strings]
+    out, _ = run(sample, lines, "--most-likely", 9, "--json")
+    assert [json.loads(row)["text"] for row in out.splitlines()] == [*found.strings]
+
+
+def test_the_stop_is_named_in_a_table_of_what_may_follow(lines):
+    tokens = [each.text for each in makemore.load(lines).next_tokens("a")]
+    assert {*tokens} == {"", "\n", "a", "b"}
+    out, _ = run(sample, lines, "--next", "a")
+    shown = [line.partition("\t")[2] for line in out.splitlines()]
+    assert shown == [{"": "(end)", "\n": r"\n"}.get(text, text) for text in tokens]
+    for options in (["--json"], ["--format", "csv"]):
+        assert "(end)" not in run(sample, lines, "--next", "a", *options)[0]
+
+
+def test_one_string_is_not_called_strings():
+    assert run(sample, BIGRAM, "--most-likely", 1)[1].startswith("1 string, ")
+    assert run(score, BIGRAM, stdin="a\n")[1].startswith("1 string, 2 characters with stops: ")
 
 
 def test_more_strings_than_one_chunk_are_the_same_strings(monkeypatch):
@@ -152,25 +252,30 @@ def test_where_no_line_can_be_scored_there_is_no_mean():
         (["none"], "none: no such file"),
         ([os.devnull], "an artifact is a folder, a .onnx or a .ts file"),
         ([str(FOLDER)], "no such file"),
-        ([BIGRAM, "-n", "-1"], "n is -1; it must be an integer >= 0"),
-        ([BIGRAM, "--batch-size", str(2**70)], "batch_size is"),
-        ([BIGRAM, "--temperature", "-1"], "temperature is -1; it must be a finite number >= 0"),
-        ([BIGRAM, "--temperature", "nan"], "temperature is nan"),
-        ([BIGRAM, "--temperature", "inf"], "temperature is inf"),
-        ([BIGRAM, "--top-k", "-1"], "top_k is -1"),
-        ([BIGRAM, "--top-k", str(2**70)], "top_k is"),
-        ([BIGRAM, "--top-p", "0"], "top_p is 0; it must be a number > 0 and <= 1"),
-        ([BIGRAM, "--min-p", "2"], "min_p is 2"),
+        ([BIGRAM, "-n", "-1"], "-n is -1; it must be an integer >= 0"),
+        ([BIGRAM, "--batch-size", str(2**70)], "--batch-size is"),
+        ([BIGRAM, "--temperature", "-1"], "--temperature is -1; it must be a finite number >= 0"),
+        ([BIGRAM, "--temperature", "nan"], "--temperature is nan"),
+        ([BIGRAM, "--temperature", "inf"], "--temperature is inf"),
+        ([BIGRAM, "--top-k", "-1"], "--top-k is -1"),
+        ([BIGRAM, "--top-k", str(2**70)], "--top-k is"),
+        ([BIGRAM, "--top-p", "0"], "--top-p is 0; it must be a number > 0 and <= 1"),
+        ([BIGRAM, "--min-p", "2"], "--min-p is 2"),
         ([BIGRAM, "--prefix", "x"], "character 'x' (number 1 of 'x')"),
         ([BIGRAM, "--prefix", "a\nb"], r"character '\n'"),
         ([BIGRAM, "--exclude", "x"], "character 'x'"),
-        ([BIGRAM, "--max-length", "0"], "max_length is 0"),
-        ([BIGRAM, "--seed", "-1"], "seed is -1"),
-        ([BIGRAM, "--first-row", "-1"], "first_row is -1"),
-        ([BIGRAM, "--batch-size", "0"], "batch_size is 0"),
-        ([BIGRAM, "--threads", "0"], "threads is 0"),
+        ([BIGRAM, "--max-length", "0"], "--max-length is 0"),
+        ([BIGRAM, "--seed", "-1"], "--seed is -1"),
+        ([BIGRAM, "--first-row", "-1"], "--first-row is -1"),
+        ([BIGRAM, "--batch-size", "0"], "--batch-size is 0"),
+        ([BIGRAM, "--threads", "0"], "--threads is 0"),
         ([str(FOLDER / "cache"), "--max-length", "8"], "a block of 8 holds 7"),
         ([SPARSE, "--exclude", "a中😀"], "no token is left to choose"),
+        ([BIGRAM, "--max-rows", "0"], "--max-rows is 0; it must be an integer >= 1"),
+        ([BIGRAM, "--most-likely", "-1"], "--most-likely is -1; it must be an integer >= 0"),
+        ([BIGRAM, "--rows", "0", "-o", "new"], "--rows is 0; it must be an integer >= 1"),
+        ([BIGRAM, "--shard-rows", "0"], "--shard-rows is 0; it must be an integer >= 1"),
+        ([BIGRAM, "--workers", "0"], "--workers is 0; it must be an integer >= 1"),
     ],
 )
 def test_bad_input_to_sample_is_one_line_and_exit_code_2(arguments, message):
@@ -192,12 +297,55 @@ def test_bad_input_to_sample_is_one_line_and_exit_code_2(arguments, message):
         ([BIGRAM, "--encoding", "undefined"], "a", "cannot be read as undefined"),
         ([BIGRAM], "abx", "character 'x' (number 3 of 'abx')"),
         ([str(FOLDER / "cache")], "a" * 8, "has 8 characters; a block of 8 holds 7"),
-        ([BIGRAM, "--batch-size", "0"], "a", "batch_size is 0"),
-        ([BIGRAM, "--threads", "-3"], "a", "threads is -3"),
+        ([BIGRAM, "--batch-size", "0"], "a", "--batch-size is 0"),
+        ([BIGRAM, "--threads", "-3"], "a", "--threads is -3"),
     ],
 )
 def test_bad_input_to_score_is_one_line_and_exit_code_2(arguments, stdin, message):
     assert message in run(score, *arguments, stdin=stdin, code=2)[1]
+
+
+def test_an_error_in_an_option_does_not_speak_of_none():
+    assert run(sample, BIGRAM, "--seed", "-1", code=2)[1].endswith(">= 0 and < 2**64\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--next", "a"], "with --next"),
+        (["--most-likely", 5], "with --most-likely"),
+        (["--rows", 5, "-o", "new"], "with --rows"),
+        (["--json"], "in jsonl"),
+        (["-o", "new.csv"], "in csv"),
+    ],
+)
+def test_a_separator_that_would_do_nothing_is_refused(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    error = run(sample, BIGRAM, *arguments, "--separator", "%", code=2)[1]
+    assert error == f"Error: --separator has no meaning {message}\n"
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("words", [["--most-likely", 3], ["--json", "--seed", 1]])
+def test_a_separator_of_strings_that_do_not_pass_goes_with_every_table(lines, words):
+    out, _ = run(sample, lines, *words, "--not-in", "-", "--separator", "%", stdin="a%b")
+    assert out.count("\n") in (3, 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("s.txt", ["--column", "c"], "--column has no meaning for text"),
+        ("s.csv", ["--separator", "blank"], "--separator has no meaning for csv"),
+        ("s.jsonl.gz", ["--separator", "blank"], "--separator has no meaning for jsonl"),
+        ("s.txt", ["--from", "csv", "--separator", "%"], "--separator has no meaning for csv"),
+        ("s.parquet", ["--encoding", "utf-8"], "--encoding has no meaning for parquet"),
+    ],
+)
+def test_an_option_that_a_format_has_no_use_for_is_refused(tmp_path, name, arguments, message):
+    (tmp_path / name).write_text("text\na\n")
+    error = run(score, BIGRAM, tmp_path / name, *arguments, code=2)[1]
+    assert error == f"Error: {message}, {tmp_path / name}\n"
 
 
 @pytest.mark.parametrize("command", [sample, score])

@@ -104,6 +104,9 @@ def test_sampled_strings_are_escaped_on_a_terminal_and_raw_in_a_pipe(hostile):
     shown = run("sample", hostile, *options, "--format", "jsonl", terminal=True)
     assert [json.loads(line)["text"] for line in shown.splitlines()] == made
     assert all(escape(line) == line for line in shown.splitlines())
+    shown = run("sample", hostile, "--next", "", terminal=True)
+    tokens = [line.split("\t")[1] for line in shown.splitlines()]
+    assert sorted(tokens) == sorted([r"\x1b", r"\n", "c", "(end)"])
 
 
 def test_escaped_json_is_the_same_json():
@@ -126,7 +129,7 @@ def test_scored_strings_and_errors_are_escaped_on_a_terminal(hostile):
 
 @posix
 def test_metadata_is_escaped_on_a_terminal_and_forges_no_line(hostile):
-    assert "\x1b]0;owned\x07\nforged: 1" in run("main", hostile, terminal=False)
+    assert "\x1b]0;owned\x07\\nforged: 1" in run("main", hostile, terminal=False)
     shown = run("main", hostile, terminal=True)
     assert r"x\x1b]0;owned\x07\nforged: 1" in shown
     assert "\x1b" not in shown

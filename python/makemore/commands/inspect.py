@@ -10,7 +10,7 @@ import msgspec
 
 from makemore import _core
 from makemore.artifact import Artifact
-from makemore.commands.terminal import to_show
+from makemore.commands.terminal import as_one_line, to_show
 from makemore.runtime.onnxruntime_library import open_library
 from makemore.sampler import Sampler
 from makemore.source import model_file
@@ -34,12 +34,14 @@ def describe_artifact(path: Path, sampler: Sampler, *, trust: bool = False) -> d
     }
 
 
-def describe_next(sampler: Sampler, prefix: str) -> dict[str, Any]:
-    """What may follow a prefix, the likeliest first, with its probability; the stop is "(end)"."""
-    tokens = sampler.next_tokens(prefix)
-    return {
-        f"after {prefix!r}": {repr(t.text) if t.text else "(end)": t.probability for t in tokens}
-    }
+def describe_next(sampler: Sampler, prefix: str, label: str | None = None) -> dict[str, Any]:
+    """What may follow a prefix, the likeliest first, with its probability; the stop is "(end)".
+
+    label: of the string, under a model that was trained with labels.
+    """
+    tokens = sampler.next_tokens(prefix, label=label)
+    after = f"after {prefix!r}" if label is None else f"after {prefix!r} of {label!r}"
+    return {after: {repr(t.text) if t.text else "(end)": t.probability for t in tokens}}
 
 
 def _kernel(path: Path, trust: bool) -> str:
@@ -102,13 +104,13 @@ def _tokens(artifact: Artifact) -> dict[str, Any]:
 
 
 def show(report: dict[str, Any]) -> None:
-    """The report on stdout, a line or a few for each key."""
+    r"""The report on stdout, a line or a few for each key; a line end in a value is \n."""
     width = max(map(len, report))
     for key, value in report.items():
         first, *more = _shown(value)
-        click.echo(to_show(f"{key:<{width}}  {first}".rstrip()))
+        click.echo(to_show(as_one_line(f"{key:<{width}}  {first}").rstrip()))
         for line in more:
-            click.echo(to_show(f"{'':<{width}}  {line}"))
+            click.echo(to_show(as_one_line(f"{'':<{width}}  {line}")))
 
 
 def _shown(value: Any) -> list[str]:

@@ -9,9 +9,22 @@ from typing import Any, TypeVar
 
 import click
 
+from makemore.commands.command import expected_errors
+from makemore.limits import Limit, integer
 from makemore.options import SampleOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def limited(limit: Limit) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback for an option that takes what a limit allows; an error names it as it is typed."""
+
+    def check(_: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        with expected_errors():
+            return None if value is None else limit.parse(parameter.opts[-1], value)
+
+    return check
+
 
 artifact_argument = click.argument("artifact", type=click.Path(path_type=Path))
 device_option = click.option(
@@ -28,7 +41,12 @@ separator_option = click.option(
     help=r"What is between strings of several lines, such as '\n%\n'; blank: a blank line.  "
     "[default: a line is a string]",
 )
-threads_option = click.option("--threads", type=int, help="Batches at once.  [default: all cores]")
+threads_option = click.option(
+    "--threads",
+    type=int,
+    callback=limited(integer(1)),
+    help="Batches at once.  [default: all cores]",
+)
 
 
 def _flag(option: Field[Any]) -> Callable[[F], F]:
@@ -39,6 +57,7 @@ def _flag(option: Field[Any]) -> Callable[[F], F]:
         f"--{option.name.replace('_', '-')}",
         type=option.metadata["limit"].type,
         default=option.default,
+        callback=limited(option.metadata["limit"]),
         show_default=option.default not in (None, ""),
         help=f"{about}  [default: {none}]" if none else about,
     )

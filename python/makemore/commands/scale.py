@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 import msgspec
 
+from makemore.commands.options import limited
 from makemore.commands.progress import progress
 from makemore.errors import OptionError
+from makemore.limits import integer
 from makemore.options import FilterOptions
 
 if TYPE_CHECKING:
     from makemore.scale import Manifest, Result
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_COUNT = integer(1, 2**64)
 
 WORKER_FLAGS = {"workers", "ray"}
 SCORE_FLAGS = {"artifact", "text", "column", "score_column", "label", "keep_going", "output"} | {
@@ -49,9 +53,12 @@ def worker_options(command: F) -> F:
         metavar="[ADDRESS]",
         help="Work on a Ray cluster; without ADDRESS, on one that is started here.",
     )(command)
-    return click.option("--workers", type=int, help="Processes that work.  [default: all cores]")(
-        command
-    )
+    return click.option(
+        "--workers",
+        type=int,
+        callback=limited(integer(1)),
+        help="Processes that work.  [default: all cores]",
+    )(command)
 
 
 def rows_options(command: F) -> F:
@@ -60,10 +67,17 @@ def rows_options(command: F) -> F:
         click.option("--memory-limit", default="2GB", show_default=True, help="Of --distinct."),
         click.option("--distinct", metavar="FILE", help="And write each string once to FILE."),
         worker_options,
-        click.option("--shard-rows", default=1_000_000, show_default=True, help="Rows of a file."),
+        click.option(
+            "--shard-rows",
+            default=1_000_000,
+            callback=limited(_COUNT),
+            show_default=True,
+            help="Rows of a file.",
+        ),
         click.option(
             "--rows",
             type=int,
+            callback=limited(_COUNT),
             help="Write all strings of so many rows that pass into Parquet files in the folder of "
             "-o, or go on with it.",
         ),
@@ -94,7 +108,8 @@ def sample_rows(
     from makemore import scale
 
     options = {each.name for each in fields(FilterOptions)} | {"seed", "first_row"}
-    known = {"artifact", "separator", "output", "as_json", *RowsFlags._fields, *options}
+    known = {"artifact", "output", "as_json", *RowsFlags._fields, *options}
+    known |= {"separator"} if "not_in" in flags else set()
     refuse(_given() - known, "with --rows")
     folder = _folder(output, "--rows")
     given = {name: value for name, value in flags.items() if name in options}

@@ -32,11 +32,14 @@ from makemore.commands.tables import (
     place_of,
     table_options,
 )
-from makemore.commands.terminal import as_one_line, to_show
+from makemore.commands.terminal import as_one_line, plural, to_show
 from makemore.errors import OptionError
 from makemore.loading import Device, load
 from makemore.sampler import Sampler
 from makemore.text import numbered_items
+
+_WITHOUT_MEANING = {"text": {"column"}, "parquet": {"separator", "encoding"}}
+"""Flags that a format of TEXT has no use for; other tables have none for a separator."""
 
 
 @click.command(cls=Command)
@@ -119,13 +122,15 @@ def score(
         )
         return
     refuse(WORKER_FLAGS | {"score_column"}, "but for a folder")
+    read_as = source_format(text, named_format)
+    refuse(_WITHOUT_MEANING.get(read_as, {"separator"}), f"for {read_as}, {text}")
     output = file_of(output)
     sampler = load(artifact, device=device, threads=threads, trust=trust)
     chosen = format_of(output, table_format)
     if as_json and (output is not None or table_format is not None):
         raise OptionError("--json cannot be used with --format or -o")
     lines = read_strings(text, named_format, column, encoding, separator)
-    lengths, unknown = count_tokens(sampler, lines, unit_of(source_format(text, named_format)))
+    lengths, unknown = count_tokens(sampler, lines, unit_of(read_as))
     if unknown and not keep_going:
         raise OptionError(f"{text}, {unknown[0]}; --keep-going scores the others")
     strings = [string for _, string in lines]
@@ -162,9 +167,8 @@ def score(
     for message in unknown:
         click.echo(to_show(f"{text}, {message}", sys.stderr), err=True)
     mean = "none known" if nll is None else f"{nll:.4f} nats per {level}"
-    click.echo(
-        f"{len(strings) - len(unknown)} strings, {tokens} {level}s with stops: {mean}", err=True
-    )
+    known = len(strings) - len(unknown)
+    click.echo(f"{known} {plural(known, 'string')}, {tokens} {level}s with stops: {mean}", err=True)
 
 
 def _line(row: Row) -> str:

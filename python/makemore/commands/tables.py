@@ -113,8 +113,8 @@ def _renderer(
 ) -> Callable[[Sequence[Row]], str]:
     """A function that gives rows as text, each with its line end."""
     if table_format == "text":
-        shown = escape if on_terminal else str
-        return lambda rows: "".join(f"{shown(line(row))}\n" for row in rows)
+        shown_line = _escape_cells if on_terminal else str
+        return lambda rows: "".join(f"{shown_line(line(row))}\n" for row in rows)
     if table_format == "jsonl":
         shown = escape_json if on_terminal else str
         return lambda rows: "".join(f"{shown(msgspec.json.encode(row).decode())}\n" for row in rows)
@@ -130,6 +130,11 @@ def _renderer(
     return lambda rows: "".join(
         f"{writer.writerow([cell(row[name]) for name in columns])}\n" for row in rows
     )
+
+
+def _escape_cells(line: str) -> str:
+    """A line of a table as a terminal shows it: the tabs between its cells are to be acted on."""
+    return "\t".join(map(escape, line.split("\t")))
 
 
 class _Echo:

@@ -35,3 +35,8 @@ def to_show(text: str, stream: TextIO | None = None) -> str:
 def as_one_line(string: str) -> str:
     r"""A string of several lines for people, with \n where they end."""
     return string.replace("\n", r"\n")
+
+
+def plural(n: int, noun: str) -> str:
+    """A noun as it stands after a number: "string" after 1, else "strings"."""
+    return noun if n == 1 else f"{noun}s"

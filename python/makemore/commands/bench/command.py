@@ -24,7 +24,7 @@ from makemore.commands.bench.result import (
 )
 from makemore.commands.command import Command
 from makemore.commands.options import artifact_argument, device_option, trust_option
-from makemore.commands.terminal import to_show
+from makemore.commands.terminal import plural, to_show
 from makemore.errors import OptionError
 from makemore.loading import Device
 from makemore.runtime.cores import usable_cores
@@ -165,7 +165,7 @@ def _show_latency(latency: Latency) -> None:
 
 def _show_throughput(rows: Sequence[Throughput], repeats: int) -> None:
     _print_table(
-        f"{rows[0].n:,} names a call, medians of {repeats}",
+        f"{rows[0].n:,} {plural(rows[0].n, 'name')} a call, medians of {repeats}",
         ("batch size", "threads", "names/s", "min", "max", "tokens/s"),
         (
             (
