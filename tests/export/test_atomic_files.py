@@ -12,7 +12,12 @@ from threading import Thread
 
 import pytest
 from makemore.errors import CheckpointError, OptionError
-from makemore_export.runs.atomic_files import prepared_folder, replace_folder, write_file
+from makemore_export.runs.atomic_files import (
+    prepared_folder,
+    remove_partial_files,
+    replace_folder,
+    write_file,
+)
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.target_lock import locked
 
@@ -128,6 +133,24 @@ def test_an_empty_folder_of_a_process_killed_before_it_marked_it_is_removed(tmp_
     with prepared_folder(tmp_path / "out"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_brackets_in_a_name_match_no_other_name(tmp_path):
+    with (
+        prepared_folder(tmp_path / "names1") as other,
+        prepared_folder(tmp_path / "names[1]"),
+    ):
+        assert other.is_dir()
+
+
+def test_what_is_left_beside_a_name_with_brackets_is_removed(tmp_path):
+    (tmp_path / ".names[1].makemore-12345678").mkdir()
+    with prepared_folder(tmp_path / "names[1]"):
+        pass
+    (tmp_path / ".file[1].makemore-12345678").touch()
+    (tmp_path / ".file1.makemore-12345678").touch()
+    remove_partial_files(tmp_path / "file[1]")
+    assert [path.name for path in tmp_path.iterdir()] == [".file1.makemore-12345678"]
 
 
 def test_an_old_folder_moved_away_by_a_killed_process_is_put_back(tmp_path):

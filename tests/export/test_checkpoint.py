@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from makemore.errors import CheckpointError
+from makemore.errors import CheckpointError, TrainingError
 from makemore_export.runs import checkpoint
 from makemore_export.runs.atomic_files import prepared_folder, replace_folder, write_file
 from makemore_export.runs.checkpoint import RunFolder
@@ -71,6 +71,24 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, data, message):
         path.write_bytes(data)
     with pytest.raises(CheckpointError, match=message):
         checkpoint.load(path)
+
+
+def test_components_are_in_the_order_of_their_numbers(tmp_path):
+    folder = RunFolder(tmp_path)
+    for number in range(12):
+        folder.component(number, "gru").path.mkdir(parents=True)
+    (tmp_path / "parts" / ".DS_Store").touch()
+    names = [each.path.name for each in folder.components()]
+    assert names == [f"{number}-gru" for number in range(12)]
+
+
+def test_a_run_that_was_stopped_after_it_diverged_says_so_when_it_goes_on(tmp_path):
+    _, steps = records(tmp_path, "neural-bigram", learning_rate=1e38)
+    list(islice(steps, 10))
+    steps.close()
+    assert RunFolder(tmp_path).latest().progress.nats is None
+    with pytest.raises(TrainingError, match="the train loss is nan at step 20"):
+        list(records(tmp_path, "neural-bigram", learning_rate=1e38)[1])
 
 
 def test_a_truncated_checkpoint_is_refused(tmp_path):

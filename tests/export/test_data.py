@@ -100,16 +100,31 @@ def test_a_text_that_cannot_be_read_is_refused(tmp_path):
         ("100/0/0", (100, 0, 0)),
         ("100", (100, 0, 0)),
         ("90/10", (90, 10, 0)),
+        ("33.1/33.7/33.2", (33.1, 33.7, 33.2)),
+        ("0.1/66.6/33.3", (0.1, 66.6, 33.3)),
     ],
 )
 def test_split_is_parsed(text, percents):
     assert parse_split(text) == percents
 
 
-@pytest.mark.parametrize("text", ["", "80", "80/10/5/5", "0/100", "110/-10", "a/b", "nan/10/10"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["", "80", "80/10/5/5", "0/100", "110/-10", "a/b", "nan/10/10", "80/nan/20"],
+        *["nan/inf/-inf", "inf/0/0", "1e308/1e308/1e308", "80/10/9.99999", "80/10/10.00001"],
+    ],
+)
 def test_a_split_that_is_not_percentages_of_a_whole_is_refused(text):
     with pytest.raises(DataError, match="must be percentages"):
         parse_split(text)
+
+
+def test_percentages_that_sum_to_a_whole_but_for_rounding_leave_no_line_out():
+    lines = [str(i) for i in range(1000)]
+    parts = split(lines, parse_split("33.1/33.7/33.2"), seed=1)
+    assert sorted(chain(*parts.values())) == sorted(lines)
+    assert [len(part) for part in parts.values()] == [331, 337, 332]
 
 
 def test_no_line_is_in_two_parts():

@@ -184,7 +184,11 @@ def test_states_that_are_not_as_declared_are_refused(after, reason, tmp_path):
         ({**STEP, "tokens": "abc", "stop": 3}, "stop is 3; tokens has ids 0 to 2"),
         ({**STEP, "block_size": 4, "max_length": 4}, "max_length is 4, but a block of 4 holds 3"),
         ({**STEP, "tokens": "aa"}, "tokens holds 'a' 2 times"),
-        ({"states": [("x", "float99", (2,))]}, "state .* is not a name, type and shape: Invalid"),
+        ({"states": [("x", "float99", (2,))]}, "type of state 'x' is 'float99'; it must be one of"),
+        ({"states": [("c", "int8", ())]}, "type of state 'c' is 'int8'; it must .* int64$"),
+        ({"states": [StateSpec(name="c", dtype="int8", shape=())]}, "type of state 'c' is 'int8'"),
+        ({"states": [("x", ["int64"], ())]}, r"type of state 'x' is \['int64'\]; it must be one"),
+        ({"states": [("x", "int64", 2)]}, "state .* is not a name, type and shape: Expected"),
         ({"states": [("x", "int64")]}, "state .* is not a name, type and shape: not enough"),
         ({**STEP, "split_pattern": "a"}, "split_pattern is for level 'token'"),
         ({"states": [("x", "float32", (-4,))]}, r"state 'x' has shape \[-4\]; its sizes must be"),
@@ -280,10 +284,10 @@ def test_a_module_keeps_its_mode_and_its_weights(tmp_path):
 
 
 def test_ids_of_tokens():
-    assert TokenIds.of("abc") == TokenIds(("a", "b", "c"), (1, 2, 3))
+    assert TokenIds.of("abc") == TokenIds(("a", "b", "c"), (1, 2, 3), 4)
     assert TokenIds.of([None, "a"]).is_ours(2)
-    assert TokenIds.of(["a", None, "b"]) == TokenIds(("a", "b"), (0, 2), 1, 1)
-    assert TokenIds.of(["a", "\n", "b"], start=1) == TokenIds(("a", "b"), (0, 2), 1, 1)
+    assert TokenIds.of(["a", None, "b"]) == TokenIds(("a", "b"), (0, 2), 3, 1, 1)
+    assert TokenIds.of(["a", "\n", "b"], start=1) == TokenIds(("a", "b"), (0, 2), 3, 1, 1)
     assert not TokenIds.of([None, "a", None], start=0).is_ours(3)
 
 

@@ -526,3 +526,47 @@ def test_options_that_are_missing_or_of_no_use_are_named(tmp_path, tokens):
     assert "--tokens and --map are for the checkpoint of another" in refusal(
         mm_export, tmp_path / "text.txt", "-o", tmp_path / "artifact", "--map", "head=x"
     )
+
+
+@pytest.mark.parametrize("count", [1, 5, 7])
+def test_tokens_of_fewer_or_more_ids_than_a_recurrent_network_has_are_refused(count, tmp_path):
+    torch.save(Recurrent(nn.GRU, bias=True).state_dict(), tmp_path / "model.pt")
+    (tmp_path / "tokens.json").write_text(json.dumps([*"abcdefg"[:count]]))
+    words = ["--tokens", tmp_path / "tokens.json"]
+    words += ["--map", "embedding=encoder", "--map", "head=decoder"]
+    said = refusal(mm_export, tmp_path / "model.pt", "-o", tmp_path / "artifact", *words)
+    assert f"the tokens, with the start and stop, are {count + 1} ids; the embedding has 7" in said
+    assert not (tmp_path / "artifact").exists()
+
+
+@pytest.mark.parametrize("name", ["nanogpt", "transformers"])
+@pytest.mark.parametrize(("count", "rows"), [(6, 9), (9, 7), (65, 7), (3, 65), (70, 256)])
+def test_tokens_of_other_ids_than_a_gpt2_has_are_refused(name, count, rows, tmp_path):
+    weights, sizes, _ = nanogpt(bias=True, vocab=rows)
+    if name == "transformers":
+        weights = {
+            key: weight.T if ".c_" in key and weight.dim() == 2 else weight
+            for key, weight in weights.items()
+        }
+    header = {"model_type": "gpt2", "n_head": 3, "model_args": sizes}
+    tokens = ("\n", *map(chr, range(256, 255 + count)))
+    given = Given(tokens=tokens if name == "nanogpt" else tokens[1:])
+    with pytest.raises(OptionError, match=f"are {count} ids; the embedding has {rows}"):
+        read_model(TensorFile(weights, header, tmp_path / "model"), name, given)
+
+
+@pytest.mark.parametrize(("spare", "rows"), [([], 64), ([None] * 2, 9)])
+def test_ids_of_a_gpt2_without_a_text_are_told_and_leave_their_probability(spare, rows, tmp_path):
+    weights, sizes, forward = nanogpt(bias=True, vocab=rows)
+    torch.save({"model": weights, "model_args": sizes}, tmp_path / "ckpt.pt")
+    (tmp_path / "tokens.json").write_text(json.dumps(["\n", *LETTERS, *spare]))
+    words = ["--tokens", tmp_path / "tokens.json", "-o", tmp_path / "artifact", "--samples", "0"]
+    out, _ = run(mm_export, tmp_path / "ckpt.pt", *words)
+    note = f"{rows - 7} of the {rows} ids of the model stand for no text and are never made"
+    assert [line for line in out.splitlines() if line.startswith(note)]
+    assert note in (tmp_path / "artifact" / "README.md").read_text()
+    ids = [0, 3, 1, 0]
+    log_probs = forward(torch.tensor([ids[:-1]]))[0][:, :7].log_softmax(-1)
+    wanted = float(log_probs[range(3), ids[1:]].sum())
+    sampler = makemore.load(tmp_path / "artifact")
+    assert sampler.score(["ca"])[0] == pytest.approx(wanted, abs=TOLERANCE)

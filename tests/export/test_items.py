@@ -85,6 +85,32 @@ def test_a_run_keeps_its_separator(tmp_path):
     assert "separator blank, now %" in run(mm_train, tmp_path / "text.txt", *other, code=2)[1]
 
 
+def test_an_export_is_told_again_how_the_text_of_its_run_is_read(tmp_path):
+    (tmp_path / "text.txt").write_text("A\nb\n\nB\na\n\na b\n")
+    read = ["--separator", "blank", "--lower"]
+    words = ["--model", "bigram", "--split", "100"]
+    run(mm_train, tmp_path / "text.txt", "-o", tmp_path / "run", *read, *words)
+    export = [tmp_path / "run", "-o", tmp_path / "out"]
+    text = ["--text", tmp_path / "text.txt"]
+    out, _ = run(mm_export, *export, *text, *read, "--encoding", "latin-1")
+    assert "fingerprints of 3 lines" in out
+    assert makemore.load(tmp_path / "out").fingerprints().contains(["a\nb", "b\na", "a b"]).all()
+    refused = run(mm_export, *export, *text, "--separator", "%", "--nfc", code=2)[1]
+    assert "its text was read in another way: nfc False, now True; " in refused
+    assert "separator blank, now %" in refused
+    assert "--separator is for --text" in run(mm_export, *export, *read, code=2)[1]
+    assert "--labels is for training" in run(mm_export, *export, *text, "--labels", code=2)[1]
+
+
+def test_a_separator_that_does_not_occur_is_named_where_nothing_can_be_split(tmp_path):
+    (tmp_path / "text.txt").write_text("a\nb\n%%\nc\n")
+    words = [tmp_path / "text.txt", "-o", tmp_path / "run", "--model", "bigram"]
+    refused = run(mm_train, *words, "--separator", r"\n%\n", code=2)[1]
+    assert r"text.txt: is one item" in refused
+    assert r"the --separator \n%\n does not occur between two" in refused
+    run(mm_train, *words, "--separator", r"\n%\n", "--split", "100")
+
+
 def test_paragraphs_keep_their_lines_and_their_numbers(tmp_path):
     (tmp_path / "text.txt").write_bytes(b"\r\n \r\n  a\r\n b \r\n\r\n\t\r\n\r\nc\n\n")
     text = read_text(tmp_path / "text.txt", Reading(separator="blank"))

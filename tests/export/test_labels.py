@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from itertools import product
+from itertools import pairwise, product
+from types import SimpleNamespace
 
 import makemore
 import numpy as np
 import pytest
+import torch
 from commands import run
 from makemore import OptionError
 from makemore.commands.sample import sample as mm_sample
@@ -16,6 +18,8 @@ from makemore.commands.score import score as mm_score
 from makemore.vocabulary import Vocabulary
 from makemore.word_vocabulary import WordVocabulary
 from makemore_export.commands.export import main as mm_export
+from makemore_export.evaluation.label_losses import label_losses
+from makemore_export.models import new_model
 from scipy import stats
 
 CONSONANTS, VOWELS = "bdk", "aiou"
@@ -192,3 +196,31 @@ def test_a_vocabulary_knows_its_labels():
     words = WordVocabulary([" the", ","], labels=["x"])
     assert (len(words), words.unknown, words.label_id("x")) == (5, 3, 4)
     assert words.decode(np.array([4, 1, 2]), np.array([0, 3])) == ["the,"]
+
+
+class CountedPasses(list):
+    passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_losses_of_many_labels_are_those_of_their_lines_which_are_read_once():
+    labels = [f"label {i}" for i in range(20)]
+    vocabulary = Vocabulary("ab", labels=[*labels, "of no line"])
+    lines = CountedPasses(f"{label}\t{'ab' * i}" for i in range(3) for label in labels)
+    model = new_model("neural-bigram", {}, len(vocabulary))
+    losses = label_losses(model, SimpleNamespace(vocabulary=vocabulary), lines)
+    assert lines.passes == 1
+    with torch.inference_mode():
+        table = model(torch.arange(len(vocabulary))[None])[0].log_softmax(-1)  # (V, V)
+    for label in labels:
+        nats = tokens = 0
+        for line in lines:
+            if line.startswith(f"{label}\t"):
+                ids = [*vocabulary.encode_line(line), 0]
+                nats -= sum(float(table[a, b]) for a, b in pairwise(ids))
+                tokens += len(ids) - 1
+        assert losses[label] == pytest.approx(nats / tokens)
+    assert losses.keys() == {*labels}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+from commands import run
 from makemore.artifact import Golden
+from makemore_export.commands.inspect import main as mm_inspect
+from makemore_export.packing.artifact_folder import export
 from makemore_export.packing.eager import describe
 from makemore_export.packing.model_card import Report, model_card
 from makemore_export.packing.verification import Verification
@@ -65,3 +69,21 @@ def test_samples_with_back_ticks_stay_in_their_fence(bigram, strings):
 def test_the_card_warns_of_the_program_in_model_ts(bigram):
     assert "`model.ts` is a program, which PyTorch runs when it loads it" in card_of(bigram)
     assert "model.ts" not in card_of(bigram, files=["model.onnx"])
+
+
+def test_the_parts_of_a_blend_are_short_texts(tmp_path):
+    source = trained(tmp_path / "run", "blend")
+    export(source, tmp_path / "artifact")
+    first, second = source.progress.fitted["weights"]
+    parts = {
+        "part 1": "gru (n_layer 1, n_embd 8, n_hidden 8, dropout 0.0)",
+        "part 2": "ngram (order 3, method kneser-ney, smoothing none)",
+    }
+    shown = ", ".join(f"{name} {text}" for name, text in parts.items())
+    card = (tmp_path / "artifact" / "README.md").read_text()
+    assert f"| model | blend: {shown}, weights {first:.4g} and {second:.4g} |" in card
+    for folder in ("artifact", "run"):
+        out, _ = run(mm_inspect, tmp_path / folder)
+        for name, text in parts.items():
+            assert re.search(f"^(config)? +{name}: {re.escape(text)}$", out, re.MULTILINE)
+        assert json.loads(run(mm_inspect, tmp_path / folder, "--json")[0])["config"]["parts"]

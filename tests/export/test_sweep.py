@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
+from commands import run
 from makemore.errors import OptionError
+from makemore_export.commands.export import main as mm_export
 from makemore_export.commands.run_training import Interrupts
 from makemore_export.commands.train import main as mm_train
 from makemore_export.plots import sweep_plot
@@ -136,6 +138,7 @@ def searched(tmp_path, name, trials, *more):
     words = ("--model", "ngram", "--method", "additive", *SEARCH, "--trials", trials, "--json")
     result = mm(tmp_path, "-o", tmp_path / name, *words, *more)
     assert result.exit_code == 0, result.stderr
+    assert all(json.loads(line)["kind"] for line in result.stderr.splitlines())
     return json.loads(result.stdout)
 
 
@@ -257,3 +260,23 @@ def test_the_plot_has_train_and_dev_on_an_axis_that_suits_the_values(values, sca
     assert list(train.get_ydata()) == [1.0] * 3
     assert [dev.get_ydata()[i] for i in (0, 2)] == [2.0, 0.0]
     assert lowest.get_label() == f"lowest dev, {values[2]}"
+
+
+def test_the_folder_of_a_sweep_is_no_run_to_export(tmp_path):
+    mm(tmp_path, "-o", tmp_path / "sweep", *NGRAM, "--sweep", "smoothing=0.1,9")
+    refused = run(mm_export, tmp_path / "sweep", "-o", tmp_path / "out", code=2)[1]
+    folder = tmp_path / "sweep"
+    assert f"{folder}: holds the 2 runs of a sweep; name one of them: {folder}/OPTION=" in refused
+    assert f"such as {folder}/smoothing=0.1\n" in refused
+    run(mm_export, folder / "smoothing=0.1", "-o", tmp_path / "out")
+
+
+def test_with_json_a_sweep_without_matplotlib_has_only_json_on_stderr(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "makemore_export.plots", None)
+    words = ("-o", tmp_path / "sweep", *NGRAM, "--sweep", "smoothing=0.1,9", "--json")
+    lines = [json.loads(line) for line in mm(tmp_path, *words).stderr.splitlines()]
+    assert [line["text"].partition(":")[0] for line in lines] == [
+        "smoothing=0.1",
+        "smoothing=9",
+        "for a plot of the sweep",
+    ]

@@ -134,7 +134,8 @@ def test_a_run_keeps_how_its_text_is_read(tmp_path):
     export = ["run", "-o", "names", "--text", "table.csv"]
     assert "fingerprints of 64 lines" in run(mm_export, *export).stdout
     assert makemore.load(tmp_path / "names").sample(1, seed=1, label="1")
-    assert "--lower is for --text; run is trained already" in refusal(mm_export, *export, "--lower")
+    assert run(mm_export, *export, "--lower").exit_code == 0
+    assert "column name, now sex" in refusal(mm_export, *export, "--column", "sex")
 
 
 def test_a_run_that_goes_on_with_its_text_under_another_name_stays_one_run(tmp_path):
@@ -158,6 +159,13 @@ def test_train_gives_json(tmp_path):
     assert (result["model"], result["steps"]) == ("bigram", 0)
     assert set(result["losses"]) == {"train", "dev", "test"}
     assert (tmp_path / result["checkpoint"]).exists()
+
+
+def test_an_error_is_a_plain_line_with_json_too():
+    words = ("text.txt", "-o", "run", *TRANSFORMER, "--device", "cpu", "--json")
+    result = run(mm_train, "missing.txt", *words[1:])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.fullmatch("Error: missing.txt: cannot be read: .*\n", result.stderr)
 
 
 def test_train_goes_on_with_the_options_of_the_run_only():
@@ -288,11 +296,13 @@ def test_fingerprints_are_stored_where_the_text_is_at_hand(tmp_path):
     out = run(mm_export, "text.txt", *words, "--model", "bigram").stdout
     assert "fingerprints of " in out
     assert makemore.load(tmp_path / "names").sample(3, seed=1, novel=True)
-    assert "no fingerprints of the " in run(mm_export, "names.run", *words).stdout
+    out = run(mm_export, "names.run", *words).stdout
+    assert re.search("no fingerprints of the .*; --text FILE stores them, of the text of", out)
     text = ["--text", "text.txt", "--encoding", "latin-1"]
     assert "fingerprints of " in run(mm_export, "names.run", *words, *text).stdout
     out = run(mm_export, "names.run", *words, *text, "--no-fingerprints").stdout
     assert "no fingerprints of the " in out
+    assert "--text FILE" not in out
 
 
 def test_export_uses_a_finished_run_of_the_same_options_again(tmp_path):

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import makemore
@@ -167,6 +168,24 @@ def test_what_cannot_become_a_page_is_refused_and_left_as_it_is(runtime, words, 
     assert reason in error
     assert names_in(Path("strange")) == {"diary.txt"}
     assert names_in(Path("other")) == {"report.json", "model.onnx"}
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_another_process_writes_before_it_gives_the_lock_back_is_not_lost(
+    runtime, monkeypatch, own
+):
+    folder = Path("artifact" if own else "page")
+    shutil.copytree(ARTIFACT, "artifact")
+
+    @contextmanager
+    def locked_after_another(target):
+        target.mkdir(exist_ok=True)
+        (target / "new.txt").write_text("new")
+        yield
+
+    monkeypatch.setattr(web_page, "locked", locked_after_another)
+    run(mm_inspect, "artifact", "--web", folder, code=0 if own else 2)
+    assert (folder / "new.txt").read_text() == "new"
 
 
 def test_a_write_that_fails_leaves_the_folder_as_it_was(runtime, monkeypatch):

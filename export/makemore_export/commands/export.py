@@ -28,12 +28,15 @@ from makemore_export.data.reading import Reading
 from makemore_export.data.text import Content, text_of
 from makemore_export.packing.artifact_target import check_target
 from makemore_export.runs.header import checkpoint_file, read_header, stored_run
+from makemore_export.runs.missing_package import missing_package_named
 from makemore_export.runs.run_text import lines_of
 from makemore_export.runs.target_lock import locked
 from makemore_export.training import distributed
 
 _OF_IMPORTS = {"n_head", *Reading.__struct_fields__} - {"label_column"}
 """The options of training that a checkpoint of another program takes."""
+
+_PURPOSE = "to export"
 
 
 @click.command(cls=Command)
@@ -147,7 +150,8 @@ def _export_foreign(
 ) -> None:
     """Writes the artifact of another program's checkpoint."""
     refuse_options(source, options, _OF_IMPORTS if theirs.text else {"n_head"})
-    from makemore_export.commands.run_export import export_foreign
+    with missing_package_named(_PURPOSE):
+        from makemore_export.commands.run_export import export_foreign
 
     export_foreign(source, out, theirs, asked)
 
@@ -156,12 +160,16 @@ def _export_run(
     source: Path, text: Content | None, out: Path, asked: ExportOptions, options: Mapping[str, Any]
 ) -> None:
     """Writes the artifact of a run, or of one of its checkpoints."""
-    refuse_options(source, options, {"encoding"} if text else set())
+    refuse_options(source, options, {*Reading.__struct_fields__} if text else set())
     header = read_header(checkpoint_file(source))
+    kept = header.run.reading
+    if other := kept.differences(kept.with_options(options)):
+        raise OptionError(f"{source}: its text was read in another way: {'; '.join(other)}")
     check_precision(asked.precision, header.run.spec)
     lines = lines_of(header.run, text, options["encoding"])
-    from makemore_export.commands.run_export import export_trained
-    from makemore_export.runs.checkpoint import read_source
+    with missing_package_named(_PURPOSE):
+        from makemore_export.commands.run_export import export_trained
+        from makemore_export.runs.checkpoint import read_source
 
     with locked(out):
         export_trained(read_source(source), lines, out, asked)
@@ -179,9 +187,10 @@ def _train_and_export(
         with locked(folder):
             planned = plan_run(text, folder, stored_run(folder), options, None)
             check_precision(asked.precision, planned.run.spec)
-            from makemore_export.commands.run_export import export_trained
-            from makemore_export.commands.run_training import run_training
-            from makemore_export.runs.checkpoint import RunFolder
+            with missing_package_named(_PURPOSE):
+                from makemore_export.commands.run_export import export_trained
+                from makemore_export.commands.run_training import run_training
+                from makemore_export.runs.checkpoint import RunFolder
 
             trained = run_training(planned, RunFolder(folder), options, again="the same command")
         export_trained(trained, text.lines, out, asked)

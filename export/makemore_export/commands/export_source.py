@@ -8,10 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 import click
 from makemore.errors import CheckpointError, OptionError
-from safetensors import SafetensorError, safe_open
 
 from makemore_export.data.reading import Reading
-from makemore_export.runs.header import BEST, KEY, LAST
+from makemore_export.runs.header import BEST, KEY, LAST, read_metadata
 
 SourceKind: TypeAlias = Literal["text", "run", "foreign"]
 """A text to train on, what `mm-train` wrote, or the checkpoint of another program."""
@@ -42,11 +41,10 @@ def _is_foreign(source: Path) -> bool:
         return not ours and (source / "config.json").is_file()
     try:
         if source.suffix == ".safetensors":
-            with safe_open(source, "numpy") as opened:
-                return KEY not in (opened.metadata() or {})
+            return KEY not in (read_metadata(source) or {})
         with source.open("rb") as file:
             head = file.read(4)
-    except (OSError, SafetensorError):
+    except (OSError, CheckpointError):
         return False
     # A zip archive, as torch.save writes, or what it wrote before: a pickle.
     return head == b"PK\x03\x04" or (head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05")

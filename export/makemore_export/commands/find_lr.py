@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from makemore_export.commands.progress_display import tell
 from makemore_export.commands.run_planning import PlannedRun
 from makemore_export.commands.run_training import job_of
 from makemore_export.runs.atomic_files import write_file
@@ -31,11 +32,9 @@ def find_learning_rate(
     best = suggestion(trials)
     files = keep(out, trials, best)
     if len(files) == 1:
-        click.echo("for a plot of the sweep: pip install matplotlib", err=True)
-    highest = trials[-1].learning_rate
-    click.echo(
-        f"rates up to {highest:.2g} in {len(trials)} steps: {', '.join(map(str, files))}", err=True
-    )
+        tell("for a plot of the sweep: pip install matplotlib", as_json=as_json)
+    tried = f"rates up to {trials[-1].learning_rate:.2g} in {len(trials)} steps"
+    tell(f"{tried}: {', '.join(map(str, files))}", as_json=as_json)
     found = Found(learning_rate=best, files=[str(file) for file in files])
     click.echo(msgspec.json.encode(found) if as_json else f"--learning-rate {best:.2g}")
 

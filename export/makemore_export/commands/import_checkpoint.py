@@ -124,7 +124,7 @@ def _facts(
 ) -> dict[str, object]:
     """What the report tells of the model on a text; exported: it, or it in another precision."""
     if text is None or not lines:
-        return {}
+        return {"notes": imported.notes}
     strings = EncodedStrings(lines, artifact.vocabulary)
     left_out = len(text.lines) - len(lines)
     note = (
@@ -133,7 +133,7 @@ def _facts(
     )
     facts: dict[str, object] = {
         "losses": {text.name: finite_or_none(mean_nll(imported.model, strings))},
-        "notes": (note,) if left_out else (),
+        "notes": (*imported.notes, note) if left_out else imported.notes,
     }
     if exported is not imported.model:
         loss = finite_or_none(mean_nll(exported, strings))

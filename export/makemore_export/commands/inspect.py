@@ -6,8 +6,7 @@ PyTorch is imported for a run alone: the rest works where it is not installed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,16 @@ from makemore.commands.command import Command
 from makemore.commands.doctor import examine
 from makemore.commands.inspect import describe_artifact, describe_metadata, describe_next, show
 from makemore.commands.options import trust_option
-from makemore.errors import MissingDependencyError, OptionError
+from makemore.errors import OptionError
 from makemore.loading import load
 from makemore.source import model_file
 
 from makemore_export.commands.web_option import read_page, runtime_option, serve_command
+from makemore_export.configs.shown import shown_config
 from makemore_export.packing.web_page import write_page
+from makemore_export.runs.missing_package import missing_package_named
+
+_PURPOSE = "to inspect a run"
 
 
 @click.command(cls=Command)
@@ -46,6 +49,7 @@ from makemore_export.packing.web_page import write_page
     metavar="PREFIX",
     help='What may follow a prefix, "" for the start, and how likely it is.',
 )
+@click.option("--label", help="Of the string of --next, under a model with labels.")
 @click.option("--string", help="To show the model in pictures.  [default: a sample]")
 @click.option("--log-scale", is_flag=True, help="Losses in pictures on a logarithmic axis.")
 @click.option(
@@ -65,6 +69,7 @@ def main(
     trust: bool,
     top_bigrams: int | None,
     prefix: str | None,
+    label: str | None,
     web: Path | None,
     ort_web: Path | None,
     **options: Any,
@@ -80,10 +85,12 @@ def main(
     good = True
     is_run = source is not None and _is_run(source)
     of_runs = {"--plots": plots, "--text": options["text"], "--top-bigrams": top_bigrams}
+    of_runs["--encoding"] = options["encoding"]
     _refuse(of_runs, is_run, f"is for a run folder or its best.safetensors, not {source}")
     for name in ("string", "log_scale"):
         _refuse({f"--{name.replace('_', '-')}": options[name]}, plots is not None, "is for --plots")
-    of_artifacts = {"--web": web, "--ort-web": ort_web}
+    _refuse({"--label": label}, prefix is not None, "is for --next")
+    of_artifacts = {"--web": web, "--ort-web": ort_web, "--trust": trust}
     _refuse(of_artifacts, source is not None and not is_run, f"is for an artifact, not {source}")
     if source is None:
         if prefix is not None:
@@ -91,8 +98,9 @@ def main(
         report = examine()
         good = report["works"]
     elif is_run:
-        check_run(source, prefix, plots, **options)
-        report = describe_run(source, options["text"], options["encoding"], top_bigrams, prefix)
+        check_run(source, prefix, label, plots, **options)
+        text, encoding = options["text"], options["encoding"]
+        report = describe_run(source, text, encoding, top_bigrams, prefix, label)
         if plots:
             report["pictures"] = draw(source, plots, **options)
     else:
@@ -101,19 +109,20 @@ def main(
         report = describe_artifact(source, sampler, trust=trust)
         good = report["golden samples"]["replayed"] == report["golden samples"]["of"]
         if prefix is not None:
-            report |= describe_next(sampler, prefix)
+            report |= describe_next(sampler, prefix, label)
         if web is not None:
             report["page"] = _write_page(source, web, page)
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
-        show(report)
+        show({k: shown_config(v) if k == "config" else v for k, v in report.items()})
     sys.exit(0 if good else 1)
 
 
 def check_run(
     path: Path,
     prefix: str | None,
+    label: str | None,
     plots: Path | None,
     *,
     text: Path | None,
@@ -122,7 +131,7 @@ def check_run(
     **_: Any,
 ) -> None:
     """Raises what can be known to be wrong before PyTorch is imported, which takes seconds."""
-    with _missing_package_named():
+    with missing_package_named(_PURPOSE):
         from makemore_export.data.text import read_content
         from makemore_export.runs.header import BEST, LAST, read_header
         from makemore_export.runs.run_text import lines_of
@@ -133,6 +142,8 @@ def check_run(
         lines_of(run, read_content(text), encoding)
     if prefix is not None:
         run.vocabulary.prompt(prefix)
+    if label is not None:
+        run.vocabulary.label_id(label)
     if string is not None:
         run.vocabulary.encode_line(string)
     if plots is not None and plots.exists() and not plots.is_dir():
@@ -140,22 +151,27 @@ def check_run(
 
 
 def describe_run(
-    path: Path, text: Path | None, encoding: str | None, top_bigrams: int | None, prefix: str | None
+    path: Path,
+    text: Path | None,
+    encoding: str | None,
+    top_bigrams: int | None,
+    prefix: str | None,
+    label: str | None,
 ) -> dict[str, Any]:
     """What would be the metadata of a run's artifact, its recipe, how far it came, and its text."""
-    with _missing_package_named():
+    with missing_package_named(_PURPOSE):
         from makemore_export.commands import run_report
     artifact, more = run_report.describe_run(path)
     report = {"run": str(path), **describe_metadata(artifact), **more}
     report |= run_report.describe_text(path, text, encoding, top_bigrams)
     if prefix is not None:
-        report |= describe_next(run_report.sampler_of(path), prefix)
+        report |= describe_next(run_report.sampler_of(path), prefix, label)
     return report
 
 
 def draw(source: Path, folder: Path, **options: Any) -> list[str]:
     """Writes the pictures of a run to `folder`, says on stderr what is left out, and why."""
-    with _missing_package_named():
+    with missing_package_named(_PURPOSE):
         from makemore_export.plots import run_plots
     drawn = run_plots.draw(source, folder, **options)
     for reason in drawn.left_out:
@@ -189,15 +205,3 @@ def _write_page(source: Path, folder: Path, page: Mapping[str, bytes]) -> list[s
 def _is_run(path: Path) -> bool:
     checkpoints = ("best.safetensors", "last.safetensors")
     return path.suffix == ".safetensors" or any((path / name).exists() for name in checkpoints)
-
-
-@contextmanager
-def _missing_package_named() -> Iterator[None]:
-    """Names a missing package of those that know runs, as `MissingDependencyError`."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package, _, _ = (error.name or "").partition(".")
-        raise MissingDependencyError(
-            f"to inspect a run, {package} is needed: pip install 'makemore[export]'"
-        ) from None

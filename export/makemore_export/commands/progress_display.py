@@ -103,12 +103,16 @@ class ProgressDisplay:
     def show(self, line: str) -> None:
         if self._silent:
             return
-        if self.as_json:
-            click.echo(msgspec.json.encode({"kind": "message", "text": line}), err=True)
-        elif self._bar.disable:
-            click.echo(line, err=True)
+        if self.as_json or self._bar.disable:
+            tell(line, as_json=self.as_json)
         else:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell(line: str, *, as_json: bool) -> None:
+    """A line on stderr, as JSON a record of the kind `message`."""
+    shown = msgspec.json.encode({"kind": "message", "text": line}) if as_json else line
+    click.echo(shown, err=True)
 
 
 def summary(text: Text, run: Run, model: Model, device: str) -> str:

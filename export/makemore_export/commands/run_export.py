@@ -50,27 +50,28 @@ def export_trained(
             page=asked.page,
         )
     run = trained.run
-    _tell(out, report, run.level, run.data.lines, asked.samples, run.seed, as_json=asked.as_json)
+    prints = _fingerprints(report.fingerprints, run.data.lines, lines is not None)
+    _tell(out, report, run.level, prints, asked, run.seed)
 
 
 def export_foreign(source: Path, out: Path, options: ImportOptions, asked: ExportOptions) -> None:
     """Writes the artifact of another program's checkpoint."""
     with locked(out), _failures_as_exit_1():
         made = import_checkpoint(source, out, options, asked)
-    level = made.artifact.level
-    _tell(out, made.report, level, made.lines, asked.samples, 0, as_json=asked.as_json)
+    prints = _fingerprints(made.report.fingerprints, made.lines, True) if made.lines else None
+    _tell(out, made.report, made.artifact.level, prints, asked, 0)
 
 
 def _tell(
-    out: Path, report: Report, level: Level, lines: int, samples: int, seed: int, *, as_json: bool
+    out: Path, report: Report, level: Level, prints: str | None, asked: ExportOptions, seed: int
 ) -> None:
-    """Says what was written, and samples from it. lines: of the text, 0 where there is none."""
-    strings = makemore.load(out, max_bytes=MAX_BYTES).sample(samples, seed=seed)
-    if as_json:
+    """Says what was written, and samples from it. prints: what is said of fingerprints."""
+    strings = makemore.load(out, max_bytes=MAX_BYTES).sample(asked.samples, seed=seed)
+    if asked.as_json:
         result = Exported(artifact=str(out), report=report, samples=strings)
         click.echo(msgspec.json.encode(result))
     else:
-        _show(out, report, level, lines, strings)
+        _show(out, report, level, prints, strings)
 
 
 @contextmanager
@@ -81,7 +82,9 @@ def _failures_as_exit_1() -> Iterator[None]:
         raise click.ClickException(str(error)) from None
 
 
-def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str]) -> None:
+def _show(
+    out: Path, report: Report, level: Level, prints: str | None, strings: Sequence[str]
+) -> None:
     for verification in report.verification:
         click.echo(
             f"{verification.file}: {verification.logits:,} logits within "
@@ -102,8 +105,8 @@ def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str
             click.echo(str(report.novelty.memorised))
     for note in report.notes:
         click.echo(note)
-    if lines:
-        click.echo(_fingerprints(report.fingerprints, lines))
+    if prints is not None:
+        click.echo(prints)
     files = {path.name for path in out.iterdir()}
     click.echo(f"{out}: {', '.join(sorted(files - WEB_FILES))}")
     if files & WEB_FILES:
@@ -112,8 +115,10 @@ def _show(out: Path, report: Report, level: Level, lines: int, strings: list[str
     click.echo("".join(f"\n{to_show(as_one_line(string))}" for string in strings))
 
 
-def _fingerprints(count: int, lines: int) -> str:
+def _fingerprints(count: int, lines: int, has_text: bool) -> str:
+    """What is said of those that are stored. lines: of the text, which may not be at hand."""
     if count:
         return f"fingerprints of {count:,} lines, {stored_bytes(count):,} bytes: mm-sample --novel"
     reason = f", of which at most {MAX_LINES:,} are kept" if lines > MAX_LINES else ""
-    return f"no fingerprints of the {lines:,} lines{reason}: mm-sample has no --novel"
+    remedy = "" if reason or has_text else "; --text FILE stores them, of the text of the run"
+    return f"no fingerprints of the {lines:,} lines{reason}: mm-sample has no --novel{remedy}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,9 @@ import click
 import msgspec
 from makemore.errors import MissingDependencyError, OptionError
 
-from makemore_export.commands.run_training import Interrupts, interrupts
-from makemore_export.commands.sweep import run_value, show_files
+from makemore_export.commands.run_training import interrupts
+from makemore_export.commands.sweep import keep, run_value, show_files
 from makemore_export.data.text import Text
-from makemore_export.runs.atomic_files import write_file
 from makemore_export.runs.target_lock import locked
 from makemore_export.training.sweep import Sweep, SweepRun, best_of, search_table
 
@@ -57,11 +56,15 @@ def run_search(
     with locked(out), interrupts() as interrupted:
         out.mkdir(parents=True, exist_ok=True)
         study = _study(out, sweeps)
-        _try(study, contents, out, options, sweeps, trials, interrupted)
+
+        def run(chosen: Mapping[str, str]) -> SweepRun:
+            return run_value(contents, out, options, chosen, interrupted, as_json=as_json)
+
+        _try(study, sweeps, trials, run)
     runs = [msgspec.convert(trial.user_attrs["run"], SweepRun) for trial in _finished(study)]
-    best = best_of(runs)
     lines = out / "search.jsonl"
-    write_file(lines, b"".join(msgspec.json.encode(run) + b"\n" for run in runs))
+    keep(lines, runs)
+    best = best_of(runs)
     files = [str(lines), str(out / _JOURNAL)]
     if as_json:
         names = [sweep.option for sweep in sweeps]
@@ -99,12 +102,9 @@ def _study(out: Path, sweeps: Sequence[Sweep]) -> Study:
 
 def _try(
     study: Study,
-    contents: Text,
-    out: Path,
-    options: Mapping[str, Any],
     sweeps: Sequence[Sweep],
     trials: int,
-    interrupted: Interrupts,
+    run: Callable[[Mapping[str, str]], SweepRun],
 ) -> None:
     """Runs trials until there are so many; one that was stopped comes first."""
     from optuna.trial import TrialState  # noqa: PLC0415
@@ -117,9 +117,9 @@ def _try(
         # The places of the values, so that neighbours are known to be neighbours.
         places = {s.option: trial.suggest_int(s.option, 0, len(s.values) - 1) for s in sweeps}
         chosen = {sweep.option: sweep.values[places[sweep.option]] for sweep in sweeps}
-        run = run_value(contents, out, options, chosen, interrupted)
-        trial.set_user_attr("run", msgspec.to_builtins(run))
-        study.tell(trial, math.inf if run.dev is None else run.dev)
+        found = run(chosen)
+        trial.set_user_attr("run", msgspec.to_builtins(found))
+        study.tell(trial, math.inf if found.dev is None else found.dev)
 
 
 def _finished(study: Study) -> list[FrozenTrial]:

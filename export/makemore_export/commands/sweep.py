@@ -11,8 +11,10 @@ from typing import Any
 import click
 import msgspec
 from makemore.commands.command import INTERRUPTED
+from makemore.errors import TrainingError
+from msgspec.structs import replace
 
-from makemore_export.commands.progress_display import ProgressDisplay, evaluation_line
+from makemore_export.commands.progress_display import ProgressDisplay, evaluation_line, tell
 from makemore_export.commands.run_planning import plan_run
 from makemore_export.commands.run_training import Interrupts, Job, interrupts, job_of
 from makemore_export.data.text import Text
@@ -20,6 +22,7 @@ from makemore_export.runs import checkpoint
 from makemore_export.runs.atomic_files import write_file
 from makemore_export.runs.checkpoint import RunFolder
 from makemore_export.runs.records import Evaluation, Step
+from makemore_export.runs.run import Progress
 from makemore_export.runs.target_lock import locked
 from makemore_export.training.choices import choices_of
 from makemore_export.training.loop import train
@@ -50,11 +53,13 @@ def run_sweep(
     """
     with locked(out), interrupts() as interrupted:
         runs = [
-            run_value(contents, out, options, {sweep.option: value}, interrupted)
+            run_value(contents, out, options, {sweep.option: value}, interrupted, as_json=as_json)
             for value in sweep.values
         ]
-    files = _keep(out, sweep, runs)
+    lines = out / "sweep.jsonl"
+    keep(lines, runs)
     best = best_of(runs)
+    files = [str(lines), *_plotted(out / "sweep.png", sweep, runs, as_json=as_json)]
     if as_json:
         found = Swept(option=sweep.option, best=best.value, runs=runs, files=files)
         click.echo(msgspec.json.encode(found))
@@ -76,8 +81,13 @@ def run_value(
     options: Mapping[str, Any],
     chosen: Mapping[str, str],
     interrupted: Interrupts,
+    *,
+    as_json: bool,
 ) -> SweepRun:
-    """The run of the values `chosen` by option, trained or, if `out` has it, gone on with."""
+    """The run of the values `chosen` by option, trained or, if `out` has it, gone on with.
+
+    Its losses are None where training diverges, so that the other values are still compared.
+    """
     name = ",".join(f"{option}={value}" for option, value in chosen.items())
     folder = RunFolder(out / name)
     start = folder.latest()
@@ -87,7 +97,7 @@ def run_value(
     job.splits.pop("test", None)
     steps = choices_of(job.run.model).max_steps(job.run.spec)
     with (
-        ProgressDisplay(steps, start.progress.step if start else 0) as display,
+        ProgressDisplay(steps, start.progress.step if start else 0, as_json=as_json) as display,
         closing(train(job.model, job.run, job.splits, folder, start)) as records,
     ):
         try:
@@ -99,11 +109,16 @@ def run_value(
         except KeyboardInterrupt:
             display.show("interrupted; the same command goes on")
             raise click.exceptions.Exit(INTERRUPTED) from None
-    progress = checkpoint.load(folder.best).progress
+        except TrainingError as error:
+            display.show(f"{name}: {error}")
+            last = folder.latest()
+            progress = replace(last.progress if last else Progress(), losses={})
+        else:
+            progress = checkpoint.load(folder.best).progress
     return SweepRun(
         value=next(iter(chosen.values())) if len(chosen) == 1 else name,
-        train=progress.losses["train"],
-        dev=progress.losses["dev"],
+        train=progress.losses.get("train"),
+        dev=progress.losses.get("dev"),
         steps=progress.step,
         seconds=progress.seconds,
         folder=str(folder.path),
@@ -118,14 +133,17 @@ def _show(display: ProgressDisplay, record: Any, job: Job, name: str) -> None:
         display.show(f"{name}: {evaluation_line(record)}")
 
 
-def _keep(folder: Path, sweep: Sweep, runs: Sequence[SweepRun]) -> list[str]:
-    """Writes a line of JSON a run, and a plot if there is matplotlib."""
-    lines, plot = folder / "sweep.jsonl", folder / "sweep.png"
-    write_file(lines, b"".join(msgspec.json.encode(run) + b"\n" for run in runs))
+def keep(path: Path, runs: Sequence[SweepRun]) -> None:
+    """Writes a line of JSON a run."""
+    write_file(path, b"".join(msgspec.json.encode(run) + b"\n" for run in runs))
+
+
+def _plotted(path: Path, sweep: Sweep, runs: Sequence[SweepRun], *, as_json: bool) -> list[str]:
+    """Draws a sweep if there is matplotlib; the files that are made."""
     try:
         from makemore_export.plots import save_png, sweep_plot  # noqa: PLC0415
     except ImportError:
-        click.echo("for a plot of the sweep: pip install matplotlib", err=True)
-        return [str(lines)]
-    save_png(sweep_plot(sweep.option, [(run.value, run.train, run.dev) for run in runs]), plot)
-    return [str(lines), str(plot)]
+        tell("for a plot of the sweep: pip install matplotlib", as_json=as_json)
+        return []
+    save_png(sweep_plot(sweep.option, [(run.value, run.train, run.dev) for run in runs]), path)
+    return [str(path)]

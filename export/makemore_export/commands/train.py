@@ -22,12 +22,15 @@ from makemore_export.data.reading import Reading
 from makemore_export.data.splits import parse_split
 from makemore_export.data.text import Content, text_of
 from makemore_export.runs.header import BEST, stored_run
+from makemore_export.runs.missing_package import missing_package_named
 from makemore_export.runs.target_lock import locked
 from makemore_export.training import distributed
 from makemore_export.training.sweep import Sweep, parse_sweeps
 
 if TYPE_CHECKING:
     from makemore_export.runs.checkpoint import Checkpoint
+
+_PURPOSE = "to train"
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +126,8 @@ def _check_flags(
     """`OptionError` for those that do not go together."""
     if find_lr and resume:
         raise OptionError("--find-lr is for new weights: it does not go with --resume")
+    if find_lr and tensorboard:
+        raise OptionError("--find-lr has no losses of a run to write: not with --tensorboard")
     for name, given in (("resume", resume), ("find-lr", find_lr), ("tensorboard", tensorboard)):
         if sweep and given:
             raise OptionError(f"--sweep goes on with what is in its folder; not with --{name}")
@@ -150,8 +155,9 @@ def _compare(
     if stored_run(out):
         raise OptionError(f"{out}: holds a run; --sweep takes a folder of its own")
     text = text_of(content, Reading().with_options(options))
-    from makemore_export.commands.search import TRIALS, run_search
-    from makemore_export.commands.sweep import run_sweep
+    with missing_package_named(_PURPOSE):
+        from makemore_export.commands.search import TRIALS, run_search
+        from makemore_export.commands.sweep import run_sweep
 
     if len(sweeps) == 1:
         run_sweep(text, path, out, options, sweeps[0], as_json=as_json)
@@ -165,7 +171,8 @@ def _find_lr(content: Content, out: Path, options: Mapping[str, Any], *, as_json
     if planned.run.recipe is None:
         model = planned.run.model
         raise OptionError(f"--find-lr does not apply to model {model}: it has no one rate")
-    from makemore_export.commands.find_lr import find_learning_rate
+    with missing_package_named(_PURPOSE):
+        from makemore_export.commands.find_lr import find_learning_rate
 
     find_learning_rate(planned, out, options, as_json=as_json)
 
@@ -188,8 +195,9 @@ def _train(
         raise OptionError(f"{out}: holds no run to resume")
     text = text_of(content, (old.reading if old else Reading()).with_options(options))
     planned = plan_run(text, out, old, options, old)
-    from makemore_export.commands.run_training import run_training
-    from makemore_export.runs.checkpoint import RunFolder
+    with missing_package_named(_PURPOSE):
+        from makemore_export.commands.run_training import run_training
+        from makemore_export.runs.checkpoint import RunFolder
 
     return run_training(
         planned, RunFolder(out), options, again=again, tensorboard=tensorboard, as_json=as_json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -37,7 +38,9 @@ def of_refit(percents: tuple[float, float, float]) -> tuple[float, float, float]
 
 def check_split(percents: tuple[float, float, float], what: str) -> None:
     """`DataError`, which begins with `what`, unless these are percentages of train, dev, test."""
-    if not percents[0] or min(percents) < 0 or not sum(percents) == 100:  # nor are nan
+    shares = all(0 <= percent <= 100 for percent in percents)  # nan is none
+    # 33.1/33.7/33.2 sum to a little less in floats.
+    if not percents[0] or not shares or abs(math.fsum(percents) - 100) > 1e-9:
         raise _bad_split(what)
 
 

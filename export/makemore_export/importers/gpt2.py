@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import msgspec
 import torch
-from makemore.errors import CheckpointError, OptionError
+from makemore.errors import CheckpointError
 from torch import Tensor
 
 from makemore_export.configs.model_configs import Activation, TransformerConfig
+from makemore_export.importers.imported import check_size
 from makemore_export.importers.tensor_file import take
 from makemore_export.models.token_ids import TokenIds
 from makemore_export.models.transformer import Transformer
@@ -37,7 +38,8 @@ def gpt2(
     """A transformer with the weights of a GPT-2; `CheckpointError` where they do not fit together.
 
     transposed: weights are (inputs, outputs), as in the Conv1D of transformers. A bias that is not
-    there is zeros, and a head that is not there is the token embedding.
+    there is zeros, and a head that is not there is the token embedding, which may be padded.
+    `OptionError` where `ids` are not those of it.
     """
     tokens = take(tensors, "transformer.wte.weight", -1, -1)
     vocab_size, width = tokens.shape
@@ -52,10 +54,7 @@ def gpt2(
         raise CheckpointError("tensor 'transformer.h.0.ln_1.weight' is missing")
     first = "transformer.h.0.mlp.c_fc.weight"
     mlp_width = take(tensors, first, -1, -1).shape[1 if transposed else 0]
-    if max(ids.inputs + ids.outputs) >= vocab_size:
-        raise OptionError(
-            f"tokens reaches id {max(ids.inputs + ids.outputs)}; the embedding has {vocab_size}"
-        )
+    check_size(ids, vocab_size, padded=True)
     if n_head < 1 or width % n_head:
         raise CheckpointError(f"n_head is {n_head}; it must divide the width, {width}")
     if positions.shape[0] > MAX_POSITIONS:

@@ -6,8 +6,8 @@ import msgspec
 from makemore.errors import CheckpointError, OptionError
 
 from makemore_export.importers.gpt2 import gpt2
-from makemore_export.importers.imported import Given, Imported
-from makemore_export.importers.tensor_file import TensorFile
+from makemore_export.importers.imported import Given, Imported, notes_of
+from makemore_export.importers.tensor_file import TensorFile, take
 from makemore_export.models.token_ids import TokenIds
 
 _LINE_END = "\n"
@@ -34,11 +34,13 @@ def read(source: TensorFile, given: Given) -> Imported:
                 "--tokens, the list itos of its meta.pkl as JSON"
             )
         tokens = sorted(set(given.whole))
-    if None in tokens:
+    if tokens.count(None) == 1:
         ids = TokenIds.of(tokens)
     elif _LINE_END in tokens:
         ids = TokenIds.of(tokens, start=[*tokens].index(_LINE_END))
     else:
         raise OptionError("no token is a line end, which would start and stop lines")
+    rows = take(source.tensors, "transformer.wte.weight", -1, -1).shape[0]
     model = gpt2(source.tensors, ids, n_head=heads, activation="gelu")
-    return Imported(model, "transformer", msgspec.to_builtins(model.config), ids)
+    config = msgspec.to_builtins(model.config)
+    return Imported(model, "transformer", config, ids, notes_of(ids, rows))

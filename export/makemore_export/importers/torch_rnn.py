@@ -9,7 +9,7 @@ import torch
 from makemore.errors import CheckpointError, OptionError
 from torch import Tensor
 
-from makemore_export.importers.imported import Given, Imported
+from makemore_export.importers.imported import Given, Imported, check_size
 from makemore_export.importers.tensor_file import TensorFile, take
 from makemore_export.models import new_model
 from makemore_export.models.token_ids import TokenIds
@@ -53,10 +53,7 @@ def read(source: TensorFile, given: Given) -> Imported:
     table = take(tensors, f"{embedding}.weight", -1, width)
     vocab_size = table.shape[0]
     ids = TokenIds.of(given.tokens)
-    if max(ids.inputs + ids.outputs) >= vocab_size:
-        raise OptionError(
-            f"tokens reaches id {max(ids.inputs + ids.outputs)}; the embedding has {vocab_size}"
-        )
+    check_size(ids, vocab_size)
     layers = sum(name.startswith("weight_ih_l") for name in rnn)
     config = {"n_layer": layers, "n_embd": width, "n_hidden": hidden, "dropout": 0.0}
     weights = {

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from makemore_export.configs.model_configs import Activation
 from makemore_export.importers.gpt2 import gpt2
-from makemore_export.importers.imported import Given, Imported
+from makemore_export.importers.imported import Given, Imported, notes_of
 from makemore_export.importers.tensor_file import TensorFile, take
 from makemore_export.importers.tokenizer_json import read_tokens
 from makemore_export.models.token_ids import TokenIds
@@ -65,7 +65,8 @@ def read(source: TensorFile, given: Given) -> Imported:
         epsilon=_number(config, "layer_norm_epsilon", 1e-5),
         transposed=True,
     )
-    return Imported(model, "transformer", msgspec.to_builtins(model.config), ids)
+    notes = notes_of(ids, vocab_size)
+    return Imported(model, "transformer", msgspec.to_builtins(model.config), ids, notes)
 
 
 def _with_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

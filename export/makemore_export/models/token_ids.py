@@ -13,6 +13,7 @@ _ID = integer(0)
 
 class TokenIds(NamedTuple):
     """`texts`: the tokens in our order, ids 1 to V - 1. `order`: the model's own id of each.
+    `size`: how many ids the model has, those without a text too.
 
     `start` is the id that the model is fed first, `stop` the one that ends a string; ours is 0 for
     both.
@@ -20,6 +21,7 @@ class TokenIds(NamedTuple):
 
     texts: tuple[str, ...]
     order: tuple[int, ...]
+    size: int
     start: int = 0
     stop: int = 0
 
@@ -60,7 +62,7 @@ class TokenIds(NamedTuple):
             i for i, text in enumerate(listed) if text is not None and i not in (first, last)
         )
         texts = tuple(text for i in order if (text := listed[i]) is not None)
-        return cls(texts, order, first, last)
+        return cls(texts, order, len(listed), first, last)
 
     @property
     def inputs(self) -> list[int]:

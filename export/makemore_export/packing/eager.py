@@ -15,7 +15,8 @@ from makemore_export.packing.step_module import StepModule
 from makemore_export.runs.checkpoint import read_source
 from makemore_export.runs.run import Progress, Run
 
-PACKAGES = ("makemore", "torch", "onnx", "onnxscript")
+VERSIONS = {package: version(package) for package in ("makemore", "torch", "onnx", "onnxscript")}
+"""Asked at import, so that a package that is missing is told before anything is trained."""
 
 
 def describe(run: Run, progress: Progress, model: Model) -> Artifact:
@@ -41,7 +42,7 @@ def describe(run: Run, progress: Progress, model: Model) -> Artifact:
             seed=run.seed,
             refit=run.refit and progress.finished,
         ),
-        versions={package: version(package) for package in PACKAGES},
+        versions=VERSIONS,
         golden=Golden(seed=0, strings=()),
     )
 

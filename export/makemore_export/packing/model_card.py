@@ -9,6 +9,7 @@ import msgspec
 from makemore.artifact import Artifact, OriginInfo, TrainingInfo
 from makemore.fingerprints import stored_bytes
 
+from makemore_export.configs.shown import shown_config
 from makemore_export.evaluation.likelihood import bits, perplexity
 from makemore_export.evaluation.likely_strings import LikelyString
 from makemore_export.evaluation.novelty import Novelty
@@ -59,7 +60,7 @@ def model_card(artifact: Artifact, report: Report) -> str:
     model = artifact.model
     over = "all lines" if report.finished else "some of the lines, before training was finished"
     facts = {
-        "model": f"{model.type}: {_listed(model.config)}",
+        "model": f"{model.type}: {_listed(shown_config(model.config))}",
         "weights": f"{model.parameters:,}, {model.precision}",
         f"{artifact.level}s": f"{len(artifact.tokens):,}",
         **({"labels": ", ".join(artifact.labels)} if artifact.labels else {}),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,14 @@ from makemore_export.models.foreign import ForeignModel, SequenceModel, StepMode
 from makemore_export.models.token_ids import TokenIds
 from makemore_export.packing.artifact_folder import pack
 from makemore_export.packing.artifact_target import NO_PAGE, check_target
-from makemore_export.packing.eager import PACKAGES
+from makemore_export.packing.eager import VERSIONS
 from makemore_export.packing.model_card import Report
 from makemore_export.packing.module_check import check_module
 from makemore_export.runs.target_lock import locked
 
 _SIZE = integer(1)
 _TEXT = Limit(str, "text")
+_STATE_TYPES = ("float32", "float16", "int64")
 
 MAX_LENGTH = 100
 """Longest string made by default, in tokens, of a model that knows any position."""
@@ -143,14 +143,20 @@ def _states(
 
 
 def _state(spec: StateSpec | tuple[str, str, tuple[int, ...]]) -> StateSpec:
-    if isinstance(spec, StateSpec):
-        return spec
     try:
-        name, dtype, shape = spec
-        fields = {"name": name, "dtype": dtype, "shape": shape}
-        return msgspec.convert(fields, StateSpec, strict=True)
+        if isinstance(spec, StateSpec):
+            fields = msgspec.structs.asdict(spec)
+        else:
+            name, dtype, shape = spec
+            fields = {"name": name, "dtype": dtype, "shape": shape}
+        if fields["dtype"] in _STATE_TYPES:
+            return msgspec.convert(fields, StateSpec, strict=True)
     except (TypeError, ValueError) as error:
         raise OptionError(f"state {spec!r:.100} is not a name, type and shape: {error}") from None
+    raise OptionError(
+        f"the type of state {shown(fields['name'])} is {shown(fields['dtype'])}; "
+        f"it must be one of {', '.join(_STATE_TYPES)}"
+    )
 
 
 def describe_import(
@@ -183,7 +189,7 @@ def describe_import(
         max_length=max_length,
         states=model.states(),
         origin=origin,
-        versions={package: version(package) for package in PACKAGES},
+        versions=VERSIONS,
         golden=Golden(seed=0, strings=()),
     )
     try:

@@ -114,10 +114,10 @@ def write_page(model: Path, out: Path, page: Mapping[str, bytes]) -> None:
     own = model.resolve() == target / "model.onnx"
     if target == Path.cwd():
         raise OptionError(f"{out}: is the working directory; name another folder")
-    if not own:
-        _check_target(out)
-    kept = {file.name: file for file in target.iterdir()} if own else {"model.onnx": model}
     with locked(target), prepared_folder(target) as prepared:
+        if not own:
+            _check_target(out)
+        kept = {file.name: file for file in target.iterdir()} if own else {"model.onnx": model}
         for name, file in kept.items():
             if not file.is_file():
                 raise OptionError(f"{file}: is a folder; the folder of an artifact holds none")

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 _AT_FDCWD = -100  # Linux: paths are relative to the working directory
@@ -45,7 +46,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def remove_partial_files(path: Path) -> None:
     """Removes what killed calls of `write_file` left beside `path`; nobody else may write it."""
-    for partial in path.parent.glob(f"{_prefix(path)}*"):
+    for partial in _prepared_for(path):
         if partial.is_file() and not partial.is_symlink():
             partial.unlink()
 
@@ -88,9 +89,14 @@ def _prefix(target: Path) -> str:
     return f".{target.name}.makemore-"
 
 
+def _prepared_for(target: Path) -> Iterator[Path]:
+    """What is beside `target` under a name of `_prefix`."""
+    return target.parent.glob(f"{escape(_prefix(target))}*")
+
+
 def _recover(target: Path) -> None:
     """Removes what killed processes left beside `target`, and puts back what they moved away."""
-    for folder in target.parent.glob(f"{_prefix(target)}*"):
+    for folder in _prepared_for(target):
         if folder.is_symlink() or not (folder / _MARKER).is_file():
             # Without a marker an empty folder is ours: the process was killed before it made the
             # marker, or after it removed it. A folder that is not empty is not ours, and stays.

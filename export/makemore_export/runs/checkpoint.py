@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +28,7 @@ from makemore_export.runs.header import (
 from makemore_export.runs.run import Progress, Run
 
 _WEIGHTS, _OPTIMIZER, _AVERAGE = "model.", "optimizer.", "average."
+_COMPONENT = re.compile(r"(\d+)-.+")  # the folder of a component, by its number
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +110,13 @@ class RunFolder:
         return RunFolder(self.path / "parts" / f"{number}-{model}")
 
     def components(self) -> list[RunFolder]:
-        """The run folders of the components that there are, in order."""
-        return [RunFolder(path) for path in sorted(self.path.glob("parts/*"))]
+        """The run folders of the components that there are, in the order of their numbers."""
+        numbered = [
+            (int(name[1]), path)
+            for path in self.path.glob("parts/*")
+            if (name := _COMPONENT.fullmatch(path.name))
+        ]
+        return [RunFolder(path) for _, path in sorted(numbered)]
 
     @property
     def refit(self) -> RunFolder:

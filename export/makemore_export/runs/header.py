@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 from makemore.errors import CheckpointError
-from safetensors import SafetensorError, safe_open
 
+from makemore_export.runs.missing_package import missing_package_named
 from makemore_export.runs.run import Progress, Run
 from makemore_export.runs.run_check import check_choices
 
@@ -33,11 +33,21 @@ _DECODER = msgspec.json.Decoder(Header)
 
 def read_header(path: Path) -> Header:
     """That of the checkpoint at `path`; `CheckpointError` says what is wrong with the file."""
+    return decode_header(path, read_metadata(path))
+
+
+def read_metadata(path: Path) -> dict[str, str] | None:
+    """That of a safetensors file, None where it has none; `CheckpointError` for another file,
+    `MissingDependencyError` without the package safetensors.
+    """
+    with missing_package_named("to read a checkpoint"):
+        from safetensors import SafetensorError, safe_open  # noqa: PLC0415
     try:
         with safe_open(path, "numpy") as file:
-            return decode_header(path, file.metadata())
+            metadata: dict[str, str] | None = file.metadata()
     except (OSError, SafetensorError) as error:
         raise unreadable(path, error) from None
+    return metadata
 
 
 def decode_header(path: Path, metadata: dict[str, str] | None) -> Header:
@@ -79,5 +89,10 @@ def checkpoint_file(source: Path) -> Path:
         return source
     best = source / BEST
     if not best.exists():
+        if runs := sorted(source.glob(f"*=*/{BEST}")):
+            raise CheckpointError(
+                f"{source}: holds the {len(runs)} runs of a sweep; name one of them: "
+                f"{source / 'OPTION=VALUE'}, such as {runs[0].parent}"
+            )
         raise CheckpointError(f"{source}: not a run that was evaluated once: no {best.name}")
     return best

@@ -74,9 +74,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     in a best one its own, once the run is `finished` those of its last evaluation.
     `waited` counts the evaluations since the best one, at `best_step`; `seconds` have gone into the
     run; `nats` over `tokens` is the mean loss of the steps since the last evaluation, `step_losses`
-    that of each. `log_bytes` is the length of the log that belongs to this state. `fitted` is what
-    the model chose for itself on the dev split, by name. `novelty` is that of the samples of a
-    finished run.
+    that of each; None is one that is no number. `log_bytes` is the length of the log that belongs
+    to this state. `fitted` is what the model chose for itself on the dev split, by name. `novelty`
+    is that of the samples of a finished run.
     """
 
     step: Count = 0
@@ -85,7 +85,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     best_step: Count = 0
     waited: Count = 0
     seconds: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
-    nats: float = 0.0
+    nats: float | None = 0.0
     tokens: Count = 0
     step_losses: tuple[float | None, ...] = ()
     log_bytes: Count = 0

@@ -98,7 +98,7 @@ class Monitor:
         progress = replace(
             progress,
             seconds=elapsed(self.began),
-            nats=optimizer.nats.item(),
+            nats=finite_or_none(optimizer.nats.item()),
             tokens=optimizer.tokens,
             step_losses=optimizer.step_losses(),
         )

@@ -190,7 +190,7 @@ class OptimizerStep:
                 self._optimizer.state[buffer.tensor][key] = buffer.join(pieces)
         for buffer, average in zip(self._buffers, self._average, strict=False):
             average.copy_(buffer.join(start.average))
-        self.nats += start.progress.nats
+        self.nats += math.nan if start.progress.nats is None else start.progress.nats
         self.tokens = start.progress.tokens
         self._known_losses = start.progress.step_losses
 

@@ -52,6 +52,7 @@ def plan(
       line longer than the block.
     """
     check_refit(refit, percents)
+    _check_separator(text, percents)
     text = without_long_lines(text, max_line_length, long_lines, has_labels=has_labels)
     splits = split(text.lines, percents, seed, keep_duplicates=keep_duplicates)
     labels = labels_of(text) if has_labels else ()
@@ -105,6 +106,16 @@ def check_refit(refit: bool, percents: tuple[float, float, float]) -> None:
         shown = "/".join(f"{percent:g}" for percent in percents)
         raise OptionError(
             f"--refit trains anew with what was chosen on dev, of which --split {shown} leaves none"
+        )
+
+
+def _check_separator(text: Text, percents: tuple[float, float, float]) -> None:
+    """`DataError` for one item that is to be split, since nothing in the text separates two."""
+    separator = text.reading.separator
+    if separator is not None and len(text.lines) == 1 and percents[0] < 100:
+        raise DataError(
+            f"{text.name}: is one item, of which no split can be made: the --separator "
+            f"{separator} does not occur between two; --split 100 trains on all of it"
         )
 
 

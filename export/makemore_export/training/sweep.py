@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from makemore.errors import OptionError
+from makemore.errors import OptionError, TrainingError
 
 from makemore_export.configs import CONFIGS
 from makemore_export.training.choices import flag, options_of
@@ -29,7 +29,8 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 class SweepRun(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one value: the losses of its best weights, in nats per token, None if infinite.
 
-    `test` is never among them. `value` names the options, too, where there are several.
+    `test` is never among them. Both are None where training diverged; steps and seconds are then
+    those of its last checkpoint. `value` names the options, too, where there are several.
     """
 
     value: str
@@ -95,7 +96,10 @@ def _range(text: str, low: str, high: str, count: str | None) -> list[str]:
 
 
 def best_of(runs: Sequence[SweepRun]) -> SweepRun:
-    """The one with the lowest dev loss, the first of equals."""
+    """The one with the lowest dev loss, the first of equals; `TrainingError` if all diverged."""
+    if all(run.train is None and run.dev is None for run in runs):
+        values = dict.fromkeys(run.value for run in runs)
+        raise TrainingError(f"training diverged at every value: {', '.join(values)}")
     return min(runs, key=lambda run: math.inf if run.dev is None else run.dev)
 
 
