@@ -67,6 +67,7 @@ def test_parquet_needs_a_file_and_its_package(tmp_path, monkeypatch):
         ("a.csv", b"x,text\n1\n", "a.csv, line 2: text is None; it must be a string"),
         ("a.csv", b"", "a.csv: it has no column 'text'; it has []"),
         ("a.csv", b"word\na\n", "a.csv: it has no column 'text'; it has ['word']"),
+        ("a.csv", b"text,text\na,b\n", "a.csv: it has 2 columns 'text'; 1 is the limit"),
         ("a.csv", b'text\n"a', "a.csv, line 2: it is not CSV"),
         ("a.csv", b"text\n\xff", "a.csv: byte 5 is not utf-8"),
         ("a.parquet", b"PAR1", "a.parquet: it is not Parquet"),

@@ -34,6 +34,8 @@ def csv_columns(
         for column in columns:
             if column not in names:
                 raise DataError(f"{name}: it has no column {column!r}; it has {names!r:.300}")
+            if (times := names.count(column)) > 1:
+                raise DataError(f"{name}: it has {times} columns {column!r}; 1 is the limit")
         for row in rows:
             yield rows.line_num, [row[column] for column in columns]
     except csv.Error as error:

@@ -43,6 +43,6 @@ def text_filter(
     if options.novel and known is None:
         raise OptionError(
             "novel is True; the artifact has no fingerprints of its training lines: export it "
-            "without --no-fingerprints"
+            "without --no-fingerprints, and a run with --text FILE"
         )
     return TextFilter(options, known)
