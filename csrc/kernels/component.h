@@ -67,6 +67,18 @@ std::unique_ptr<Component> new_component(const Kernel& kernel, std::string_view 
                                          std::span<const StateLayout> states,
                                          std::span<const Parameter> parameters);
 
+/// Floats by which the component of a function makes a row or a column of a matrix longer, at most:
+/// the blocks of a recurrent network are of four vectors, those of others of one, and tables are
+/// kept as they are.
+constexpr std::size_t most_padding(std::string_view function, const Packing& packing) {
+  if (function == "RnnStep" || function == "LstmStep" || function == "GruStep") {
+    return 4 * packing.lanes;
+  }
+  const bool is_table = function == "BigramStep" || function == "NgramStep" ||
+                        function == "SparseNgramStep" || function == "SparseAdditiveStep";
+  return is_table ? 0 : packing.lanes;
+}
+
 // The makers that `new_component` chooses from.
 std::unique_ptr<Component> new_recurrent(const Kernel& kernel, Cell cell,
                                          std::span<const StateLayout> states,

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <string>
 
+#include "bounds.h"
 #include "errors.h"
 
 namespace makemore::kernels {
@@ -21,6 +22,18 @@ std::size_t size_of(const Parameter& parameter) {
 }
 
 }  // namespace
+
+std::optional<std::size_t> kept_bytes(const std::vector<std::size_t>& shape, std::size_t padding) {
+  std::optional<std::size_t> numbers = 1;
+  for (const std::size_t size : shape) {
+    if (numbers) numbers = checked_product({*numbers, size});
+  }
+  if (!numbers) return std::nullopt;
+  const std::size_t rows = shape.empty() ? 1 : std::max(shape[0], std::size_t{1});
+  const std::size_t longest = shape.size() < 2 ? 1 : std::max(rows, *numbers / rows);
+  const auto added = checked_product({padding, longest});
+  return added ? checked_product({*numbers + *added, sizeof(float)}) : std::nullopt;
+}
 
 Parameters::Parameters(std::span<const Parameter> parameters) : parameters_(parameters) {
   for (std::size_t i = 0; i < parameters.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,10 @@ struct Parameter {
 struct Matrix {
   const float *values, *scales;
 };
+
+/// About the bytes that a component keeps of a parameter of a shape: its numbers as float32, of a
+/// matrix with `padding` floats more in each row or column. Nothing where no memory holds it.
+std::optional<std::size_t> kept_bytes(const std::vector<std::size_t>& shape, std::size_t padding);
 
 /// The parameters of a function, one after the other. None may be empty, so that each size counts
 /// numbers that are in memory, and a small multiple of it fits.

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "message_form.h"
 #include "node_check.h"
 #include "operators.h"
 #include "protobuf_reader.h"
@@ -21,6 +22,7 @@ using ort::MessageReader;
 
 constexpr std::size_t kMaxNodes = 20'000;  // of the graph, with those of each function it calls
 constexpr std::size_t kMaxMetadata = std::size_t{128} << 20;  // bytes, fingerprints included
+constexpr std::size_t kMaxNames = 1'000'000;                  // of inputs and outputs of all nodes
 constexpr std::size_t kMaxText = 1000;                        // bytes of an attribute
 constexpr int kMaxDepth = 16;                                 // of graphs within nodes
 constexpr std::string_view kDomain = "makemore";
@@ -58,20 +60,22 @@ class FileCheck {
 
   bool trust_;
   std::map<std::pair<std::string_view, std::string_view>, Function> functions_;
-  std::size_t nodes_ = 0;
+  std::size_t nodes_ = 0, names_ = 0;
 };
 
 void FileCheck::model(std::string_view bytes) {
   enum { kGraph = 7, kMetadata = 14, kFunction = 25 };
+  if (bytes.size() >= 8 && bytes.substr(4, 4) == "ORTM") {
+    throw ArtifactError("its bytes 4 to 7 are 'ORTM', the mark of ONNX Runtime's own format");
+  }
+  ort::require_form(bytes, ort::kModelForm);
   std::optional<std::string_view> graph_bytes;
   std::size_t metadata = 0;
   Field field;
   for (MessageReader reader(bytes); reader.next(field);) {
     if (field.number == kFunction) function(field.as_bytes());
     if (field.number == kMetadata) metadata += field.as_bytes().size();
-    if (field.number != kGraph) continue;
-    if (graph_bytes) throw ArtifactError("it has two graphs");
-    graph_bytes = field.as_bytes();
+    if (field.number == kGraph) graph_bytes = field.bytes;
   }
   if (!graph_bytes) throw ArtifactError("it has no graph");
   if (metadata > kMaxMetadata) {
@@ -84,6 +88,7 @@ void FileCheck::model(std::string_view bytes) {
 void FileCheck::function(std::string_view bytes) {
   enum { kName = 1, kFunctionInput = 4, kFunctionOutput = 5, kNode = 7, kFunctionDomain = 10 };
   enum { kDefault = 11 };
+  ort::require_form(bytes, ort::kFunctionForm);
   const std::string_view domain = ort::last_bytes(bytes, kFunctionDomain),
                          name = ort::last_bytes(bytes, kName);
   if (!trust_ && domain != kDomain) {
@@ -93,6 +98,9 @@ void FileCheck::function(std::string_view bytes) {
   Field field;
   KnownValues values;
   const std::size_t before = std::exchange(nodes_, 0);
+  for (MessageReader reader(bytes); reader.next(field) && !trust_;) {
+    if (field.number == kFunctionInput) define(field.as_bytes(), 0, values);
+  }
   for (MessageReader reader(bytes); reader.next(field);) {
     if (field.number == kNode) node(field.as_bytes(), values, 0, true);
     if (field.number == kDefault) attribute(field.as_bytes(), name, 0);
@@ -107,6 +115,7 @@ void FileCheck::function(std::string_view bytes) {
 void FileCheck::graph(std::string_view bytes, int depth) {
   enum { kNode = 1, kSparse = 15 };
   if (depth > kMaxDepth) throw ArtifactError("its graphs lie too deep in each other");
+  ort::require_form(bytes, ort::kGraphForm);
   KnownValues values = known_values(bytes);
   Field field;
   for (MessageReader reader(bytes); reader.next(field);) {
@@ -115,26 +124,21 @@ void FileCheck::graph(std::string_view bytes, int depth) {
   }
 }
 
-// The inputs of a graph and its initializers.
+// The inputs of a graph and its initializers; of a trusted file none, which are only checked.
 KnownValues FileCheck::known_values(std::string_view graph_bytes) const {
   enum { kInitializer = 5, kInput = 11, kTensorName = 8 };
-  enum { kInputName = 1, kType = 2, kTensorType = 1, kElementType = 1 };
   KnownValues values;
   Field field;
   for (MessageReader reader(graph_bytes); reader.next(field);) {
-    if (field.number == kInitializer) {
-      tensor(field.as_bytes());
-      add_constant(ort::last_bytes(field.bytes, kTensorName), field.bytes, values);
-    }
-    if (field.number == kInput) {
-      const std::string_view type = ort::last_bytes(field.as_bytes(), kType);
-      Field element;
-      for (MessageReader reader(ort::last_bytes(type, kTensorType)); reader.next(element);) {
-        if (element.number == kElementType) {
-          values.types[ort::last_bytes(field.bytes, kInputName)] = element.as_number();
-        }
-      }
-    }
+    if (field.number != kInitializer) continue;
+    tensor(field.as_bytes());
+    if (!trust_) add_constant(ort::last_bytes(field.bytes, kTensorName), field.bytes, values);
+  }
+  for (MessageReader reader(graph_bytes); reader.next(field);) {
+    if (field.number != kInput) continue;
+    const auto [name, type] = read_input(field.as_bytes());
+    const bool is_initializer = values.shapes.contains(name);  // old files name these here, too
+    if (!trust_ && !is_initializer) define(name, type, values);
   }
   return values;
 }
@@ -146,6 +150,11 @@ void FileCheck::node(std::string_view bytes, KnownValues& values, int depth, boo
     attribute(attribute_bytes, node.op, depth);
   }
   if (trust_) return;
+  names_ += node.inputs.size() + node.outputs.size();
+  if (names_ > kMaxNames) {
+    throw ArtifactError("its nodes have more than " + std::to_string(kMaxNames) +
+                        " inputs and outputs" + kTrust);
+  }
   check_node(node, values);
   const auto called = functions_.find({node.domain, node.op});
   if (called != functions_.end()) call(node, called->second, values);
@@ -203,6 +212,8 @@ void FileCheck::attribute(std::string_view bytes, std::string_view op, int depth
   enum { kName = 1, kInt = 3, kText = 4, kTensor = 5, kGraph = 6, kInts = 8, kTexts = 9 };
   enum { kTensors = 10, kGraphs = 11, kType = 14, kTypes = 15, kReference = 21, kSparse = 22 };
   enum { kSparses = 23 };
+  ort::require_form(bytes, ort::kAttributeForm);
+  if (!trust_) require_one_value(bytes);
   const std::string_view name = ort::last_bytes(bytes, kName);
   const auto refuse = [&](const std::string& what) {
     throw ArtifactError("attribute " + in_quotes(name) + " of a node " + in_quotes(op) + " is " +

@@ -10,9 +10,13 @@ namespace makemore {
 ModelFile read_model_file(const std::filesystem::path& path, std::size_t max_bytes) {
   ModelFile file{path.string(), {}};
   std::error_code error;
+  const auto require_readable = [&](bool readable) {
+    if (!readable) throw ArtifactError("cannot load " + file.name + ": it cannot be read");
+  };
   const auto size = std::filesystem::file_size(path, error);
+  require_readable(!error);  // only a file has a size: to open a pipe would wait for its writer
   std::ifstream stream(path, std::ios::binary);
-  if (error || !stream) throw ArtifactError("cannot load " + file.name + ": it cannot be read");
+  require_readable(static_cast<bool>(stream));
   if (size > max_bytes) {
     throw ArtifactError("cannot load " + file.name + ": it has " + std::to_string(size) +
                         " bytes, more than max_bytes = " + std::to_string(max_bytes));

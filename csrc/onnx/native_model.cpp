@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "errors.h"
@@ -10,6 +12,7 @@
 #include "node_view.h"
 #include "onnx_model.h"
 #include "protobuf_reader.h"
+#include "tensor_check.h"
 #include "transformer_component.h"
 
 namespace makemore {
@@ -21,6 +24,12 @@ using ort::Field;
 using ort::MessageReader;
 
 constexpr std::size_t kAlignment = 64;
+
+/// The error of a model that ONNX Runtime is not left to run.
+struct TooLarge : ArtifactError {
+  using ArtifactError::ArtifactError;
+};
+
 constexpr std::string_view kDomain = "makemore", kMixture = "Mixture";
 
 /// The nodes and the initializers of the graph of a file. Nodes that make floats of int8 are apart,
@@ -110,11 +119,32 @@ class NativeModel::Reader {
     return found->second;
   }
 
-  Parameter parameter(std::string_view name) const {
+  Parameter parameter(std::string_view name, std::size_t padding) {
     const auto rows = graph_.dequantized.find(name);
-    if (rows == graph_.dequantized.end()) return read_parameter(tensor(name));
-    const auto& inputs = rows->second.inputs;
-    return read_rows(tensor(inputs[0]), tensor(inputs[1]));
+    const bool is_int8 = rows != graph_.dequantized.end();
+    const std::string_view numbers = tensor(is_int8 ? rows->second.inputs[0] : name);
+    count(kernels::kept_bytes(tensor_shape(numbers), padding));
+    return is_int8 ? read_rows(numbers, tensor(rows->second.inputs[1])) : read_parameter(numbers);
+  }
+
+  /// Adds what a component is about to keep.
+  void count(std::optional<std::size_t> bytes) {
+    const std::size_t limit = model_.max_bytes();
+    if (!bytes || *bytes > limit - kept_) {
+      throw TooLarge(
+          "its weights up to part " + std::to_string(logits_.size() + 1) + " take " +
+          (bytes ? std::to_string(kept_ + *bytes) : "countless") +
+          " bytes in the form of a kernel, more than max_bytes = " + std::to_string(limit));
+    }
+    kept_ += *bytes;
+  }
+
+  /// Each thread has memory to work in, for the rows that a kernel takes at a time.
+  void require_scratch(const kernels::Component& component) const {
+    const std::size_t floats = component.scratch_floats(kernels::kChunkRows);
+    if (floats <= model_.max_bytes() / sizeof(float)) return;
+    throw TooLarge("a step works in " + std::to_string(floats * sizeof(float)) +
+                   " bytes, more than max_bytes = " + std::to_string(model_.max_bytes()));
   }
 
   /// A part's inputs are the token, the position, the next states of the model, and parameters.
@@ -133,9 +163,10 @@ class NativeModel::Reader {
           {state.element_type == ort::kInt64, {state.shape.begin(), state.shape.end()}});
     }
     if (!connects) return false;
+    const std::size_t padding = kernels::most_padding(kind_of(node.op), native.kernel_.packing);
     std::vector<Parameter> parameters;
     for (std::size_t i = 2 + states; i < node.inputs.size(); ++i) {
-      parameters.push_back(parameter(node.inputs[i]));
+      parameters.push_back(parameter(node.inputs[i], padding));
     }
     auto component =
         kind_of(node.op) == transformer::kFunction
@@ -143,6 +174,7 @@ class NativeModel::Reader {
                                          attributes_of(node))
             : kernels::new_component(native.kernel_, kind_of(node.op), layouts, parameters);
     if (!component) return false;
+    require_scratch(*component);
     const std::size_t width = component->vocab_size();
     if (!native.parts_.empty() && width != native.vocab_size()) return false;
     native.parts_.push_back({std::move(component), native.state_bytes_});
@@ -153,13 +185,13 @@ class NativeModel::Reader {
   }
 
   /// Its inputs are the logits of the parts, and their weights.
-  bool read_mixture(const NodeView& node, NativeModel& native) const {
+  bool read_mixture(const NodeView& node, NativeModel& native) {
     const std::size_t parts = native.parts_.size();
     const bool connects = node.inputs.size() == parts + 1 && node.outputs.size() == 1 &&
                           node.outputs[0] == model_.output_names()[0] &&
                           std::equal(logits_.begin(), logits_.end(), node.inputs.begin());
     if (!connects) return false;
-    const std::vector<Parameter> weights(1, parameter(node.inputs.back()));
+    const std::vector<Parameter> weights(1, parameter(node.inputs.back(), 0));
     const auto values = kernels::Parameters(weights).floats({parts});
     native.mixture_weights_.assign(values.begin(), values.end());
     return true;
@@ -167,6 +199,7 @@ class NativeModel::Reader {
 
   GraphView graph_;
   const OnnxModel& model_;
+  std::size_t kept_ = 0;                  // bytes of the components
   std::size_t states_ = 0;                // of the model that parts have taken
   std::vector<std::string_view> logits_;  // of the parts
 };
@@ -177,6 +210,8 @@ std::unique_ptr<const NativeModel> NativeModel::read(const kernels::Kernel& kern
   std::unique_ptr<NativeModel> native(new NativeModel(kernel));
   try {
     if (!Reader(file, model).read(*native)) return nullptr;
+  } catch (const TooLarge&) {
+    throw;
   } catch (const ArtifactError&) {  // the nodes of the file may still run
     return nullptr;
   }

@@ -26,7 +26,8 @@ class NativeModel {
 
   /// From the bytes of the file that `model` opened. Null where the file is not such a model in
   /// all details: ONNX Runtime then runs its nodes. Throws ArtifactError where the weights give
-  /// other logits than the file declares.
+  /// other logits than the file declares, or where they take more memory in the form of a kernel
+  /// than the model's `max_bytes`: each part of a mixture has its own.
   static std::unique_ptr<const NativeModel> read(const kernels::Kernel& kernel,
                                                  std::string_view file, const OnnxModel& model);
 
@@ -37,6 +38,11 @@ class NativeModel {
   std::int64_t block_size() const;
   bool reads_pages() const;           // some part does
   std::size_t multiply_adds() const;  // of all parts
+
+  /// Bytes of the logits of all parts of a mixture, of one row.
+  std::size_t part_logits_bytes() const {
+    return mixture_weights_.size() * vocab_size() * sizeof(float);
+  }
 
   /// Weights of the parts in the mixture; none for a single part.
   const std::vector<float>& mixture_weights() const { return mixture_weights_; }

@@ -17,6 +17,7 @@ namespace {
 using ort::Field;
 using ort::MessageReader;
 
+constexpr std::size_t kMaxValues = 200'000;  // of a graph: ten for each node that it may have
 constexpr std::int64_t kUnknown = 0, kFloat = 1, kInt8 = 3, kInt64 = 7, kBool = 9;
 
 template <std::size_t Size>
@@ -79,6 +80,7 @@ std::int64_t output_type(const NodeView& node, const KnownValues& values) {
 /// The shape of a node's outputs, where they are constants.
 std::optional<std::vector<std::size_t>> output_shape(const NodeView& node,
                                                      const KnownValues& values) {
+  if (!node.domain.empty()) return std::nullopt;  // a function may bear any name
   if (node.op == "Constant" && node.attributes.contains("value")) {
     return tensor_shape(constant_tensor(node));
   }
@@ -90,6 +92,7 @@ std::optional<std::vector<std::size_t>> output_shape(const NodeView& node,
 
 /// The smallest number of a node's outputs, where it is known before the graph runs.
 std::optional<std::int64_t> smallest_output(const NodeView& node, const KnownValues& values) {
+  if (!node.domain.empty()) return std::nullopt;
   if (!node.inputs.empty() && is_one_of(node.op, kCopyNumbers)) {
     return smallest_of(values, node.inputs[0]);
   }
@@ -189,8 +192,16 @@ void check_activation(std::string_view attribute) {
 
 }  // namespace
 
+void define(std::string_view name, std::int64_t type, KnownValues& values) {
+  if (!values.types.emplace(name, type).second) {
+    throw ArtifactError("two values have the name " + in_quotes(name));
+  }
+  if (values.types.size() <= kMaxValues) return;
+  throw ArtifactError("it has more than " + std::to_string(kMaxValues) + " values");
+}
+
 void add_constant(std::string_view name, std::string_view tensor, KnownValues& values) {
-  values.types[name] = element_type(tensor);
+  define(name, element_type(tensor), values);
   values.shapes[name] = tensor_shape(tensor);
   if (const auto smallest = smallest_integer(tensor)) values.smallest[name] = *smallest;
 }
@@ -199,6 +210,10 @@ void check_node(const NodeView& node, KnownValues& values) {
   if ((std::ranges::count(node.inputs, "") > 0 && !is_one_of(node.op, kOptionalInputs)) ||
       (std::ranges::count(node.outputs, "") > 0 && !is_one_of(node.op, kOptionalOutputs))) {
     throw ArtifactError("an input or output of a node " + in_quotes(node.op) + " is left out");
+  }
+  if (node.op == "Constant" && node.domain.empty() && !is_constant_of_its_type(node)) {
+    throw ArtifactError(
+        "a node 'Constant' must have one attribute, its value, of the type of its name");
   }
   check_activation(attribute_of(node, "activation"));
   const auto parts = integers_of(node, "num_outputs");
@@ -215,7 +230,8 @@ void check_node(const NodeView& node, KnownValues& values) {
   const auto smallest = smallest_output(node, values);
   const auto shape = output_shape(node, values);
   for (const std::string_view output : node.outputs) {
-    values.types[output] = type;
+    if (output.empty()) continue;
+    define(output, type, values);
     if (smallest) values.smallest[output] = *smallest;
     if (shape) values.shapes[output] = *shape;
   }

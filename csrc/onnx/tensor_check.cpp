@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bounds.h"
+#include "message_form.h"
 #include "protobuf_reader.h"
 #include "text.h"
 
@@ -80,7 +81,10 @@ struct Tensor {
 };
 
 Tensor read_tensor(std::string_view bytes) {
+  ort::require_form(bytes, ort::kTensorForm);
   Tensor tensor;
+  const std::string_view name = ort::last_bytes(bytes, kName);
+  if (!name.empty()) tensor.name = in_quotes(name);
   Field field;
   for (MessageReader reader(bytes); reader.next(field);) tensor.read(field);
   return tensor;
@@ -89,8 +93,13 @@ Tensor read_tensor(std::string_view bytes) {
 void Tensor::read(const Field& field) {
   switch (field.number) {
     case kDims:
-      return ort::for_each_number(
-          field, [&](std::int64_t size) { shape.push_back(static_cast<std::size_t>(size)); });
+      return ort::for_each_number(field, [&](std::int64_t size) {
+        if (shape.size() == kMaxRank) {
+          throw ArtifactError("tensor " + name + " has more than " + std::to_string(kMaxRank) +
+                              " axes");
+        }
+        shape.push_back(static_cast<std::size_t>(size));
+      });
     case kType:
       type = field.as_number();
       return;
@@ -104,9 +113,6 @@ void Tensor::read(const Field& field) {
       return;
     case kDoubles:
       listed += count_of(field, sizeof(double));
-      return;
-    case kName:
-      name = in_quotes(field.as_bytes());
       return;
     case kRaw:
       raw = field.as_bytes();
@@ -131,10 +137,6 @@ std::size_t check_tensor(std::string_view bytes) {
   if (size == 0) {
     throw ArtifactError("tensor " + tensor.name + " has element type " +
                         std::to_string(tensor.type) + " of ONNX, which no step computes with");
-  }
-  if (tensor.shape.size() > kMaxRank) {
-    throw ArtifactError("tensor " + tensor.name + " has " + std::to_string(tensor.shape.size()) +
-                        " axes; the limit is " + std::to_string(kMaxRank));
   }
   std::optional<std::size_t> count = 1;
   for (const std::size_t axis : tensor.shape) {
@@ -165,7 +167,12 @@ std::optional<std::int64_t> smallest_integer(std::string_view bytes) {
   std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
   Field field;
   for (MessageReader reader(bytes); reader.next(field);) {
-    if (field.number == kInt32s || field.number == kInt64s) {
+    if (field.number == kInt32s) {  // of more bits parsers take the low ones
+      ort::for_each_number(field, [&](std::int64_t value) {
+        smallest = std::min<std::int64_t>(smallest, static_cast<std::int32_t>(value));
+      });
+    }
+    if (field.number == kInt64s) {
       ort::for_each_number(field,
                            [&](std::int64_t value) { smallest = std::min(smallest, value); });
     }

@@ -132,6 +132,8 @@ Owned<OrtSessionOptions> Library::session_options(Device device) const {
   check("setting threads", SetInterOpNumThreads, raw, 1);
   check("setting optimisation", SetSessionGraphOptimizationLevel, raw,
         static_cast<int>(kOptimizeAll));
+  // Else it looks at bytes 4 to 7, and takes a file for its own format, which nothing here checks.
+  check("choosing the format", AddSessionConfigEntry, raw, "session.load_model_format", "ONNX");
   if (device == Device::kCuda) append_cuda(raw);
   return options;
 }

@@ -44,6 +44,14 @@ TEST_CASE("an ONNX Runtime without the version of the table that we use is refus
   refuse(EMPTY_LIBRARY, "has no API version 17");
 }
 
+TEST_CASE("a file is read as ONNX, whatever its bytes 4 to 7 say") {
+  const ort::Library library(ORT_LIBRARY);
+  const std::string gather = ort::gather_model(ort::kFloat);
+  const std::string file = ort::Message().number(5, 1).bytes(2, "ORTM");
+  REQUIRE(file.substr(4, 4) == "ORTM");  // the mark of ONNX Runtime's own format
+  CHECK_NOTHROW(library.session(file + gather, ort::Device::kCpu));
+}
+
 TEST_CASE("what opened ONNX Runtime first may go before what opened it later") {
   auto first = std::make_unique<const ort::Library>(ORT_LIBRARY);
   const ort::Library second(ORT_LIBRARY);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from field_mutations import varint
+
 
 def flip_bits(data: bytearray, rng: random.Random) -> None:
     for _ in range(rng.choice((1, 1, 2, 8, 64))):
@@ -54,16 +56,8 @@ def nest_graphs(data: bytearray, rng: random.Random) -> None:
     graph = b""
     for _ in range(rng.choice((32, 33, 34, 100, 2000))):
         for field in (6, 5, 1):  # AttributeProto.g, NodeProto.attribute, GraphProto.node
-            graph = bytes([field << 3 | 2]) + _varint(len(graph)) + graph
-    data += bytes([7 << 3 | 2]) + _varint(len(graph)) + graph  # ModelProto.graph, merged
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value >= 0x80:
-        encoded.append(0x80 | (value & 0x7F))
-        value >>= 7
-    return bytes([*encoded, value])
+            graph = bytes([field << 3 | 2]) + varint(len(graph)) + graph
+    data += bytes([7 << 3 | 2]) + varint(len(graph)) + graph  # ModelProto.graph, merged
 
 
 def _length(rng: random.Random) -> int:

@@ -3,6 +3,7 @@
 What a mutant is made by: mostly one mutation, sometimes up to four, of any kind:
 
 - `byte_mutations`: bytes changed, lost, repeated and moved;
+- `field_mutations`: fields of protobuf messages that parsers read differently;
 - `metadata_mutations`: the JSON inside the file;
 - `graph_mutations`, `tensor_mutations`: what ONNX knows of;
 - `lies`: several places of the file changed so that they agree;
@@ -15,6 +16,7 @@ import random
 
 import bombs
 import byte_mutations
+import field_mutations
 import graph_mutations
 import lies
 import metadata_mutations
@@ -55,7 +57,7 @@ def described(data: bytes, seed: int) -> tuple[bytes, str]:
     names = [_change(model, kind, rng) for kind in kinds if kind != "bytes"]
     changed = bytearray(model.SerializeToString())
     if "bytes" in kinds or not any(names):
-        mutation = rng.choice(byte_mutations.MUTATIONS)
+        mutation = rng.choice(byte_mutations.MUTATIONS + field_mutations.MUTATIONS)
         mutation(changed, rng)
         names.append(mutation.__name__)
     return bytes(changed), " ".join(filter(None, names))
