@@ -13,6 +13,7 @@ import makemore
 import pytest
 from makemore import CancelledError, _core
 from makemore.common_prefixes import FIRST_COUNT, MOST_PREFIXES, CommonPrefixes
+from makemore.runtime.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER
 
 HISTORY = FOLDER / "history"
@@ -128,6 +129,14 @@ def test_cheap_steps_have_the_first_ones_alone():
 )
 def test_a_step_is_cheap_where_kernels_multiply_little(artifact, is_cheap):
     assert makemore.load(FOLDER / artifact).new_step().is_cheap == is_cheap
+
+
+def test_a_model_of_few_rows_a_step_has_them_too():
+    model = _core.OnnxModel(open_library(), HISTORY / "model.onnx", max_bytes=5_000)
+    assert model.max_rows < 64  # as many are computed together, where they may be
+    step = _core.cpu_step(model, [None] * len(model.states))
+    assert step.find_common_prefixes(100, 1 << 20, 7)
+    assert step.find_common_prefixes(200, 1 << 20, 7)
 
 
 def test_no_memory_no_prefixes():

@@ -103,6 +103,20 @@ def test_the_kernel_refuses_a_token_or_a_position_as_the_body_does(kernel):
             step.run(np.array([0]), np.array([BLOCK]))
 
 
+def test_a_step_that_is_refused_leaves_all_rows_as_they_are(kernel):
+    _, step = open_step(kernel)
+    logits = []
+    for refused in (False, True):
+        step.reset(2)
+        step.run(np.array([0, 0]), np.array([0, 0]))
+        step.run(np.array([1, 2]), np.array([1, 1]))
+        if refused:
+            with pytest.raises(OptionError, match="a row of 2 steps was given position 5"):
+                step.run(np.array([1, 1]), np.array([0, 5]))
+        logits.append(step.run(np.array([3, 3]), np.array([2, 2])))
+    assert (logits[0] == logits[1]).all()
+
+
 def test_a_function_that_the_kernel_cannot_stand_for_runs_as_its_body(kernel, tmp_path):
     model = onnx.load(FILE)
     heads = next(a for a in model.graph.node[0].attribute if a.name == "n_head")

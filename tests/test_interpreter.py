@@ -126,6 +126,31 @@ def test_the_child_of_a_fork_exits_at_once_whatever_ran_in_its_parent():
     assert (ended.stdout, ended.stderr) == ("3\n0 True\n", "")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_children_of_forks_sample_while_threads_of_the_parent_do():
+    """A model that ONNX Runtime runs, whose locks a child would wait for."""
+    code = """
+        import os, threading
+        import makemore
+        sampler = makemore.load(history, threads=1, cache_bytes=0)
+        going_on = True
+        def work():
+            while going_on:
+                sampler.sample(300)
+        threads = [threading.Thread(target=work) for _ in range(os.cpu_count() + 1)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            child = os.fork()
+            if not child:
+                os._exit(len(sampler.sample(3)))
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        going_on = False
+    """
+    ended = run(code, history=str(FOLDER / "history"))
+    assert (ended.stdout, ended.stderr) == ("3\n" * 20, "")
+
+
 IMPORT = """
 import importlib.util
 spec = importlib.util.spec_from_file_location("makemore", file)

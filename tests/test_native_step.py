@@ -173,6 +173,19 @@ def test_onnxruntime_alone_runs_the_file(file):
     np.testing.assert_allclose(logits, step.run(tokens, position), rtol=0, atol=limit)
 
 
+@pytest.mark.parametrize(
+    ("model", "weight"),
+    [(name, "model.table") for name in ("gru", "lstm", "rnn")] + [("mlp", "model.tables")],
+)
+def test_what_is_no_number_stays_none(kernel, model, weight, tmp_path):
+    def spoil(opened):
+        found = weight_of(opened, weight)
+        put(found, np.full_like(numpy_helper.to_array(found), np.nan))
+
+    file = changed(FOLDER / "family" / model / "model.onnx", tmp_path, spoil)
+    assert np.isnan(logits_of(open_step(kernel, file), some_tokens(3))).all()
+
+
 def test_a_probability_of_zero_stays_one_in_a_mixture(kernel, tmp_path):
     def never_second(model):
         for name in ("part0.model.head.bias", "part2.model.head.bias"):

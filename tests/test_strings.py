@@ -37,6 +37,13 @@ def test_texts_are_the_characters_of_the_ids(sampler):
     assert sampler.vocabulary.texts_of(made) == expected
 
 
+@pytest.mark.parametrize("offsets", [[], [0, 5], [-1, 2], [2, 1], [0, 65_536]])
+def test_texts_of_what_is_no_list_of_strings(sampler, offsets):
+    ids = np.ones(4, dtype=np.int32)
+    with pytest.raises(IndexError, match="offsets are not where strings begin and end"):
+        _core.texts(ids, np.array(offsets, dtype=np.int64), code_points(sampler))
+
+
 def test_texts_that_mix_scripts_keep_every_character(sampler):
     points = code_points(sampler)
     points[1::2] = ord("é")

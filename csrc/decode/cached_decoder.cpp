@@ -11,6 +11,10 @@ namespace {
 /// Sequences that take turns.
 constexpr std::size_t kInTurn = 32;
 
+/// Tokens at least from one look at the cancellation to the next: over a cache that knows what
+/// follows, no step comes between them.
+constexpr std::size_t kUnchecked = 4'096;
+
 }  // namespace
 
 CachedDecoder::CachedDecoder(PrefixCache& cache, const DecodeRequest& request, std::int64_t first,
@@ -37,7 +41,7 @@ bool CachedDecoder::advance_all(CallCancellation& cancellation) {
     cancellation.check();
     if (is_full() && !make_room(unfinished)) return false;
     cache_.evaluate(static_cast<std::size_t>(request_.batch_size));
-    advance(unfinished);
+    advance(unfinished, cancellation);
     std::erase_if(unfinished, [this](std::size_t index) {
       return sequences_[index].finish_reason != FinishReason::kNone;
     });
@@ -46,7 +50,7 @@ bool CachedDecoder::advance_all(CallCancellation& cancellation) {
 }
 
 bool CachedDecoder::is_full() const {
-  return cache_.is_full(tokens_.size() * sizeof(tokens_.front()));
+  return cache_.is_full(sequences_.size() * wanted_ * sizeof(tokens_.front()));
 }
 
 /// Forgets nodes that no unfinished sequence needs. False where those that are needed are too many.
@@ -60,11 +64,16 @@ bool CachedDecoder::make_room(std::span<const std::size_t> unfinished) {
 /// Adds tokens to sequences until each finishes, or the step has to be run. They take turns, so
 /// that the memory of a node is fetched while others get a token: Kocberber et al. (2015),
 /// Asynchronous Memory Access Chaining, section 3.
-void CachedDecoder::advance(std::span<const std::size_t> indices) {
+void CachedDecoder::advance(std::span<const std::size_t> indices, CallCancellation& cancellation) {
+  std::size_t unchecked = 0;
+  const auto count_added = [&](std::size_t tokens) {
+    if ((unchecked += tokens) < kUnchecked) return;
+    cancellation.check();
+    unchecked = 0;
+  };
   if (cache_.is_stateless()) {  // its nodes are so few that they need not be fetched
     for (const std::size_t index : indices) {
-      while (add_token(index)) {
-      }
+      while (add_token(index)) count_added(1);
     }
     return;
   }
@@ -72,6 +81,7 @@ void CachedDecoder::advance(std::span<const std::size_t> indices) {
   std::size_t count = std::min(kInTurn, indices.size()), next = count;
   std::copy_n(indices.begin(), count, in_turn.begin());
   while (count > 0) {
+    count_added(count);
     for (std::size_t i = 0; i < count; ++i) cache_.fetch_row(sequences_[in_turn[i]].node);
     for (std::size_t i = 0; i < count;) {
       if (add_token(in_turn[i])) {
@@ -85,10 +95,12 @@ void CachedDecoder::advance(std::span<const std::size_t> indices) {
   }
 }
 
-/// Adds a token to a sequence, if it is known what follows. Returns whether to go on.
+/// Adds a token to a sequence, if it is known what follows and there is room. Returns whether to go
+/// on.
 bool CachedDecoder::add_token(std::size_t index) {
   Sequence& sequence = sequences_[index];
   if (!cache_.is_known(sequence.node)) return false;
+  if (static_cast<std::size_t>(sequence.length) == capacity_ && !widen()) return false;
   const std::int64_t length = sequence.length;
   const std::int64_t row = first_ + static_cast<std::int64_t>(index);
   bool is_drawn = false;
@@ -107,7 +119,6 @@ bool CachedDecoder::add_token(std::size_t index) {
     sequence.log_prob = cache_.add_log_prob(sequence.log_prob, sequence.node, token);
   }
   if (token != kStop) {
-    if (static_cast<std::size_t>(length) == capacity_) widen();
     tokens_[index * capacity_ + static_cast<std::size_t>(length)] =
         static_cast<std::int32_t>(token);
     ++sequence.length;
@@ -118,14 +129,17 @@ bool CachedDecoder::add_token(std::size_t index) {
   return true;
 }
 
-/// Makes room for sequences twice as long.
-void CachedDecoder::widen() {
-  std::vector<std::int32_t> wider(2 * tokens_.size());
+/// Makes room for sequences twice as long. False where the cache must make room before.
+bool CachedDecoder::widen() {
+  wanted_ = 2 * capacity_;
+  if (is_full()) return false;
+  std::vector<std::int32_t> wider(sequences_.size() * wanted_);
   for (std::size_t i = 0; i < sequences_.size(); ++i) {
-    std::copy_n(&tokens_[i * capacity_], capacity_, &wider[i * 2 * capacity_]);
+    std::copy_n(&tokens_[i * capacity_], capacity_, &wider[i * wanted_]);
   }
   tokens_ = std::move(wider);
-  capacity_ *= 2;
+  capacity_ = wanted_;
+  return true;
 }
 
 FinishedSequences CachedDecoder::finished() const {

@@ -41,15 +41,16 @@ class CachedDecoder {
   bool advance_all(CallCancellation& cancellation);
   bool is_full() const;
   bool make_room(std::span<const std::size_t> unfinished);
-  void advance(std::span<const std::size_t> indices);
+  void advance(std::span<const std::size_t> indices, CallCancellation& cancellation);
   bool add_token(std::size_t index);
-  void widen();
+  bool widen();
 
   PrefixCache& cache_;
   const DecodeRequest& request_;
   std::int64_t first_;
   std::vector<Sequence> sequences_;
   std::size_t capacity_ = 16;         // tokens of a sequence
+  std::size_t wanted_ = capacity_;    // the same, once there is room
   std::vector<std::int32_t> tokens_;  // (sequences, capacity)
 };
 

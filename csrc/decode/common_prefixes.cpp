@@ -69,7 +69,7 @@ bool CommonPrefixes::grow(SnapshotStep& step, const Limits& limits,
       std::min({blocks_.size() << block_bits_, limits.count, limits.bytes / prefix_bytes(step)});
   while (size_ < most && Clock::now() < limits.end) {
     cancellation.check();
-    const std::size_t count = std::min({kMaxRows, size_.load(), most - size_});
+    const std::size_t count = std::min({kMaxRows, step.max_rows(), size_.load(), most - size_});
     try {
       const std::vector<Prefix> prefixes = likeliest(count, limits.length);
       if (prefixes.empty()) break;

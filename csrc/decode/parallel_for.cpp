@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <future>
 #include <mutex>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -99,8 +100,13 @@ void parallel_for(std::span<Worker* const> workers, std::size_t tasks,
   // The destructor of a std::async future waits for its thread, also when an exception passes here.
   std::vector<std::future<void>> threads;
   try {
-    for (Worker* worker : others) {
-      threads.push_back(std::async(std::launch::async, work, std::ref(*worker)));
+    threads.reserve(others.size());
+    try {
+      for (Worker* worker : others) {
+        threads.push_back(std::async(std::launch::async, work, std::ref(*worker)));
+      }
+    } catch (const std::system_error&) {  // no more threads: those that there are do the work
+      for (std::size_t i = threads.size(); i < others.size(); ++i) all.end_thread();
     }
     try {
       for (std::size_t i; all.next(i);) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,6 +30,9 @@ class SnapshotStep : public Step {
   /// The prefixes that strings begin with most often, the same for all steps of a model. The rows
   /// of this step are undefined afterwards.
   virtual std::shared_ptr<CommonPrefixes> common_prefixes() = 0;
+
+  /// Rows that it may have at most.
+  virtual std::size_t max_rows() const { return std::numeric_limits<std::size_t>::max(); }
 
   /// Multiply-adds of a step of a row, but those of attention, where they are known.
   virtual std::optional<std::size_t> multiply_adds() const { return std::nullopt; }

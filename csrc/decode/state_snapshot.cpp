@@ -97,9 +97,12 @@ SnapshotPool::NewSnapshot SnapshotPool::add_node(StateSnapshot& before, std::int
   std::byte* data = nodes + round_up(block.capacity * sizeof(SnapshotNode)) + index * data_bytes_;
   if (block.used == 0) {
     block.pool = shared_from_this();
-    if (empty_.erase(&block) > 0) empty_bytes_ -= block.memory.size();
+    if (!block.in_use) {
+      block.in_use = empty_.extract(&block);
+      empty_bytes_ -= block.memory.size();
+    }
   }
-  if (++block.used == block.capacity) available_.erase(&block);
+  if (++block.used == block.capacity) block.full = available_.extract(&block);
   auto* node = std::construct_at(reinterpret_cast<SnapshotNode*>(place), std::move(before), steps,
                                  data, block);
   return {StateSnapshot(node), data};
@@ -115,8 +118,11 @@ SnapshotPool::Block& SnapshotPool::available_block() {
       std::max(most, round_up(capacity * sizeof(SnapshotNode)) + capacity * data_bytes_);
   auto block = std::make_unique<Block>(Block{MemoryBlock(bytes), capacity});
   Block* added = block.get();
+  Blocks one{added};
+  added->in_use = one.extract(added);
+  one.insert(added);
   blocks_.emplace(added, std::move(block));
-  available_.insert(added);
+  available_.merge(one);
   bytes_ += bytes;
   return *added;
 }
@@ -126,10 +132,10 @@ void SnapshotPool::free(SnapshotNode* node) noexcept {
   Block& block = node->block_;
   std::destroy_at(node);
   block.free_place = ::new (static_cast<void*>(node)) FreePlace{block.free_place};
-  if (block.used-- == block.capacity) available_.insert(&block);
+  if (block.used-- == block.capacity) available_.insert(std::move(block.full));
   if (block.used > 0) return;
   block.pool = nullptr;
-  empty_.insert(&block);
+  empty_.insert(std::move(block.in_use));
   empty_bytes_ += block.memory.size();
   free_empty_blocks();
 }

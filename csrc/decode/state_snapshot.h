@@ -81,6 +81,8 @@ class SnapshotPool : public std::enable_shared_from_this<SnapshotPool> {
   struct FreePlace {
     FreePlace* next;
   };
+  struct Block;
+  using Blocks = std::set<Block*>;
   /// Its memory holds `capacity` nodes, and then their data: nodes are read and written more often.
   struct Block {
     MemoryBlock memory;
@@ -89,6 +91,9 @@ class SnapshotPool : public std::enable_shared_from_this<SnapshotPool> {
     std::size_t begun = 0;                         // places from here on have not been used yet
     std::size_t used = 0;                          // places in use
     FreePlace* free_place = nullptr;               // a list
+    // Its nodes of available_ and empty_, while it is in neither: to free a place allocates
+    // nothing.
+    Blocks::node_type full = {}, in_use = {};
   };
 
   explicit SnapshotPool(std::size_t bytes);
@@ -101,8 +106,8 @@ class SnapshotPool : public std::enable_shared_from_this<SnapshotPool> {
   mutable std::mutex mutex_;
   std::size_t bytes_ = 0;
   std::map<Block*, std::unique_ptr<Block>> blocks_;
-  std::set<Block*> available_;  // with a free place
-  std::set<Block*> empty_;      // some are kept for the next snapshots
+  Blocks available_;  // with a free place
+  Blocks empty_;      // some are kept for the next snapshots
   std::size_t empty_bytes_ = 0;
 };
 

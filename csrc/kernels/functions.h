@@ -18,16 +18,17 @@ INLINE Vector reciprocal(Vector x) {
 #endif
 }
 
-/// 2^x to a unit or two in the last place, 2^126 above that; below 2^-126 it is as good as 0.
+/// 2^x to a unit or two in the last place, 2^126 above that; below 2^-126 it is as good as 0; of
+/// NaN, NaN.
 INLINE Vector exp2(Vector x) {
 #if defined(__AVX512F__)
-  x = _mm512_maskz_min_ps(kAll, x, Vector{} + 126.0f);
+  x = _mm512_maskz_min_ps(kAll, Vector{} + 126.0f, x);  // the second one where either is NaN
   const Vector n =
       _mm512_maskz_roundscale_ps(kAll, x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
   constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: added, it leaves n in the low bits
-  x = x < 126.0f ? x : Vector{} + 126.0f;
-  x = x > -126.0f ? x : Vector{} - 126.0f;
+  x = x > 126.0f ? Vector{} + 126.0f : x;
+  x = x < -126.0f ? Vector{} - 126.0f : x;
   const Vector shifted = x + kToInteger;
   const Vector n = shifted - kToInteger;
 #endif
@@ -40,7 +41,8 @@ INLINE Vector exp2(Vector x) {
 #if defined(__AVX512F__)
   return _mm512_maskz_scalef_ps(kAll, p, n);
 #else
-  return bits<Vector>(bits<Integers>(p) + (bits<Integers>(shifted) << 23));
+  const Vector power = bits<Vector>(bits<Integers>(p) + (bits<Integers>(shifted) << 23));
+  return x == x ? power : x;
 #endif
 }
 
@@ -65,7 +67,7 @@ INLINE Vector gelu(Vector x) {
   return x * (x < 0.0f ? tail : 1.0f - tail);
 }
 
-INLINE Vector relu(Vector x) { return x > 0.0f ? x : Vector{}; }
+INLINE Vector relu(Vector x) { return x < 0.0f ? Vector{} : x; }
 
 /// 1 / (1 + e^-x), off by 1e-7.
 INLINE Vector sigmoid(Vector x) { return reciprocal(1.0f + exp2(x * -kLog2E)); }

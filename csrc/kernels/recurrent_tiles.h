@@ -37,7 +37,7 @@ INLINE void add_products(const float* x, std::size_t inputs, const Number* weigh
         const Vector weight = load(weights + block * of_block + v * kLanes);
         const std::size_t to = kind == Cell::kGru && v == 2 ? Last : v;
         for (std::size_t row = 0; row < Rows; ++row)
-          sums[block][row][to] += x[row * inputs + k] * weight;
+          sums[block][row][to] = fused(splat(x[row * inputs + k]), weight, sums[block][row][to]);
       }
     }
   }

@@ -176,6 +176,9 @@ INLINE float sum(Floats<Lanes> vector) {
   return reduced<float, Lanes>(vector, Add());
 }
 
+/// A number in all lanes. To take zero from it changes nothing, of -0 either, and costs nothing.
+INLINE Vector splat(float number) { return number - Vector{}; }
+
 /// a * b + c, rounded once whatever surrounds it: where a compiler may choose, it may choose
 /// otherwise for another number of rows.
 INLINE Vector fused(Vector a, Vector b, Vector c) {

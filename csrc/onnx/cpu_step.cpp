@@ -111,6 +111,7 @@ void CpuStep::bind(std::size_t rows) {
     tensors_.push_back(library.tensor(memory.first(rows * size), shape, type));
     return tensors_.back().get();
   };
+  bound_ = 0;  // until all are there
   tensors_.clear();
   inputs_ = {add(std::span(tokens_), 1, {}, ort::kInt64),
              add(std::span(positions_), 1, {}, ort::kInt64)};
@@ -155,13 +156,16 @@ void CpuStep::swap() {
 
 void CpuStep::select(std::span<const std::int64_t> parents) {
   require_parents(static_cast<std::int64_t>(rows_), parents);
+  for (std::size_t row = 0; row < parents.size(); ++row) {
+    const auto parent = static_cast<std::size_t>(parents[row]);
+    if (parent != row && parent < parents.size() && parents[parent] != parents[row]) {
+      throw OptionError("row " + std::to_string(parent) + " is both copied and replaced");
+    }
+  }
   reserve(parents.size());
   for (std::size_t row = 0; row < parents.size(); ++row) {
     const auto parent = static_cast<std::size_t>(parents[row]);
     if (parent == row) continue;
-    if (parent < parents.size() && parents[parent] != parents[row]) {
-      throw OptionError("row " + std::to_string(parent) + " is both copied and replaced");
-    }
     for (Buffer& buffer : buffers_) buffer.copy_row(parent, row, steps_[parent]);
     steps_[row] = steps_[parent];
     saved_[row] = saved_[parent];

@@ -52,6 +52,7 @@ void NativeStep::advance_states(std::span<const std::int64_t> positions) {
   after_.assign(rows, nullptr);
   if (native_.state_bytes() == 0) return;
   if (reads_pages_) {
+    for (std::size_t row = 0; row < rows; ++row) require_steps(row, positions[row]);
     for (std::size_t row = 0; row < rows; ++row) go_back(row, positions[row]);
   }
   previous_.resize(rows);
@@ -71,14 +72,18 @@ void NativeStep::drop_previous() {
   previous_.clear();
 }
 
-/// Drops the steps of a row from a position on; throws OptionError where it has not come so far.
+/// Throws OptionError where a row has not come as far as a position.
+void NativeStep::require_steps(std::size_t row, std::int64_t position) const {
+  const std::int64_t steps = states_[row] ? states_[row]->steps : 0;
+  if (position <= steps) return;
+  throw OptionError("a row of " + std::to_string(steps) + " steps was given position " +
+                    std::to_string(position));
+}
+
+/// Drops the steps of a row from a position on.
 void NativeStep::go_back(std::size_t row, std::int64_t position) {
   StateSnapshot& state = states_[row];
   while (state && state->steps > position) state = StateSnapshot(state)->before;
-  const std::int64_t steps = state ? state->steps : 0;
-  if (position == steps) return;
-  throw OptionError("a row of " + std::to_string(steps) + " steps was given position " +
-                    std::to_string(position));
 }
 
 std::size_t NativeStep::pages_per_row() const {

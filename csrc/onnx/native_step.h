@@ -32,6 +32,7 @@ class NativeStep : public OnnxStep {
 
  private:
   void advance_states(std::span<const std::int64_t> positions);
+  void require_steps(std::size_t row, std::int64_t position) const;
   void go_back(std::size_t row, std::int64_t position);
   void drop_previous();
   void put(std::size_t row, const StateSnapshot& state);

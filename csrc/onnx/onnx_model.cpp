@@ -1,10 +1,10 @@
 #include "onnx_model.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "bounds.h"
 #include "file_check.h"
+#include "run_turn.h"
 #include "text.h"
 
 namespace makemore {
@@ -45,10 +45,7 @@ std::optional<std::size_t> bytes_of(ort::ElementType type, std::span<const std::
 
 OnnxModel::OnnxModel(std::shared_ptr<const ort::Library> library, ModelFile file,
                      const ModelOptions& options)
-    : library_(std::move(library)),
-      file_(std::move(file)),
-      options_(options),
-      runs_(std::max(1U, std::thread::hardware_concurrency())) {
+    : library_(std::move(library)), file_(std::move(file)), options_(options) {
   try {
     check_file(file_.bytes, options_.trust);
     session_ = library_->bounded_session(
@@ -151,12 +148,7 @@ std::size_t OnnxModel::add_row(const std::string& name, const ort::TensorType& t
 
 void OnnxModel::run(std::span<const ort::OrtValue* const> inputs,
                     std::span<ort::OrtValue*> outputs) const {
-  struct Turn {
-    explicit Turn(std::counting_semaphore<>& turns) : turns(turns) { turns.acquire(); }
-    ~Turn() { turns.release(); }
-    std::counting_semaphore<>& turns;
-  };
-  const Turn turn(runs_);
+  const RunTurn turn;
   library_->check("a step failed", ort::Run, session(), nullptr, input_names_.data(), inputs.data(),
                   inputs.size(), output_names_.data(), outputs.size(), outputs.data());
 }

@@ -5,7 +5,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <semaphore>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,8 +57,11 @@ class OnnxModel {
   const std::vector<StateTensor>& states() const { return states_; }
 
   /// Rows that a step may have so that decoding stays below `max_bytes`: for each row it keeps
-  /// the state before and after a step, and about as much again in snapshots.
-  std::size_t max_rows() const { return options_.max_bytes / 4 / row_bytes_; }
+  /// the state before and after a step, and about as much again in snapshots; also the logits of
+  /// the parts that a NativeModel mixes.
+  std::size_t max_rows() const {
+    return options_.max_bytes / (4 * row_bytes_ + (native_ ? native_->part_logits_bytes() : 0));
+  }
   const std::vector<const char*>& input_names() const { return input_names_; }
   const std::vector<const char*>& output_names() const { return output_names_; }
 
@@ -77,9 +79,8 @@ class OnnxModel {
     return common_prefixes_;
   }
 
-  /// Runs the session on tensors in the order of its inputs and outputs. At most as
-  /// many threads run it at once as the machine has cores: ONNX Runtime never frees the working
-  /// memory of runs that went on at the same time.
+  /// Runs the session on tensors in the order of its inputs and outputs, when it is its turn (see
+  /// RunTurn).
   void run(std::span<const ort::OrtValue* const> inputs, std::span<ort::OrtValue*> outputs) const;
 
   /// The value of a key of the file's metadata, "" where it has none.
@@ -110,7 +111,6 @@ class OnnxModel {
   std::int64_t vocab_size_ = 0;
   std::vector<StateTensor> states_;
   std::size_t row_bytes_ = 0;  // of a row's logits and states
-  mutable std::counting_semaphore<> runs_;
   mutable std::once_flag common_prefixes_made_;
   mutable std::shared_ptr<CommonPrefixes> common_prefixes_;
 };

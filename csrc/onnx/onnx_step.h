@@ -16,6 +16,7 @@ namespace makemore {
 class OnnxStep : public SnapshotStep {
  public:
   std::int64_t vocab_size() const final { return model_->vocab_size(); }
+  std::size_t max_rows() const final { return model_->max_rows(); }
   std::shared_ptr<CommonPrefixes> common_prefixes() final { return model_->common_prefixes(*this); }
 
  protected:

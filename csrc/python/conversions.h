@@ -96,12 +96,16 @@ py::list texts(std::span<const Id> ids, std::span<const std::int64_t> offsets,
   return strings;
 }
 
-/// The same of arrays.
+/// The same of arrays, which may be any.
 template <class Id>
 py::list texts_of(const py::array_t<Id, py::array::c_style>& ids, const Ids& offsets,
                   const CodePoints& code_points) {
-  return texts(std::span(ids.data(), static_cast<std::size_t>(ids.size())), view(offsets),
-               code_points);
+  const auto ends = view(offsets);
+  if (ends.empty() || ends.front() < 0 || ends.back() > ids.size() ||
+      !std::ranges::is_sorted(ends)) {
+    throw py::index_error("offsets are not where strings begin and end");
+  }
+  return texts(std::span(ids.data(), static_cast<std::size_t>(ids.size())), ends, code_points);
 }
 
 }  // namespace makemore

@@ -2,6 +2,7 @@
 // known in this folder only: convert, let go of the GIL, call, convert back.
 #include "bindings.h"
 #include "errors.h"
+#include "run_turn.h"
 #include "running_calls.h"
 #include "text.h"
 
@@ -35,8 +36,14 @@ void end_calls_with_the_interpreter() {
   py::module_::import("atexit").attr("register")(py::cpp_function(RunningCalls::end_all));
   const py::module_ os = py::module_::import("os");
   if (!py::hasattr(os, "register_at_fork")) return;
-  os.attr("register_at_fork")(py::arg("after_in_child") =
-                                  py::cpp_function(RunningCalls::forget_all));
+  // Of what is called before a fork the first registered comes last: sessions stop when threads
+  // that may run one were ended.
+  os.attr("register_at_fork")(py::arg("before") = py::cpp_function(RunTurn::take_all),
+                              py::arg("after_in_parent") = py::cpp_function(RunTurn::give_all_back),
+                              py::arg("after_in_child") = py::cpp_function([] {
+                                RunningCalls::forget_all();
+                                RunTurn::give_all_back();
+                              }));
 }
 
 }  // namespace
