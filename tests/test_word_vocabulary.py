@@ -155,7 +155,7 @@ def test_the_commands_speak_of_words(folder, sampler):
     assert out.splitlines() == lines
     total = -float(sampler.score(["the dog sat"])[0])
     _, err = run(score, folder, stdin="the dog sat\n")
-    assert err == f"1 strings, 4 words with stops: {total / 4:.4f} nats per word\n"
+    assert err == f"1 string, 4 words with stops: {total / 4:.4f} nats per word\n"
     report = json.loads(run(score, folder, "--json", stdin="the dog sat\n")[0])
     assert (report["words"], report["nll_per_word"]) == (4, pytest.approx(total / 4))
     report = json.loads(run(inspect, folder, "--json")[0])
