@@ -65,7 +65,7 @@ def export_foreign(source: Path, out: Path, options: ImportOptions, asked: Expor
 def _tell(
     out: Path, report: Report, level: Level, prints: str | None, asked: ExportOptions, seed: int
 ) -> None:
-    """Says what was written, and samples from it. prints: what is said of fingerprints."""
+    """Prints what was written, and samples from it. prints: the line about fingerprints."""
     strings = makemore.load(out, max_bytes=MAX_BYTES).sample(asked.samples, seed=seed)
     if asked.as_json:
         result = Exported(artifact=str(out), report=report, samples=strings)
@@ -116,7 +116,7 @@ def _show(
 
 
 def _fingerprints(count: int, lines: int, has_text: bool) -> str:
-    """What is said of those that are stored. lines: of the text, which may not be at hand."""
+    """The line about those that are stored. lines: of the text, which may not be at hand."""
     if count:
         return f"fingerprints of {count:,} lines, {stored_bytes(count):,} bytes: mm-sample --novel"
     reason = f", of which at most {MAX_LINES:,} are kept" if lines > MAX_LINES else ""

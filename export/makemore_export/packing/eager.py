@@ -16,7 +16,7 @@ from makemore_export.runs.checkpoint import read_source
 from makemore_export.runs.run import Progress, Run
 
 VERSIONS = {package: version(package) for package in ("makemore", "torch", "onnx", "onnxscript")}
-"""Asked at import, so that a package that is missing is told before anything is trained."""
+"""Read at import, so that a missing package is an error before anything is trained."""
 
 
 def describe(run: Run, progress: Progress, model: Model) -> Artifact:

@@ -1,4 +1,4 @@
-"""A package of the extra `export` that is not installed, told with the cure."""
+"""The error for a package of the extra `export` that is not installed."""
 
 from __future__ import annotations
 

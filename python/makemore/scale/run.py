@@ -31,32 +31,23 @@ def run(
     """
     job.folder.create()
     with job.folder.locked():
-        return _run_alone(job, manifest, tasks, engine, on_result)
-
-
-def _run_alone(
-    job: Job,
-    manifest: Manifest,
-    tasks: Iterable[Task],
-    engine: Engine,
-    on_result: OnResult | None,
-) -> Manifest:
-    known = _begin(job, manifest)
-    job.folder.remove_partial()
-    todo = [_with_known(task, known.get(task.file)) for task in tasks]
-    shards = {task.file: known[task.file] for task in todo if task.file in known}
-    with _kept(job, manifest, shards) as save, closing(engine.results(job, todo)) as results:
-        for result in results:
-            if engine.elsewhere and job.folder.size(result.shard.file) != result.shard.bytes:
-                raise DataError(
-                    f"{job.folder.name}/{result.shard.file}: a worker wrote it where this process "
-                    "does not see it: name a folder that all of them share, such as a URI"
-                )
-            shards[result.shard.file] = result.shard
-            save()
-            if on_result is not None:
-                on_result(result)
-    return manifest.with_shards([*shards.values()])
+        known = _begin(job, manifest)
+        job.folder.remove_partial()
+        todo = [_with_known(task, known.get(task.file)) for task in tasks]
+        shards = {task.file: known[task.file] for task in todo if task.file in known}
+        with _kept(job, manifest, shards) as save, closing(engine.results(job, todo)) as results:
+            for result in results:
+                if engine.elsewhere and job.folder.size(result.shard.file) != result.shard.bytes:
+                    raise DataError(
+                        f"{job.folder.name}/{result.shard.file}: a worker wrote it where this "
+                        "process does not see it: name a folder that all of them share, such as "
+                        "a URI"
+                    )
+                shards[result.shard.file] = result.shard
+                save()
+                if on_result is not None:
+                    on_result(result)
+        return manifest.with_shards([*shards.values()])
 
 
 def _begin(job: Job, manifest: Manifest) -> dict[str, Shard]:
