@@ -12,7 +12,7 @@ from pathlib import Path
 import makemore
 import pytest
 from makemore import CancelledError, _core
-from makemore.common_prefixes import FIRST_COUNT, MOST_PREFIXES, CommonPrefixes
+from makemore.common_prefixes import FIRST_STEPS, MOST_PREFIXES, CommonPrefixes
 from makemore.runtime.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER
 
@@ -25,17 +25,18 @@ class Recorded:
 
     def __init__(self, step: _core.SnapshotStep, is_cheap: bool = False) -> None:
         self.step, self.is_cheap = step, is_cheap
+        self.snapshot_bytes = step.snapshot_bytes
         self.common_prefix_bytes = step.common_prefix_bytes
-        self.counts: list[int] = []
-        self.bytes: set[int] = set()
+        self.steps: list[int] = []
+        self.most: set[tuple[int, int]] = set()
 
     def find_common_prefixes(
-        self, count, max_bytes, max_length, max_microseconds=None, cancellation=None
+        self, count, states, max_length, steps, max_microseconds=None, cancellation=None
     ):
-        self.counts.append(count)
-        self.bytes.add(max_bytes)
+        self.steps.append(steps)
+        self.most.add((count, states))
         return self.step.find_common_prefixes(
-            count, max_bytes, max_length, max_microseconds, cancellation
+            count, states, max_length, steps, max_microseconds, cancellation
         )
 
 
@@ -43,9 +44,9 @@ class Endless(Recorded):
     """A step that finds more until it is cancelled."""
 
     def find_common_prefixes(
-        self, count, max_bytes, max_length, max_microseconds=None, cancellation=None
+        self, count, states, max_length, steps, max_microseconds=None, cancellation=None
     ):
-        self.counts.append(count)
+        self.steps.append(steps)
         if max_microseconds is not None:
             return True
         while not cancellation.cancelled:
@@ -53,11 +54,11 @@ class Endless(Recorded):
         raise CancelledError("as a call of the core ends")
 
 
-def recorded(kind=Recorded, **options):
+def recorded(kind=Recorded, cache_bytes=CACHE_BYTES, **options):
     """A sampler and the step that finds its common prefixes."""
     sampler = makemore.load(HISTORY, threads=1)
     step = kind(sampler.new_step(), **options)
-    sampler.common_prefixes = CommonPrefixes(step, 30, CACHE_BYTES)
+    sampler.common_prefixes = CommonPrefixes(step, 30, cache_bytes)
     return sampler, step
 
 
@@ -81,32 +82,46 @@ def make(sampler, strings):
     sampler.sample(1, min_length=0, seed=2, max_length=30)
 
 
-def test_there_are_no_more_of_them_than_strings_were_made():
+def test_there_are_no_more_steps_for_them_than_strings_were_made():
     sampler, step = recorded()
-    assert step.counts == [FIRST_COUNT]
-    make(sampler, 2 * FIRST_COUNT - 1)
-    assert step.counts == [FIRST_COUNT]
+    assert step.steps == [FIRST_STEPS]
+    make(sampler, 2 * FIRST_STEPS - 1)
+    assert step.steps == [FIRST_STEPS]
     sampler.sample(1, min_length=0)
     wait(sampler.common_prefixes)
-    assert step.counts == [FIRST_COUNT, 2 * FIRST_COUNT]
-    make(sampler, 6 * FIRST_COUNT)
+    assert step.steps == [FIRST_STEPS, 2 * FIRST_STEPS]
+    make(sampler, 6 * FIRST_STEPS)
     wait(sampler.common_prefixes)
-    assert step.counts[2:] == [8 * FIRST_COUNT]
+    assert step.steps[2:] == [8 * FIRST_STEPS]
+
+
+def test_no_thread_begins_once_all_are_found():
+    sampler, step = recorded(cache_bytes=1 << 20)
     make(sampler, 2 * MOST_PREFIXES)
     wait(sampler.common_prefixes)
-    assert step.counts[3:] == [MOST_PREFIXES]
+    assert step.steps == [FIRST_STEPS, 2 * MOST_PREFIXES]
     make(sampler, 4 * MOST_PREFIXES)
-    assert len(step.counts) == 4
-    assert max(step.bytes) == sampler.common_prefixes.max_bytes <= CACHE_BYTES * 3 // 4
+    assert len(step.steps) == 2
 
 
+def test_where_memory_is_short_there_are_more_of_them_than_states():
+    sampler, step = recorded(cache_bytes=4 << 20)
+    ((count, states),) = step.most
+    assert FIRST_STEPS < states < count < MOST_PREFIXES
+    taken = count * step.common_prefix_bytes + states * step.snapshot_bytes
+    assert taken == sampler.common_prefixes.max_bytes <= 3 << 20 < taken + step.snapshot_bytes
+
+
+@pytest.mark.parametrize("cache_bytes", [CACHE_BYTES, 1 << 20], ids=["all", "few"])
 @pytest.mark.parametrize("artifact", ["history", "schema-1/transformer", "schema-2/words"])
-def test_strings_are_the_same_with_more_of_them(artifact):
-    fresh, used = (makemore.load(FOLDER / artifact, threads=2) for _ in range(2))
+def test_strings_are_the_same_with_more_of_them(artifact, cache_bytes):
+    fresh, used = (
+        makemore.load(FOLDER / artifact, threads=2, cache_bytes=cache_bytes) for _ in range(2)
+    )
     fresh.common_prefixes = None
     for seed in range(8):  # while a thread finds more
-        made = used.sample(2 * FIRST_COUNT, min_length=0, seed=seed)
-        assert made == fresh.sample(2 * FIRST_COUNT, min_length=0, seed=seed)
+        made = used.sample(2 * FIRST_STEPS, min_length=0, seed=seed)
+        assert made == fresh.sample(2 * FIRST_STEPS, min_length=0, seed=seed)
     wait(used.common_prefixes)
     assert used.common_prefixes._thread is not None
     for n in (1, 50, 3_000):
@@ -118,9 +133,10 @@ def test_strings_are_the_same_with_more_of_them(artifact):
 
 def test_cheap_steps_have_the_first_ones_alone():
     sampler, step = recorded(is_cheap=True)
-    make(sampler, 4 * FIRST_COUNT)
-    assert step.counts == [FIRST_COUNT]
-    assert sampler.common_prefixes.max_bytes == FIRST_COUNT * step.common_prefix_bytes
+    make(sampler, 4 * FIRST_STEPS)
+    assert step.steps == [FIRST_STEPS]
+    of_prefix = step.common_prefix_bytes + step.snapshot_bytes
+    assert sampler.common_prefixes.max_bytes == FIRST_STEPS * of_prefix
 
 
 @pytest.mark.parametrize(
@@ -135,28 +151,29 @@ def test_a_model_of_few_rows_a_step_has_them_too():
     model = _core.OnnxModel(open_library(), HISTORY / "model.onnx", max_bytes=5_000)
     assert model.max_rows < 64  # as many are computed together, where they may be
     step = _core.cpu_step(model, [None] * len(model.states))
-    assert step.find_common_prefixes(100, 1 << 20, 7)
-    assert step.find_common_prefixes(200, 1 << 20, 7)
+    assert step.find_common_prefixes(500, 100, 7, 100)
+    assert step.find_common_prefixes(500, 100, 7, 200)
 
 
 def test_no_memory_no_prefixes():
     sampler = makemore.load(HISTORY, threads=1, cache_bytes=0)
     assert sampler.common_prefixes.max_bytes == 0
-    make(sampler, 2 * FIRST_COUNT)
+    make(sampler, 2 * FIRST_STEPS)
     wait(sampler.common_prefixes)
     assert sampler.sample(5, seed=3) == makemore.load(HISTORY).sample(5, seed=3)
 
 
 def test_the_memory_is_shared_out():
     sampler = makemore.load(FOLDER / "schema-1" / "transformer", cache_bytes=32 << 20)
-    assert sampler.common_prefixes.max_bytes == 24 << 20
-    assert sampler.cache_bytes == 8 << 20
+    of_model = sampler.common_prefixes.max_bytes
+    assert 0.99 * (24 << 20) < of_model <= 24 << 20
+    assert sampler.cache_bytes + of_model == 32 << 20
 
 
 def test_samplers_of_a_model_share_them_and_the_last_one_ends_the_thread():
     sampler, _ = recorded(Endless)
     other = sampler.__copy__()
-    make(sampler, 2 * FIRST_COUNT)
+    make(sampler, 2 * FIRST_STEPS)
     thread = sampler.common_prefixes._thread
     assert other.common_prefixes is sampler.common_prefixes
     sampler.close()
@@ -168,26 +185,26 @@ def test_samplers_of_a_model_share_them_and_the_last_one_ends_the_thread():
 
 def test_only_one_thread_finds_more():
     sampler, step = recorded(Endless)
-    make(sampler, 2 * FIRST_COUNT)
-    until(lambda: len(step.counts) == 2)
-    make(sampler, 8 * FIRST_COUNT)
+    make(sampler, 2 * FIRST_STEPS)
+    until(lambda: len(step.steps) == 2)
+    make(sampler, 8 * FIRST_STEPS)
     thread = sampler.common_prefixes._thread
     with sampler.common_prefixes.lock:
         sampler.common_prefixes.stop()
-    assert not thread.is_alive() and len(step.counts) == 2
+    assert not thread.is_alive() and len(step.steps) == 2
     make(sampler, 1)
-    until(lambda: len(step.counts) == 3)
+    until(lambda: len(step.steps) == 3)
 
 
 PROGRAM = """
     import atexit, os, sys
     atexit.register(lambda: print(len(sampler.sample(3))))  # after what makemore does at the end
     sys.path.insert(0, tests)
-    from test_common_prefixes import Endless, FIRST_COUNT, make, recorded, until
+    from test_common_prefixes import Endless, FIRST_STEPS, make, recorded, until
     sampler, step = recorded(Endless)
-    make(sampler, 2 * FIRST_COUNT)
+    make(sampler, 2 * FIRST_STEPS)
     assert sampler.common_prefixes._thread.is_alive()
-    until(lambda: len(step.counts) == 2)
+    until(lambda: len(step.steps) == 2)
 """
 
 
@@ -203,8 +220,8 @@ def run(code):
 
 
 def test_the_end_of_the_process_ends_the_thread_and_strings_are_still_made():
-    ended = run("    print(step.counts[-1])")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{2 * FIRST_COUNT}\n3\n", "")
+    ended = run("    print(step.steps[-1])")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{2 * FIRST_STEPS}\n3\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -214,7 +231,7 @@ def test_a_fork_ends_the_thread_and_parent_and_child_go_on():
     assert sampler.common_prefixes._thread is None
     make(sampler, 1)
     assert sampler.common_prefixes._thread.is_alive()
-    until(lambda: len(step.counts) == 3)
+    until(lambda: len(step.steps) == 3)
     if child:
         print(os.waitpid(child, 0)[1])
     """)

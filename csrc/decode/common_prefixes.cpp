@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -14,16 +15,15 @@ namespace {
 /// Prefixes in a step at most: one that takes long is noticed early.
 constexpr std::size_t kMaxRows = 64;
 
-/// Prefixes in all, and bytes of their logits and children, at most; and of those in one block.
-constexpr std::size_t kMaxPrefixes = 1 << 16, kMaxBytes = 256 << 20, kBlockBytes = 256 << 10;
+/// Prefixes in all, and bytes of their logits, at most; and of those in one block.
+constexpr std::size_t kMaxPrefixes = 1 << 18, kMaxBytes = 256 << 20, kBlockBytes = 256 << 10;
+static_assert(kMaxPrefixes <= PrefixChildren::kMaxId);
 
 /// Prefixes that fewer strings begin with are not worth their memory.
-constexpr double kLeast = 1.0 / (1 << 18), kLeastCheap = 1.0 / (1 << 13);
+constexpr double kLeast = 1.0 / (1 << 20), kLeastCheap = 1.0 / (1 << 13);
 
-/// Of the logits and the children of a prefix.
-std::size_t row_bytes(std::size_t vocab_size) {
-  return vocab_size * (sizeof(float) + sizeof(CommonPrefixes::Id));
-}
+/// Of the logits of a prefix.
+std::size_t row_bytes(std::size_t vocab_size) { return vocab_size * sizeof(float); }
 
 std::size_t block_bits(std::size_t row_bytes) {
   return std::bit_width(std::max(std::size_t{1}, kBlockBytes / row_bytes)) - 1;
@@ -37,12 +37,13 @@ std::size_t max_prefixes(std::size_t row_bytes) {
 
 CommonPrefixes::CommonPrefixes(SnapshotStep& step)
     : vocab_size_(static_cast<std::size_t>(step.vocab_size())),
+      is_stateless_(step.is_stateless()),
       block_bits_(block_bits(row_bytes(vocab_size_))),
       blocks_(max_prefixes(row_bytes(vocab_size_)) >> block_bits_),
       least_(step.is_cheap() ? kLeastCheap : kLeast),
       sampler_({}, step.vocab_size()) {
-  const Prefix empty{.parent = kNone, .token = 0, .length = 0, .probability = 1};
-  add(step, {&empty, 1});
+  const Prefix empty{.last = {.parent = kNone, .token = 0}, .length = 0, .probability = 1};
+  add(step, {&empty, 1}, 1);
   if (prefix_bytes(step) == 0) return;
   try {
     open_children(kEmpty, empty);
@@ -52,8 +53,8 @@ CommonPrefixes::CommonPrefixes(SnapshotStep& step)
 
 std::size_t CommonPrefixes::prefix_bytes(const SnapshotStep& step) {
   if (step.is_stateless() || step.is_lookup()) return 0;
-  return step.snapshot_bytes() + row_bytes(static_cast<std::size_t>(step.vocab_size())) +
-         sizeof(StateSnapshot);
+  return row_bytes(static_cast<std::size_t>(step.vocab_size())) + sizeof(StateSnapshot) +
+         sizeof(Last) + PrefixChildren::kBytes;
 }
 
 /// Best first: a prefix is no likelier than what it begins with.
@@ -65,22 +66,21 @@ bool CommonPrefixes::grow(SnapshotStep& step, const Limits& limits,
     ~End() { is_growing = false; }
   } const end{is_growing_};
   if (open_.empty()) return false;
-  const std::size_t most =
-      std::min({blocks_.size() << block_bits_, limits.count, limits.bytes / prefix_bytes(step)});
-  while (size_ < most && Clock::now() < limits.end) {
+  const std::size_t most = std::min(blocks_.size() << block_bits_, limits.count);
+  while (size_ < most && steps_ < limits.steps && Clock::now() < limits.end) {
     cancellation.check();
     const std::size_t count = std::min({kMaxRows, step.max_rows(), size_.load(), most - size_});
     try {
       const std::vector<Prefix> prefixes = likeliest(count, limits.length);
       if (prefixes.empty()) break;
       auto id = static_cast<Id>(size_);
-      add(step, prefixes);
+      add(step, prefixes, limits.states);
       for (const Prefix& prefix : prefixes) open_children(id++, prefix);
     } catch (const std::exception&) {
       open_ = {};
     }
   }
-  return !open_.empty();
+  return !open_.empty() && size_ < most;
 }
 
 std::vector<CommonPrefixes::Prefix> CommonPrefixes::likeliest(std::size_t count,
@@ -93,21 +93,52 @@ std::vector<CommonPrefixes::Prefix> CommonPrefixes::likeliest(std::size_t count,
   return prefixes;
 }
 
-/// Runs the step on prefixes whose parents are known.
-void CommonPrefixes::add(SnapshotStep& step, std::span<const Prefix> prefixes) {
-  std::vector<std::optional<StateSnapshot>> states;
-  std::vector<std::int64_t> tokens, positions;
-  for (const Prefix& prefix : prefixes) {
-    states.push_back(prefix.parent == kNone ? StateSnapshot() : state(prefix.parent));
-    tokens.push_back(prefix.token);
-    positions.push_back(prefix.length);
+/// From the last state that is kept before each of them. The longest path comes first.
+std::vector<CommonPrefixes::Path> CommonPrefixes::paths_to(std::span<const Prefix> prefixes) const {
+  std::vector<Path> paths;
+  for (std::size_t i = 0; i < prefixes.size(); ++i) {
+    Path& path = paths.emplace_back(Path{.index = i, .state = {}, .tokens = {}});
+    Last last = prefixes[i].last;
+    for (;; last = block(last.parent).last[place(last.parent)]) {
+      path.tokens.push_back(last.token);
+      if (last.parent == kNone || has_state(last.parent)) break;
+    }
+    if (last.parent != kNone) path.state = state(last.parent);
   }
-  step.reset(std::ssize(prefixes));
-  step.restore(states);
-  const auto logits = run_checked(step, tokens, positions);
-  for (std::size_t row = 0; row < prefixes.size(); ++row) {
-    add(prefixes[row], logits.subspan(row * vocab_size_, vocab_size_),
-        step.save(static_cast<std::int64_t>(row)));
+  std::ranges::stable_sort(paths, std::greater(),
+                           [](const Path& path) { return path.tokens.size(); });
+  return paths;
+}
+
+/// Runs the step on prefixes whose parents are known. The ids of the first `states` are those of
+/// prefixes that keep their state.
+void CommonPrefixes::add(SnapshotStep& step, std::span<const Prefix> prefixes, std::size_t states) {
+  std::vector<Path> paths = paths_to(prefixes);
+  std::vector<std::optional<StateSnapshot>> begins;
+  std::vector<std::int64_t> tokens, positions;
+  std::span<const float> logits;
+  step.reset(std::ssize(paths));
+  for (std::size_t left = paths.front().tokens.size(); left-- > 0;) {
+    begins.clear();
+    tokens.clear();
+    positions.clear();
+    for (Path& path : paths) {  // those that have so many tokens left, of which more and more do
+      if (path.tokens.size() <= left) break;
+      const bool begins_here = path.tokens.size() == left + 1;
+      begins.push_back(begins_here ? std::optional(std::move(path.state)) : std::nullopt);
+      tokens.push_back(path.tokens[left]);
+      positions.push_back(prefixes[path.index].length - static_cast<std::int64_t>(left));
+    }
+    step.restore(begins);
+    logits = run_checked(step, tokens, positions);
+    steps_ += tokens.size();
+  }
+  std::vector<std::size_t> row_of(prefixes.size());
+  for (std::size_t row = 0; row < paths.size(); ++row) row_of[paths[row].index] = row;
+  for (std::size_t i = 0; i < prefixes.size(); ++i) {
+    const bool keeps_state = size_ < states;
+    add(prefixes[i], logits.subspan(row_of[i] * vocab_size_, vocab_size_),
+        keeps_state ? step.save(static_cast<std::int64_t>(row_of[i])) : StateSnapshot());
   }
 }
 
@@ -119,11 +150,9 @@ void CommonPrefixes::add(const Prefix& prefix, std::span<const float> logits, St
   const auto row = static_cast<std::ptrdiff_t>(place(id) * vocab_size_);
   std::ranges::copy(logits, block->logits.begin() + row);
   block->states[place(id)] = std::move(state);
+  block->last[place(id)] = prefix.last;
   size_ = size + 1;
-  if (prefix.parent == kNone) return;
-  Block& of_parent = *blocks_[static_cast<std::size_t>(prefix.parent) >> block_bits_];
-  of_parent.children[place(prefix.parent) * vocab_size_ + static_cast<std::size_t>(prefix.token)] =
-      id;
+  if (prefix.last.parent != kNone) children_.add(key(prefix.last.parent, prefix.last.token), id);
 }
 
 void CommonPrefixes::open_children(Id id, const Prefix& prefix) {
@@ -133,7 +162,7 @@ void CommonPrefixes::open_children(Id id, const Prefix& prefix) {
     const double weight = cumulative[token] - cumulative[token - 1];
     const double probability = prefix.probability * weight / cumulative.back();
     if (probability < least_) continue;
-    open_.push({id, static_cast<std::int64_t>(token), prefix.length + 1, probability});
+    open_.push({{id, static_cast<std::int32_t>(token)}, prefix.length + 1, probability});
   }
 }
 

@@ -4,12 +4,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <queue>
 #include <span>
 #include <vector>
 
 #include "call_cancellation.h"
+#include "prefix_children.h"
 #include "sampler.h"
 #include "state_snapshot.h"
 
@@ -17,21 +19,25 @@ namespace makemore {
 
 class SnapshotStep;
 
-/// The prefixes that strings begin with most often, and the logits and the state after each. All
-/// steps of a model, and their threads, share them. A prefix that was added stays as it is, so that
-/// others read while one thread adds more.
+/// The prefixes that strings begin with most often, the logits after each, and the state after the
+/// likeliest of them. All steps of a model, and their threads, share them. A prefix that was added
+/// stays as it is, so that others read while one thread adds more.
+///
+/// Logits take far less memory than states. Without its state a prefix is worth a step less to the
+/// strings that end after it, or after a longer one whose logits are here too.
 class CommonPrefixes {
  public:
-  using Id = std::int32_t;
+  using Id = PrefixChildren::Id;
   using Clock = std::chrono::steady_clock;
-  static constexpr Id kEmpty = 0, kNone = -1;
+  static constexpr Id kEmpty = 0, kNone = PrefixChildren::kNone;
 
   /// How far to go.
   struct Limits {
-    std::size_t count = 1;                             ///< prefixes in all
-    std::size_t bytes = 0;                             ///< that they take in all
-    std::int64_t length = 0;                           ///< tokens of a prefix
-    Clock::time_point end = Clock::time_point::max();  ///< no step begins later
+    std::size_t count = 1;    ///< prefixes in all
+    std::size_t states = 1;   ///< of these, those that keep their state
+    std::int64_t length = 0;  ///< tokens of a prefix
+    std::size_t steps = std::numeric_limits<std::size_t>::max();  ///< of a row, in all
+    Clock::time_point end = Clock::time_point::max();             ///< no step begins later
   };
 
   /// The empty prefix. Throws what the step throws, whose rows are undefined afterwards.
@@ -40,48 +46,60 @@ class CommonPrefixes {
   /// Adds the likeliest prefixes of the model's own distribution, computed by any step of the
   /// model, whose rows are undefined afterwards. A step that fails is the last one: a call that
   /// needs such a prefix tells what is wrong. Does nothing while another thread adds prefixes.
-  /// Returns whether there may be more to add within other limits. Throws what `cancellation`
+  /// Returns whether there are more to add with more steps or time. Throws what `cancellation`
   /// throws.
   bool grow(SnapshotStep& step, const Limits& limits, CallCancellation& cancellation);
 
   std::size_t size() const { return size_; }
   bool is_growing() const { return is_growing_; }
 
-  /// Bytes that each prefix takes; 0 where there is none but the empty one, because a step costs
-  /// nearly nothing.
+  /// Bytes that each prefix takes without its state; 0 where there is none but the empty one,
+  /// because a step costs nearly nothing.
   static std::size_t prefix_bytes(const SnapshotStep& step);
 
   /// A prefix with one more token; kNone where it is not among these.
-  Id child(Id prefix, std::int64_t token) const {
-    return block(prefix).children[place(prefix) * vocab_size_ + static_cast<std::size_t>(token)];
-  }
+  Id child(Id prefix, std::int64_t token) const { return children_.find(key(prefix, token)); }
 
   /// (V,)
   std::span<const float> logits(Id prefix) const {
     return std::span(block(prefix).logits).subspan(place(prefix) * vocab_size_, vocab_size_);
   }
 
+  /// Whether the state after a prefix is kept, too.
+  bool has_state(Id prefix) const { return is_stateless_ || state(prefix); }
+
+  /// Null where it is not kept.
   const StateSnapshot& state(Id prefix) const { return block(prefix).states[place(prefix)]; }
 
  private:
-  /// Of some prefixes, which never moves. A child is stored after all that is known of it, and
-  /// loaded before that is read.
+  /// What a prefix is a child of, and by which token.
+  struct Last {
+    Id parent;
+    std::int32_t token;
+  };
+
+  /// Of some prefixes, which never moves.
   struct Block {
     Block(std::size_t prefixes, std::size_t vocab_size)
-        : children(prefixes * vocab_size), logits(prefixes * vocab_size), states(prefixes) {
-      for (auto& child : children) child = kNone;
-    }
-    std::vector<std::atomic<Id>> children;  // (prefixes, V)
-    std::vector<float> logits;              // (prefixes, V)
-    std::vector<StateSnapshot> states;      // (prefixes,)
+        : logits(prefixes * vocab_size), states(prefixes), last(prefixes) {}
+    std::vector<float> logits;          // (prefixes, V)
+    std::vector<StateSnapshot> states;  // (prefixes,)
+    std::vector<Last> last;             // (prefixes,)
   };
 
   /// A prefix that may be added.
   struct Prefix {
-    Id parent;
-    std::int64_t token, length;
+    Last last;
+    std::int32_t length;
     double probability;
     bool operator<(const Prefix& other) const { return probability < other.probability; }
+  };
+
+  /// What is to be run for one of several prefixes.
+  struct Path {
+    std::size_t index;
+    StateSnapshot state;
+    std::vector<std::int64_t> tokens;  // that follow the state, the last one first
   };
 
   const Block& block(Id id) const { return *blocks_[static_cast<std::size_t>(id) >> block_bits_]; }
@@ -91,17 +109,25 @@ class CommonPrefixes {
     return static_cast<std::size_t>(id) & ((std::size_t{1} << block_bits_) - 1);
   }
 
+  std::uint64_t key(Id prefix, std::int64_t token) const {
+    return static_cast<std::uint64_t>(prefix) * vocab_size_ + static_cast<std::uint64_t>(token);
+  }
+
   std::vector<Prefix> likeliest(std::size_t count, std::int64_t max_length);
-  void add(SnapshotStep& step, std::span<const Prefix> prefixes);
+  std::vector<Path> paths_to(std::span<const Prefix> prefixes) const;
+  void add(SnapshotStep& step, std::span<const Prefix> prefixes, std::size_t states);
   void add(const Prefix& prefix, std::span<const float> logits, StateSnapshot state);
   void open_children(Id id, const Prefix& prefix);
 
   const std::size_t vocab_size_;
+  const bool is_stateless_;
   const std::size_t block_bits_;  // of the number of prefixes in a block
   std::vector<std::unique_ptr<Block>> blocks_;
+  PrefixChildren children_;
   const double least_;  // probability of a prefix
   std::atomic<std::size_t> size_ = 0;
   std::atomic<bool> is_growing_ = false;  // by a thread, which alone uses what is below
+  std::size_t steps_ = 0;                 // of a row, so far
   Sampler sampler_;
   std::priority_queue<Prefix> open_;
 };

@@ -64,7 +64,7 @@ PrefixCache::NodeId PrefixCache::begin(const SamplingOptions& options,
 
 void PrefixCache::clear() {
   nodes_.clear();
-  common_nodes_ = 0;
+  own_states_ = 0;
   uses_.clear();
   free_.clear();
   rows_.clear();
@@ -73,7 +73,8 @@ void PrefixCache::clear() {
 }
 
 std::size_t PrefixCache::bytes() const {
-  return (nodes_.size() - free_.size()) * node_bytes() - common_nodes_ * step_.snapshot_bytes() +
+  const std::size_t of_state = step_.snapshot_bytes();
+  return (nodes_.size() - free_.size()) * (node_bytes() - of_state) + own_states_ * of_state +
          merged_.size() * sizeof(NodeId);
 }
 
@@ -120,7 +121,7 @@ void PrefixCache::forget(NodeId id) {
   const Node& parent = node(of_id.parent);
   if (parent.row != nullptr) children(parent)[static_cast<std::size_t>(of_id.token)] = kNone;
   rows_.give_back(of_id.row);
-  if (of_id.common != CommonPrefixes::kNone) --common_nodes_;
+  if (of_id.owns_state) --own_states_;
   of_id = {};
   uses_.remove(index(id));
   free_.push_back(id);
@@ -156,19 +157,48 @@ PrefixCache::NodeId PrefixCache::add(NodeId parent, std::int64_t token, std::int
               .row = rows_.take()};
   std::ranges::fill(children(node(id)), kNone);
   if (common != CommonPrefixes::kNone) {
-    ++common_nodes_;
     store(id, common_->logits(common), common_->state(common));
   } else {
     unknown_.push_back(id);
+    own_state(id);
   }
   return id;
 }
 
-void PrefixCache::evaluate(std::size_t max_rows) {
-  for (std::size_t begin = 0; begin < unknown_.size(); begin += max_rows) {
-    run(std::span(unknown_).subspan(begin, std::min(max_rows, unknown_.size() - begin)));
+/// Counts the state of a node that is to be run, and those of the nodes that must be run before.
+void PrefixCache::own_state(NodeId id) {
+  for (; !has_state(node(id)) && !node(id).owns_state; id = node(id).parent) {
+    node(id).owns_state = true;
+    ++own_states_;
   }
+}
+
+/// The node itself, or the first one before it whose state is not kept.
+PrefixCache::NodeId PrefixCache::first_to_run(NodeId id) {
+  while (!has_state(node(node(id).parent))) id = node(id).parent;
+  return id;
+}
+
+void PrefixCache::evaluate(std::size_t max_rows) {
+  std::vector<NodeId> before;
+  for (;; before.clear()) {
+    for (const NodeId id : unknown_) {
+      const NodeId first = first_to_run(id);
+      if (first != id) before.push_back(first);
+    }
+    if (before.empty()) break;
+    std::ranges::sort(before);  // several may wait for one
+    before.erase(std::ranges::unique(before).begin(), before.end());
+    run_all(before, max_rows);
+  }
+  run_all(unknown_, max_rows);
   unknown_.clear();
+}
+
+void PrefixCache::run_all(std::span<const NodeId> ids, std::size_t max_rows) {
+  for (std::size_t begin = 0; begin < ids.size(); begin += max_rows) {
+    run(ids.subspan(begin, std::min(max_rows, ids.size() - begin)));
+  }
 }
 
 void PrefixCache::run(std::span<const NodeId> ids) {

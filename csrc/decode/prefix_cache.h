@@ -114,7 +114,8 @@ class PrefixCache {
     double normalizer = 0;       // log_sum_exp of the logits, 0 before it is needed
     std::byte* row = nullptr;    // in rows_: distribution, children and logits, each (V,)
     bool known = false;
-    StateSnapshot state = {};  // once it is known
+    bool owns_state = false;   // or will own, once it is known
+    StateSnapshot state = {};  // null where it is neither owned nor the model's
   };
 
   static constexpr std::size_t kFetchedBytes = 512;  // of a row, of which large ones are searched
@@ -135,10 +136,14 @@ class PrefixCache {
   static std::size_t row_bytes(std::size_t vocab_size);
   NodeId find(NodeId parent, std::int64_t token);
   NodeId add(NodeId parent, std::int64_t token, std::int64_t position, CommonPrefixes::Id common);
+  bool has_state(const Node& node) const { return is_stateless_ || node.state; }
+  void own_state(NodeId id);
+  NodeId first_to_run(NodeId id);
   void prepare(Node& node);
   void clear();
   void forget_rare(std::span<const NodeId> needed, double part);
   void forget(NodeId id);
+  void run_all(std::span<const NodeId> ids, std::size_t max_rows);
   void run(std::span<const NodeId> ids);
   void store(NodeId id, std::span<const float> logits, StateSnapshot state);
 
@@ -154,9 +159,9 @@ class PrefixCache {
   std::shared_ptr<const ExcludedTokens> excluded_;
   std::optional<Sampler> sampler_;
   LargeVector<Node> nodes_;
-  NodeUses uses_;                 // of each node; of a place in nodes_ that is free there are none
-  std::vector<NodeId> free_;      // places in nodes_
-  std::size_t common_nodes_ = 0;  // their states are the model's
+  NodeUses uses_;               // of each node; of a place in nodes_ that is free there are none
+  std::vector<NodeId> free_;    // places in nodes_
+  std::size_t own_states_ = 0;  // of nodes; the others' are the model's, or not kept
   RowPool rows_;
   std::vector<NodeId> unknown_;
   std::vector<NodeId> merged_;  // (positions, V) nodes, where the model has no state

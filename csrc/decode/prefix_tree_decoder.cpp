@@ -167,6 +167,11 @@ void PrefixTreeDecoder::split_by_token(const Group& group, std::span<const float
       continue;
     }
     if (group.common != CommonPrefixes::kNone) next.common = common_->child(group.common, token);
+    if (next.common != CommonPrefixes::kNone && !common_->has_state(next.common)) {
+      finish_known(next);
+      if (next.begin == next.end) continue;
+      next.common = CommonPrefixes::kNone;
+    }
     if (next.common == CommonPrefixes::kNone) next.state = state;
     put(std::move(next));
   }

@@ -23,7 +23,8 @@ namespace makemore {
 /// Rows with the same tokens so far are a group, which takes one row of the step until their tokens
 /// differ. Pending groups lie on a stack, and a step takes as many from its top as it may, of any
 /// length, so that steps are full and few groups are pending. Before it, groups whose prefix is
-/// among the model's common prefixes get their next tokens, for which no step is needed.
+/// among the model's common prefixes get their next tokens, for which no step is needed. Nor do
+/// rows need one that end after a common prefix without a state.
 class PrefixTreeDecoder {
  public:
   static constexpr std::size_t kUnlimited = static_cast<std::size_t>(-1);
@@ -96,6 +97,8 @@ class PrefixTreeDecoder {
                       const std::optional<StateSnapshot>& state);
   void sort_by_token(std::span<Sequence> sequences);
   void finish(const Group& group, FinishReason reason);
+  void finish_known(Group& group);
+  bool draws_known_end(const Group& group, std::int64_t row);
   void drop_finished_prefixes();
 
   const DecodeRequest& request_;

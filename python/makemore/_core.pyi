@@ -57,12 +57,15 @@ class SnapshotStep(Step):
     @property
     def is_cheap(self) -> bool: ...
     @property
+    def snapshot_bytes(self) -> int: ...
+    @property
     def common_prefix_bytes(self) -> int: ...
     def find_common_prefixes(
         self,
         max_count: int,
-        max_bytes: int,
+        max_states: int,
         max_length: int,
+        max_steps: int,
         max_microseconds: int | None = None,
         cancellation: CancellationToken | None = None,
     ) -> bool: ...

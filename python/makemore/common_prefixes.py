@@ -15,13 +15,16 @@ from pathlib import Path
 from makemore import _core
 from makemore.errors import CancelledError
 
-FIRST_COUNT = 2_048
+FIRST_STEPS = 2_048
 FIRST_BYTES = 8 << 20
 FIRST_MICROSECONDS = 8_000
-"""Most prefixes, bytes and time while a model is loaded."""
+"""Most steps, which are as many prefixes, bytes and time while a model is loaded."""
 
-MOST_PREFIXES = 1 << 16
+MOST_PREFIXES = 1 << 18
 """Most of them in all."""
+
+_LOGITS_SHARE = 0.4
+"""Of their memory, for the logits of prefixes whose state finds no room beside them."""
 
 _NICENESS = 10
 """Of the thread, where a thread has one: calls come first."""
@@ -33,9 +36,10 @@ _LONGEST_END = 10.0
 class CommonPrefixes:
     """Those of a model, which its samplers share: more of them as more strings are made.
 
-    There are never more than strings were made, but for the first ones. So what they cost stays
-    below what the strings did, and a model that makes few strings takes little memory. Where a step
-    takes no longer than to read memory, there are the first ones alone.
+    No more steps of a row are run for them than strings were made, but for the first ones. So what
+    they cost stays below what the strings did, and a model that makes few strings takes little
+    memory. Where a step takes no longer than to read memory, there are the first ones alone. The
+    likeliest keep the state after them, too, as far as memory goes.
     """
 
     def __init__(self, step: _core.SnapshotStep, max_length: int, cache_bytes: int) -> None:
@@ -46,18 +50,18 @@ class CommonPrefixes:
         """
         self._step = step
         self._max_length = max_length
-        most = FIRST_COUNT if step.is_cheap else MOST_PREFIXES
-        self.max_bytes = min(3 * cache_bytes // 4, most * step.common_prefix_bytes)
+        self._count, self._states = _most(step, 3 * cache_bytes // 4)
+        self.max_bytes = self._count * step.common_prefix_bytes + self._states * step.snapshot_bytes
         self._strings = 0
-        self._next: float = 2 * FIRST_COUNT
+        self._next: float = 2 * FIRST_STEPS
+        self._has_all = threading.Event()
         self._token = _core.CancellationToken()
         self._thread: threading.Thread | None = None
         self.lock = threading.RLock()  # a signal handler may call a sampler, too
-        more = step.find_common_prefixes(
-            FIRST_COUNT, min(FIRST_BYTES, self.max_bytes), max_length, FIRST_MICROSECONDS
-        )
-        if step.is_cheap or not more:
-            self._next = math.inf
+        first = min(FIRST_STEPS, FIRST_BYTES // max(1, _whole_bytes(step)), self._states)
+        limits = self._limits(first)
+        if not step.find_common_prefixes(*limits, FIRST_MICROSECONDS) or step.is_cheap:
+            self._has_all.set()
         with _lock:
             _all.add(self)
 
@@ -73,14 +77,22 @@ class CommonPrefixes:
                 self._begin()
         self._strings += rows
 
+    def _limits(self, steps: int) -> tuple[int, int, int, int]:
+        return self._count, self._states, self._max_length, steps
+
     def _begin(self) -> None:
         if self._strings < self._next or (self._thread is not None and self._thread.is_alive()):
             return
-        count = FIRST_COUNT << int(math.log2(self._strings / FIRST_COUNT))
-        self._next = 2 * count if count < MOST_PREFIXES else math.inf
-        limits = min(count, MOST_PREFIXES), self.max_bytes, self._max_length
+        if self._has_all.is_set():
+            self._next = math.inf
+            return
+        steps = FIRST_STEPS << int(math.log2(self._strings / FIRST_STEPS))
+        self._next = 2 * steps
         thread = threading.Thread(
-            target=_find, args=(self._step, limits, self._token), name="makemore", daemon=True
+            target=_find,
+            args=(self._step, self._limits(steps), self._token, self._has_all),
+            name="makemore",
+            daemon=True,
         )
         with contextlib.suppress(RuntimeError):  # a system without threads, or without one more
             thread.start()
@@ -94,20 +106,39 @@ class CommonPrefixes:
             self._token.cancel()
             _join(self._thread)
             self._thread, self._token = None, _core.CancellationToken()
-            self._next = 2 * FIRST_COUNT
+            self._next = 2 * FIRST_STEPS
         if for_good:
             self._next = math.inf
 
 
+def _whole_bytes(step: _core.SnapshotStep) -> int:
+    """Of a prefix with its state."""
+    return step.common_prefix_bytes + step.snapshot_bytes
+
+
+def _most(step: _core.SnapshotStep, limit: int) -> tuple[int, int]:
+    """Of how many prefixes the logits fit in `limit` bytes, and of how many the state, too."""
+    of_logits = step.common_prefix_bytes
+    if not of_logits:
+        return 0, 0
+    most = FIRST_STEPS if step.is_cheap else MOST_PREFIXES
+    count = min(most, max(int(_LOGITS_SHARE * limit) // of_logits, limit // _whole_bytes(step)))
+    return count, min(count, (limit - count * of_logits) // step.snapshot_bytes)
+
+
 def _find(
-    step: _core.SnapshotStep, limits: tuple[int, int, int], token: _core.CancellationToken
+    step: _core.SnapshotStep,
+    limits: tuple[int, int, int, int],
+    token: _core.CancellationToken,
+    has_all: threading.Event,
 ) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             niceness = max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
     with contextlib.suppress(CancelledError):
-        step.find_common_prefixes(*limits, cancellation=token)
+        if not step.find_common_prefixes(*limits, cancellation=token):
+            has_all.set()
 
 
 def _join(thread: threading.Thread) -> None:

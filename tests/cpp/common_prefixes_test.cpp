@@ -19,7 +19,10 @@ using namespace makemore;
 
 namespace {
 
-constexpr CommonPrefixes::Limits kEnough{.count = 10'000, .bytes = 1 << 20, .length = 3};
+constexpr CommonPrefixes::Limits kEnough{.count = 10'000, .states = 10'000, .length = 3};
+
+/// The same number of prefixes, most of them without their states.
+constexpr CommonPrefixes::Limits kFewStates{.count = 10'000, .states = 6, .length = 3};
 
 bool grow(CommonPrefixes& common, SnapshotStep& step, const CommonPrefixes::Limits& limits) {
   const Interrupts none{};
@@ -122,10 +125,23 @@ TEST_CASE("common prefixes have the logits and states of the model") {
   }
 }
 
+TEST_CASE("the likeliest prefixes keep their states, and all have their logits") {
+  SavedStep all_kept, step;
+  const CommonPrefixes& common = common_of(step, kFewStates);
+  const Known found = known(common);
+  CHECK(found.size() == known(common_of(all_kept, kEnough)).size());
+  for (const auto& [prefix, id] : found) {
+    const auto logits = common.logits(id);
+    CHECK(std::vector(logits.begin(), logits.end()) == history_logits(fed(prefix)));
+    CHECK(common.has_state(id) == (id < 6));
+    if (id < 6) CHECK(common.state(id)->steps == std::ssize(prefix) + 1);
+  }
+}
+
 TEST_CASE("no prefix that is missing is likelier than one that is there") {
   SavedStep step;
   auto limits = kEnough;
-  limits.bytes = 40 * CommonPrefixes::prefix_bytes(step);
+  limits.count = 40;
   const Known found = known(common_of(step, limits));
   CHECK(found.size() == 40);
   double least = 1;
@@ -151,6 +167,13 @@ TEST_CASE("limits hold: without any there is the empty prefix alone") {
   limits.count = 30;
   CHECK(size_within(limits) == 30);
   limits = kEnough;
+  limits.steps = 40;  // and the rest of the last run
+  const std::size_t with_states = size_within(limits);
+  CHECK(with_states >= 40);
+  CHECK(with_states < 80);
+  limits.states = 6;  // a prefix takes several steps
+  CHECK(size_within(limits) < with_states);
+  limits = kEnough;
   limits.end = CommonPrefixes::Clock::now();
   CHECK(size_within(limits) == 1);
   limits = kEnough;
@@ -167,7 +190,7 @@ TEST_CASE("there are more of them when the limits are wider, and those that were
   SavedStep step, other;
   CommonPrefixes& common = *step.common_prefixes();
   auto limits = kEnough;
-  limits.count = 20;
+  limits.steps = 20;
   CHECK(grow(common, step, limits));
   const Known before = known(common);
   const StateSnapshot* state = &common.state(19);
@@ -201,8 +224,8 @@ TEST_CASE("threads read while one of them adds more, and make the same strings")
   const auto common = growing.common_prefixes();
   std::atomic<bool> done = false;
   const auto adds = std::async(std::launch::async, [&] {
-    auto limits = kEnough;
-    for (limits.count = 2; grow(*common, growing, limits); ++limits.count) {
+    auto limits = kFewStates;
+    for (limits.steps = 2; grow(*common, growing, limits); ++limits.steps) {
       std::this_thread::yield();
     }
     done = true;
@@ -231,28 +254,65 @@ TEST_CASE("only the first step may fail") {
 }
 
 TEST_CASE("no step runs for what the model's common prefixes know, and no string changes") {
-  for (const Strategy strategy : {Strategy::kCached, Strategy::kTree}) {
-    SavedStep step;
-    common_of(step, kEnough);
-    DecodeRequest request;
-    request.max_length = 3;
-    request.batch_size = 7;
-    request.strategy = strategy;
-    for (request.seed = 0; request.seed < 50; ++request.seed) {
-      request.rows = 1 + static_cast<std::int64_t>(request.seed);
+  for (const auto& limits : {kEnough, kFewStates}) {
+    for (const Strategy strategy : {Strategy::kCached, Strategy::kTree}) {
+      SavedStep step;
+      common_of(step, limits);
+      DecodeRequest request;
+      request.batch_size = 7;
+      request.strategy = strategy;
+      for (request.seed = 0; request.seed < 100; ++request.seed) {
+        request.max_length = request.seed % 2 == 0 ? 3 : 8;
+        request.rows = 1 + static_cast<std::int64_t>(request.seed) / 2;
+        check_decode({&step}, request);
+      }
+      step.runs = 0;
+      request.max_length = 1;
       check_decode({&step}, request);
+      CHECK(step.runs == 0);
+      request.rows = 1;
+      request.max_length = 3;
+      check_decode({&step}, request);
+      CHECK(step.runs == 0);
     }
-    step.runs = 0;
-    request.max_length = 1;
-    check_decode({&step}, request);
-    CHECK(step.runs == 0);
+  }
+}
+
+TEST_CASE("what rows know of their ends without a step is what the step would tell") {
+  const Ids prompt{1, 2};
+  for (const bool log_probs : {false, true}) {
+    for (const bool constrained : {false, true}) {
+      SavedStep step;
+      common_of(step, kFewStates);
+      DecodeRequest request;
+      request.rows = 200;
+      request.max_length = 5;
+      request.batch_size = 16;
+      request.strategy = Strategy::kTree;
+      request.log_probs = log_probs;
+      request.sampling = {.temperature = 1.3, .top_k = 3};
+      if (constrained) {
+        request.prompts.tokens = prompt;
+        request.excluded = std::make_shared<ExcludedTokens>(Ids{3}, kVocabSize);
+      }
+      const auto budget = std::make_shared<CacheBudget>(CacheBudget::kDefaultBytes);
+      Worker worker(step, budget);
+      const Decoded decoded = decode(std::vector<Worker*>{&worker}, request);
+      const Decoded expected = row_by_row(history_logits, kVocabSize, request);
+      CHECK(decoded.tokens == expected.tokens);
+      CHECK(decoded.lengths == expected.lengths);
+      CHECK(decoded.finished == expected.finished);
+      if (log_probs) CHECK(decoded.log_probs == expected.log_probs);
+    }
   }
 }
 
 TEST_CASE("workers that share a tree share what the model's common prefixes know") {
-  for (const std::size_t bytes : {0, 2'000, 1 << 20}) {  // no prefix but the empty one, few, all
+  // No prefix but the empty one, few, all, and all with few states.
+  for (const auto& [count, states] : {std::pair{0, 0}, {20, 20}, {10'000, 10'000}, {10'000, 6}}) {
     CommonPrefixes::Limits limits = kEnough;
-    limits.bytes = bytes;
+    limits.count = static_cast<std::size_t>(count);
+    limits.states = static_cast<std::size_t>(states);
     SavedStep step;
     SameModelStep second(step), third(step);
     common_of(step, limits);

@@ -290,11 +290,30 @@ TEST_CASE("nodes that have become common prefixes keep no state of their own") {
   const std::size_t before = worker.cache->bytes();
   const Interrupts none{};
   CallCancellation cancellation(none);
-  step.common_prefixes()->grow(step, {.count = 3'000, .bytes = 1 << 24, .length = 4}, cancellation);
+  step.common_prefixes()->grow(step, {.count = 3'000, .states = 3'000, .length = 4}, cancellation);
   const std::int64_t run = step.rows_run;
   check_same(decode_on(worker, request), first);
   CHECK(step.rows_run - run < 16 * request.max_length);
   CHECK(worker.cache->bytes() < before);
+}
+
+TEST_CASE("the states of common prefixes are the cache's own where the model does not keep them") {
+  SavedStep step;
+  step.padding = 1000;
+  const Interrupts none{};
+  CallCancellation cancellation(none);
+  step.common_prefixes()->grow(step, {.count = 3'000, .states = 1, .length = 4}, cancellation);
+  Worker worker(step, new_budget());
+  auto request = request_of(1);
+  request.max_length = 6;
+  request.excluded = excluded({0});  // the step is first needed after 5 tokens and all before
+  check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
+  const std::size_t states = 5, nodes = 6;
+  CHECK(worker.cache->bytes() == nodes * (worker.cache->node_bytes() - step.snapshot_bytes()) +
+                                     states * step.snapshot_bytes());
+  const std::int64_t run = step.rows_run;
+  check_same(decode_on(worker, request), row_by_row(history_logits, kVocabSize, request));
+  CHECK(step.rows_run == run);
 }
 
 TEST_CASE("what was common long ago gives way to what is common now") {
