@@ -12,7 +12,7 @@ from pathlib import Path
 import makemore
 import pytest
 from makemore import CancelledError, _core
-from makemore.common_prefixes import FIRST_STEPS, MOST_PREFIXES, CommonPrefixes
+from makemore.common_prefixes import CALL_STEPS, FIRST_STEPS, MOST_PREFIXES, CommonPrefixes
 from makemore.runtime.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER
 
@@ -82,10 +82,10 @@ def make(sampler, strings):
     sampler.sample(1, min_length=0, seed=2, max_length=30)
 
 
-def test_there_are_no_more_steps_for_them_than_strings_were_made():
+def test_there_are_no_more_steps_for_them_than_calls_pay_for():
     sampler, step = recorded()
     assert step.steps == [FIRST_STEPS]
-    make(sampler, 2 * FIRST_STEPS - 1)
+    make(sampler, 2 * FIRST_STEPS - CALL_STEPS - 1)
     assert step.steps == [FIRST_STEPS]
     sampler.sample(1, min_length=0)
     wait(sampler.common_prefixes)
@@ -93,6 +93,17 @@ def test_there_are_no_more_steps_for_them_than_strings_were_made():
     make(sampler, 6 * FIRST_STEPS)
     wait(sampler.common_prefixes)
     assert step.steps[2:] == [8 * FIRST_STEPS]
+
+
+def test_calls_for_one_string_pay_for_more_steps_than_strings():
+    sampler, step = recorded()
+    calls = 2 * FIRST_STEPS // (1 + CALL_STEPS) + 1
+    for _ in range(calls):
+        sampler.sample(1, min_length=0)
+    assert step.steps == [FIRST_STEPS]
+    sampler.sample(1, min_length=0)
+    wait(sampler.common_prefixes)
+    assert step.steps == [FIRST_STEPS, 2 * FIRST_STEPS]
 
 
 def test_no_thread_begins_once_all_are_found():

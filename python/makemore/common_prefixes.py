@@ -23,6 +23,9 @@ FIRST_MICROSECONDS = 8_000
 MOST_PREFIXES = 1 << 18
 """Most of them in all."""
 
+CALL_STEPS = 4
+"""A call for one string takes as long as so many more strings of a call for many."""
+
 _LOGITS_SHARE = 0.4
 """Of their memory, for the logits of prefixes whose state finds no room beside them."""
 
@@ -36,10 +39,10 @@ _LONGEST_END = 10.0
 class CommonPrefixes:
     """Those of a model, which its samplers share: more of them as more strings are made.
 
-    No more steps of a row are run for them than strings were made, but for the first ones. So what
-    they cost stays below what the strings did, and a model that makes few strings takes little
-    memory. Where a step takes no longer than to read memory, there are the first ones alone. The
-    likeliest keep the state after them, too, as far as memory goes.
+    Calls pay for them: a step of a row for each string that was made, and `CALL_STEPS` for each
+    call. So what they cost stays below what the calls did, and a model that makes few strings takes
+    little memory. Where a step takes no longer than to read memory, there are the first ones alone.
+    The likeliest keep the state after them, too, as far as memory goes.
     """
 
     def __init__(self, step: _core.SnapshotStep, max_length: int, cache_bytes: int) -> None:
@@ -52,7 +55,7 @@ class CommonPrefixes:
         self._max_length = max_length
         self._count, self._states = _most(step, 3 * cache_bytes // 4)
         self.max_bytes = self._count * step.common_prefix_bytes + self._states * step.snapshot_bytes
-        self._strings = 0
+        self._paid = 0
         self._next: float = 2 * FIRST_STEPS
         self._has_all = threading.Event()
         self._token = _core.CancellationToken()
@@ -69,24 +72,24 @@ class CommonPrefixes:
         self._token.cancel()
 
     def begin_call(self, rows: int) -> None:
-        """Called before a call for so many strings: finds more of them, if enough were made before,
-        in a thread of its own.
+        """Called before a call for so many strings: finds more of them, if those before paid for
+        it, in a thread of its own.
         """
-        if self._strings >= self._next:
+        if self._paid >= self._next:
             with self.lock:
                 self._begin()
-        self._strings += rows
+        self._paid += rows + CALL_STEPS
 
     def _limits(self, steps: int) -> tuple[int, int, int, int]:
         return self._count, self._states, self._max_length, steps
 
     def _begin(self) -> None:
-        if self._strings < self._next or (self._thread is not None and self._thread.is_alive()):
+        if self._paid < self._next or (self._thread is not None and self._thread.is_alive()):
             return
         if self._has_all.is_set():
             self._next = math.inf
             return
-        steps = FIRST_STEPS << int(math.log2(self._strings / FIRST_STEPS))
+        steps = FIRST_STEPS << int(math.log2(self._paid / FIRST_STEPS))
         self._next = 2 * steps
         thread = threading.Thread(
             target=_find,
