@@ -12,7 +12,13 @@ from pathlib import Path
 import makemore
 import pytest
 from makemore import CancelledError, _core
-from makemore.common_prefixes import CALL_STEPS, FIRST_STEPS, MOST_PREFIXES, CommonPrefixes
+from makemore.common_prefixes import (
+    FIRST_COUNT,
+    FIRST_MICROSECONDS,
+    FIRST_SECONDS,
+    MOST_PREFIXES,
+    CommonPrefixes,
+)
 from makemore.runtime.onnxruntime_library import open_library
 from tiny_artifacts import FOLDER
 
@@ -21,37 +27,52 @@ CACHE_BYTES = 64 << 20
 
 
 class Recorded:
-    """A step that writes down what it is asked to find."""
+    """A step that writes down for how long it is asked to find more."""
 
     def __init__(self, step: _core.SnapshotStep, is_cheap: bool = False) -> None:
         self.step, self.is_cheap = step, is_cheap
         self.snapshot_bytes = step.snapshot_bytes
         self.common_prefix_bytes = step.common_prefix_bytes
-        self.steps: list[int] = []
-        self.most: set[tuple[int, int]] = set()
+        self.seconds: list[float] = []
+        self.most: list[tuple[int, int]] = []
 
-    def find_common_prefixes(
-        self, count, states, max_length, steps, max_microseconds=None, cancellation=None
-    ):
-        self.steps.append(steps)
-        self.most.add((count, states))
+    def find_common_prefixes(self, count, states, max_length, max_microseconds, cancellation=None):
+        self.most.append((count, states))
+        self.seconds.append(max_microseconds / 1e6)
         return self.step.find_common_prefixes(
-            count, states, max_length, steps, max_microseconds, cancellation
+            count, states, max_length, max_microseconds, cancellation
         )
+
+
+class Slow(Recorded):
+    """A step that has not found all when its time is up."""
+
+    def find_common_prefixes(self, count, states, max_length, max_microseconds, cancellation=None):
+        self.seconds.append(max_microseconds / 1e6)
+        end = time.thread_time() + max_microseconds / 1e6
+        while time.thread_time() < end:
+            pass
+        return True
+
+
+class Waiting(Slow):
+    """A step that does not get the core for half of its time."""
+
+    def find_common_prefixes(self, count, states, max_length, max_microseconds, cancellation=None):
+        time.sleep(max_microseconds / 2e6)
+        return super().find_common_prefixes(count, states, max_length, max_microseconds / 2)
 
 
 class Endless(Recorded):
     """A step that finds more until it is cancelled."""
 
-    def find_common_prefixes(
-        self, count, states, max_length, steps, max_microseconds=None, cancellation=None
-    ):
-        self.steps.append(steps)
-        if max_microseconds is not None:
-            return True
-        while not cancellation.cancelled:
+    def find_common_prefixes(self, count, states, max_length, max_microseconds, cancellation=None):
+        self.seconds.append(max_microseconds / 1e6)
+        while cancellation is not None and not cancellation.cancelled:
             time.sleep(0.001)
-        raise CancelledError("as a call of the core ends")
+        if cancellation is not None:
+            raise CancelledError("as a call of the core ends")
+        return True
 
 
 def recorded(kind=Recorded, cache_bytes=CACHE_BYTES, **options):
@@ -76,49 +97,56 @@ def until(condition):
         time.sleep(0.001)
 
 
-def make(sampler, strings):
-    """So many strings, and a call after which the thread has begun."""
-    sampler.sample(strings, min_length=0, seed=1, max_length=30)
-    sampler.sample(1, min_length=0, seed=2, max_length=30)
+def test_to_find_them_takes_no_longer_than_the_calls_before():
+    sampler, step = recorded(Slow)
+    common = sampler.common_prefixes
+    assert step.seconds == [FIRST_MICROSECONDS / 1e6]
+    for seconds, expected in ((0.9, None), (0.2, 1.1), (1.0, None), (0.3, 1.3), (10.0, 10.0)):
+        common.end_call(seconds * FIRST_SECONDS)
+        wait(common)
+        if expected is not None:
+            assert step.seconds.pop() == pytest.approx(expected * FIRST_SECONDS, rel=0.05)
+        assert len(step.seconds) == 1
 
 
-def test_there_are_no_more_steps_for_them_than_calls_pay_for():
-    sampler, step = recorded()
-    assert step.steps == [FIRST_STEPS]
-    make(sampler, 2 * FIRST_STEPS - CALL_STEPS - 1)
-    assert step.steps == [FIRST_STEPS]
-    sampler.sample(1, min_length=0)
+def test_time_is_that_of_a_core_which_has_other_work_too():
+    sampler, step = recorded(Waiting)
+    sampler.common_prefixes.end_call(0.1)
     wait(sampler.common_prefixes)
-    assert step.steps == [FIRST_STEPS, 2 * FIRST_STEPS]
-    make(sampler, 6 * FIRST_STEPS)
-    wait(sampler.common_prefixes)
-    assert step.steps[2:] == [8 * FIRST_STEPS]
+    of_thread = step.seconds[1:]
+    assert len(of_thread) > 2 and sum(of_thread) == pytest.approx(0.1, rel=0.1)
 
 
-def test_calls_for_one_string_pay_for_more_steps_than_strings():
-    sampler, step = recorded()
-    calls = 2 * FIRST_STEPS // (1 + CALL_STEPS) + 1
-    for _ in range(calls):
-        sampler.sample(1, min_length=0)
-    assert step.steps == [FIRST_STEPS]
-    sampler.sample(1, min_length=0)
-    wait(sampler.common_prefixes)
-    assert step.steps == [FIRST_STEPS, 2 * FIRST_STEPS]
+def test_calls_of_every_kind_pay_for_them():
+    sampler, _ = recorded()
+    calls = [
+        lambda: sampler.sample(2),
+        lambda: sampler.sample_ids(2),
+        lambda: sampler.score(["abc"]),
+        lambda: sampler.score_tokens(["abc"]),
+        lambda: sampler.next_tokens("a"),
+    ]
+    for call in calls:
+        before = sampler.common_prefixes._called
+        call()
+        assert sampler.common_prefixes._called > before
 
 
 def test_no_thread_begins_once_all_are_found():
     sampler, step = recorded(cache_bytes=1 << 20)
-    make(sampler, 2 * MOST_PREFIXES)
-    wait(sampler.common_prefixes)
-    assert step.steps == [FIRST_STEPS, 2 * MOST_PREFIXES]
-    make(sampler, 4 * MOST_PREFIXES)
-    assert len(step.steps) == 2
+    for _ in range(3):
+        sampler.common_prefixes.end_call(60)
+        wait(sampler.common_prefixes)
+    assert step.seconds == pytest.approx([FIRST_MICROSECONDS / 1e6, 60])
 
 
 def test_where_memory_is_short_there_are_more_of_them_than_states():
     sampler, step = recorded(cache_bytes=4 << 20)
-    ((count, states),) = step.most
-    assert FIRST_STEPS < states < count < MOST_PREFIXES
+    sampler.common_prefixes.end_call(60)
+    wait(sampler.common_prefixes)
+    first, (count, states) = step.most
+    assert first == (FIRST_COUNT, FIRST_COUNT)
+    assert FIRST_COUNT < states < count < MOST_PREFIXES
     taken = count * step.common_prefix_bytes + states * step.snapshot_bytes
     assert taken == sampler.common_prefixes.max_bytes <= 3 << 20 < taken + step.snapshot_bytes
 
@@ -130,9 +158,10 @@ def test_strings_are_the_same_with_more_of_them(artifact, cache_bytes):
         makemore.load(FOLDER / artifact, threads=2, cache_bytes=cache_bytes) for _ in range(2)
     )
     fresh.common_prefixes = None
+    used.common_prefixes.end_call(60)
     for seed in range(8):  # while a thread finds more
-        made = used.sample(2 * FIRST_STEPS, min_length=0, seed=seed)
-        assert made == fresh.sample(2 * FIRST_STEPS, min_length=0, seed=seed)
+        made = used.sample(4096, min_length=0, seed=seed)
+        assert made == fresh.sample(4096, min_length=0, seed=seed)
     wait(used.common_prefixes)
     assert used.common_prefixes._thread is not None
     for n in (1, 50, 3_000):
@@ -144,10 +173,10 @@ def test_strings_are_the_same_with_more_of_them(artifact, cache_bytes):
 
 def test_cheap_steps_have_the_first_ones_alone():
     sampler, step = recorded(is_cheap=True)
-    make(sampler, 4 * FIRST_STEPS)
-    assert step.steps == [FIRST_STEPS]
+    sampler.common_prefixes.end_call(4 * FIRST_SECONDS)
+    assert len(step.seconds) == 1
     of_prefix = step.common_prefix_bytes + step.snapshot_bytes
-    assert sampler.common_prefixes.max_bytes == FIRST_STEPS * of_prefix
+    assert sampler.common_prefixes.max_bytes == FIRST_COUNT * of_prefix
 
 
 @pytest.mark.parametrize(
@@ -169,7 +198,7 @@ def test_a_model_of_few_rows_a_step_has_them_too():
 def test_no_memory_no_prefixes():
     sampler = makemore.load(HISTORY, threads=1, cache_bytes=0)
     assert sampler.common_prefixes.max_bytes == 0
-    make(sampler, 2 * FIRST_STEPS)
+    sampler.common_prefixes.end_call(2 * FIRST_SECONDS)
     wait(sampler.common_prefixes)
     assert sampler.sample(5, seed=3) == makemore.load(HISTORY).sample(5, seed=3)
 
@@ -184,7 +213,7 @@ def test_the_memory_is_shared_out():
 def test_samplers_of_a_model_share_them_and_the_last_one_ends_the_thread():
     sampler, _ = recorded(Endless)
     other = sampler.__copy__()
-    make(sampler, 2 * FIRST_STEPS)
+    sampler.common_prefixes.end_call(2 * FIRST_SECONDS)
     thread = sampler.common_prefixes._thread
     assert other.common_prefixes is sampler.common_prefixes
     sampler.close()
@@ -196,26 +225,26 @@ def test_samplers_of_a_model_share_them_and_the_last_one_ends_the_thread():
 
 def test_only_one_thread_finds_more():
     sampler, step = recorded(Endless)
-    make(sampler, 2 * FIRST_STEPS)
-    until(lambda: len(step.steps) == 2)
-    make(sampler, 8 * FIRST_STEPS)
+    sampler.common_prefixes.end_call(2 * FIRST_SECONDS)
+    until(lambda: len(step.seconds) == 2)
+    sampler.common_prefixes.end_call(8 * FIRST_SECONDS)
     thread = sampler.common_prefixes._thread
     with sampler.common_prefixes.lock:
         sampler.common_prefixes.stop()
-    assert not thread.is_alive() and len(step.steps) == 2
-    make(sampler, 1)
-    until(lambda: len(step.steps) == 3)
+    assert not thread.is_alive() and len(step.seconds) == 2
+    sampler.sample(1, min_length=0)
+    until(lambda: len(step.seconds) == 3)
 
 
 PROGRAM = """
     import atexit, os, sys
     atexit.register(lambda: print(len(sampler.sample(3))))  # after what makemore does at the end
     sys.path.insert(0, tests)
-    from test_common_prefixes import Endless, FIRST_STEPS, make, recorded, until
+    from test_common_prefixes import Endless, FIRST_SECONDS, recorded, until
     sampler, step = recorded(Endless)
-    make(sampler, 2 * FIRST_STEPS)
+    sampler.common_prefixes.end_call(2 * FIRST_SECONDS)
     assert sampler.common_prefixes._thread.is_alive()
-    until(lambda: len(step.steps) == 2)
+    until(lambda: len(step.seconds) == 2)
 """
 
 
@@ -231,8 +260,8 @@ def run(code):
 
 
 def test_the_end_of_the_process_ends_the_thread_and_strings_are_still_made():
-    ended = run("    print(step.steps[-1])")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{2 * FIRST_STEPS}\n3\n", "")
+    ended = run("    print(len(step.seconds))")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "2\n3\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -240,9 +269,9 @@ def test_a_fork_ends_the_thread_and_parent_and_child_go_on():
     ended = run("""
     child = os.fork()
     assert sampler.common_prefixes._thread is None
-    make(sampler, 1)
+    sampler.sample(1, min_length=0)
     assert sampler.common_prefixes._thread.is_alive()
-    until(lambda: len(step.steps) == 3)
+    until(lambda: len(step.seconds) == 3)
     if child:
         print(os.waitpid(child, 0)[1])
     """)

@@ -173,8 +173,8 @@ def resident_mib():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
 sampler = makemore.load(sys.argv[1], threads=1)
-for seed in range(2):  # all common prefixes, whose memory is the model's, however many threads call
-    sampler.sample(100_000, seed=seed)
+# All common prefixes, whose memory is the model's, however many threads call.
+sampler.common_prefixes.end_call(60)
 sampler.common_prefixes._thread.join()
 for threads in (1, 40):
     with ThreadPoolExecutor(threads) as pool:

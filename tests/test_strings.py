@@ -103,9 +103,9 @@ def test_rows_that_do_not_pass_have_no_texts():
 
 
 def decode_texts(sampler, request, rows, points):
-    workers, pool = sampler._borrow(rows)
-    made = _core.decode_texts(workers, request, rows, 0, 3, points)
-    pool.give_back(workers)
+    lease = sampler._borrow(rows)
+    made = _core.decode_texts(lease.workers, request, rows, 0, 3, points)
+    sampler._give_back(lease)
     return made
 
 

@@ -60,14 +60,14 @@ std::size_t CommonPrefixes::prefix_bytes(const SnapshotStep& step) {
 /// Best first: a prefix is no likelier than what it begins with.
 bool CommonPrefixes::grow(SnapshotStep& step, const Limits& limits,
                           CallCancellation& cancellation) {
-  if (is_growing_.exchange(true)) return false;
+  if (is_growing_.exchange(true)) return true;
   struct End {
     std::atomic<bool>& is_growing;
     ~End() { is_growing = false; }
   } const end{is_growing_};
   if (open_.empty()) return false;
   const std::size_t most = std::min(blocks_.size() << block_bits_, limits.count);
-  while (size_ < most && steps_ < limits.steps && Clock::now() < limits.end) {
+  while (size_ < most && Clock::now() < limits.end) {
     cancellation.check();
     const std::size_t count = std::min({kMaxRows, step.max_rows(), size_.load(), most - size_});
     try {
@@ -131,7 +131,6 @@ void CommonPrefixes::add(SnapshotStep& step, std::span<const Prefix> prefixes, s
     }
     step.restore(begins);
     logits = run_checked(step, tokens, positions);
-    steps_ += tokens.size();
   }
   std::vector<std::size_t> row_of(prefixes.size());
   for (std::size_t row = 0; row < paths.size(); ++row) row_of[paths[row].index] = row;

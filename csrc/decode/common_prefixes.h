@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <queue>
 #include <span>
@@ -33,11 +32,10 @@ class CommonPrefixes {
 
   /// How far to go.
   struct Limits {
-    std::size_t count = 1;    ///< prefixes in all
-    std::size_t states = 1;   ///< of these, those that keep their state
-    std::int64_t length = 0;  ///< tokens of a prefix
-    std::size_t steps = std::numeric_limits<std::size_t>::max();  ///< of a row, in all
-    Clock::time_point end = Clock::time_point::max();             ///< no step begins later
+    std::size_t count = 1;                             ///< prefixes in all
+    std::size_t states = 1;                            ///< of these, those that keep their state
+    std::int64_t length = 0;                           ///< tokens of a prefix
+    Clock::time_point end = Clock::time_point::max();  ///< no step begins later
   };
 
   /// The empty prefix. Throws what the step throws, whose rows are undefined afterwards.
@@ -46,8 +44,7 @@ class CommonPrefixes {
   /// Adds the likeliest prefixes of the model's own distribution, computed by any step of the
   /// model, whose rows are undefined afterwards. A step that fails is the last one: a call that
   /// needs such a prefix tells what is wrong. Does nothing while another thread adds prefixes.
-  /// Returns whether there are more to add with more steps or time. Throws what `cancellation`
-  /// throws.
+  /// Returns whether there may be more to add with more time. Throws what `cancellation` throws.
   bool grow(SnapshotStep& step, const Limits& limits, CallCancellation& cancellation);
 
   std::size_t size() const { return size_; }
@@ -127,7 +124,6 @@ class CommonPrefixes {
   const double least_;  // probability of a prefix
   std::atomic<std::size_t> size_ = 0;
   std::atomic<bool> is_growing_ = false;  // by a thread, which alone uses what is below
-  std::size_t steps_ = 0;                 // of a row, so far
   Sampler sampler_;
   std::priority_queue<Prefix> open_;
 };

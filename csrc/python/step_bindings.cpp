@@ -46,11 +46,11 @@ void define_steps(py::module_& m) {
       .def(
           "find_common_prefixes",
           [](SnapshotStep& step, std::size_t max_count, std::size_t max_states,
-             std::int64_t max_length, std::size_t max_steps,
-             std::optional<std::int64_t> max_microseconds, const CancellationToken* cancellation) {
+             std::int64_t max_length, std::optional<std::int64_t> max_microseconds,
+             const CancellationToken* cancellation) {
             const StepLock lock(step);
             CommonPrefixes::Limits limits{
-                .count = max_count, .states = max_states, .length = max_length, .steps = max_steps};
+                .count = max_count, .states = max_states, .length = max_length};
             if (max_microseconds) {
               limits.end =
                   CommonPrefixes::Clock::now() + std::chrono::microseconds(*max_microseconds);
@@ -61,7 +61,7 @@ void define_steps(py::module_& m) {
               return step.common_prefixes()->grow(step, limits, call);
             });
           },
-          py::arg("max_count"), py::arg("max_states"), py::arg("max_length"), py::arg("max_steps"),
+          py::arg("max_count"), py::arg("max_states"), py::arg("max_length"),
           py::arg("max_microseconds") = py::none(), py::arg("cancellation") = py::none());
   m.def("cpu_step", &new_cpu_step, py::arg("model"), py::arg("time_axes"),
         py::arg("block_size") = py::none());

@@ -65,7 +65,6 @@ class SnapshotStep(Step):
         max_count: int,
         max_states: int,
         max_length: int,
-        max_steps: int,
         max_microseconds: int | None = None,
         cancellation: CancellationToken | None = None,
     ) -> bool: ...

@@ -15,16 +15,16 @@ from pathlib import Path
 from makemore import _core
 from makemore.errors import CancelledError
 
-FIRST_STEPS = 2_048
+FIRST_COUNT = 2_048
 FIRST_BYTES = 8 << 20
 FIRST_MICROSECONDS = 8_000
-"""Most steps, which are as many prefixes, bytes and time while a model is loaded."""
+"""Most prefixes, bytes and time while a model is loaded."""
+
+FIRST_SECONDS = 0.05
+"""Time of calls after which more of them are looked for."""
 
 MOST_PREFIXES = 1 << 18
 """Most of them in all."""
-
-CALL_STEPS = 4
-"""A call for one string takes as long as so many more strings of a call for many."""
 
 _LOGITS_SHARE = 0.4
 """Of their memory, for the logits of prefixes whose state finds no room beside them."""
@@ -37,12 +37,12 @@ _LONGEST_END = 10.0
 
 
 class CommonPrefixes:
-    """Those of a model, which its samplers share: more of them as more strings are made.
+    """Those of a model, which its samplers share: more of them as more calls are made.
 
-    Calls pay for them: a step of a row for each string that was made, and `CALL_STEPS` for each
-    call. So what they cost stays below what the calls did, and a model that makes few strings takes
-    little memory. Where a step takes no longer than to read memory, there are the first ones alone.
-    The likeliest keep the state after them, too, as far as memory goes.
+    To find them takes no longer than the calls before took, but for the first ones. So a model that
+    makes few strings is no slower for them, and takes little memory. Where a step takes no longer
+    than to read memory, there are the first ones alone. The likeliest keep the state after them,
+    too, as far as memory goes.
     """
 
     def __init__(self, step: _core.SnapshotStep, max_length: int, cache_bytes: int) -> None:
@@ -55,15 +55,15 @@ class CommonPrefixes:
         self._max_length = max_length
         self._count, self._states = _most(step, 3 * cache_bytes // 4)
         self.max_bytes = self._count * step.common_prefix_bytes + self._states * step.snapshot_bytes
-        self._paid = 0
-        self._next: float = 2 * FIRST_STEPS
+        self._called = self._spent = 0.0  # seconds
+        self._next = FIRST_SECONDS
         self._has_all = threading.Event()
         self._token = _core.CancellationToken()
         self._thread: threading.Thread | None = None
         self.lock = threading.RLock()  # a signal handler may call a sampler, too
-        first = min(FIRST_STEPS, FIRST_BYTES // max(1, _whole_bytes(step)), self._states)
-        limits = self._limits(first)
-        if not step.find_common_prefixes(*limits, FIRST_MICROSECONDS) or step.is_cheap:
+        first = min(FIRST_COUNT, FIRST_BYTES // max(1, _whole_bytes(step)), self._states)
+        step.find_common_prefixes(first, first, max_length, FIRST_MICROSECONDS)
+        if step.is_cheap or first >= self._count:
             self._has_all.set()
         with _lock:
             _all.add(self)
@@ -71,29 +71,27 @@ class CommonPrefixes:
     def __del__(self) -> None:
         self._token.cancel()
 
-    def begin_call(self, rows: int) -> None:
-        """Called before a call for so many strings: finds more of them, if those before paid for
+    def end_call(self, seconds: float) -> None:
+        """Called after a call of so many seconds: finds more of them, if calls took long enough for
         it, in a thread of its own.
         """
-        if self._paid >= self._next:
+        self._called += seconds
+        if self._called >= self._next:
             with self.lock:
                 self._begin()
-        self._paid += rows + CALL_STEPS
-
-    def _limits(self, steps: int) -> tuple[int, int, int, int]:
-        return self._count, self._states, self._max_length, steps
 
     def _begin(self) -> None:
-        if self._paid < self._next or (self._thread is not None and self._thread.is_alive()):
+        if self._called < self._next or (self._thread is not None and self._thread.is_alive()):
             return
         if self._has_all.is_set():
             self._next = math.inf
             return
-        steps = FIRST_STEPS << int(math.log2(self._paid / FIRST_STEPS))
-        self._next = 2 * steps
+        seconds = self._called - self._spent
+        self._spent, self._next = self._called, 2 * self._called
+        limits = self._count, self._states, self._max_length
         thread = threading.Thread(
             target=_find,
-            args=(self._step, self._limits(steps), self._token, self._has_all),
+            args=(self._step, limits, seconds, self._token, self._has_all),
             name="makemore",
             daemon=True,
         )
@@ -109,7 +107,7 @@ class CommonPrefixes:
             self._token.cancel()
             _join(self._thread)
             self._thread, self._token = None, _core.CancellationToken()
-            self._next = 2 * FIRST_STEPS
+            self._spent = self._next = 0.0
         if for_good:
             self._next = math.inf
 
@@ -124,24 +122,29 @@ def _most(step: _core.SnapshotStep, limit: int) -> tuple[int, int]:
     of_logits = step.common_prefix_bytes
     if not of_logits:
         return 0, 0
-    most = FIRST_STEPS if step.is_cheap else MOST_PREFIXES
+    most = FIRST_COUNT if step.is_cheap else MOST_PREFIXES
     count = min(most, max(int(_LOGITS_SHARE * limit) // of_logits, limit // _whole_bytes(step)))
     return count, min(count, (limit - count * of_logits) // step.snapshot_bytes)
 
 
 def _find(
     step: _core.SnapshotStep,
-    limits: tuple[int, int, int, int],
+    limits: tuple[int, int, int],
+    seconds: float,
     token: _core.CancellationToken,
     has_all: threading.Event,
 ) -> None:
+    """For so many seconds of a core, which it may have to wait for."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             niceness = max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+    end = time.thread_time() + seconds
     with contextlib.suppress(CancelledError):
-        if not step.find_common_prefixes(*limits, cancellation=token):
-            has_all.set()
+        while (left := end - time.thread_time()) > 0:
+            if not step.find_common_prefixes(*limits, math.ceil(1e6 * left), token):
+                has_all.set()
+                break
 
 
 def _join(thread: threading.Thread) -> None:

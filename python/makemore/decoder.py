@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,14 @@ _ONE_PROMPT = np.empty(0, dtype=np.int64)
 """Offsets of prompts where all rows share one."""
 
 
+class _Lease(NamedTuple):
+    """Workers of a call, and when it began, as `time.monotonic()` tells."""
+
+    workers: list[_core.Worker]
+    pool: WorkerPool
+    began: float
+
+
 class Decoder:
     """A model, and workers that run it, which keep what they computed for the next calls."""
 
@@ -41,7 +50,7 @@ class Decoder:
     """How rows share work; changes speed only. Tests compare all of them."""
 
     common_prefixes: CommonPrefixes | None = None
-    """Those of the model, where more of them are found as strings are made."""
+    """Those of the model, where more of them are found as calls are made."""
 
     _texts_as_decoded: ClassVar[bool] = True
     """Whether texts can be made as strings finish; else they are made of what `decode` gives."""
@@ -110,9 +119,11 @@ class Decoder:
         cancellation: CancellationToken | None = None,
     ) -> _core.Strings:
         """Decodes rows on as many threads as are worth having for so many."""
-        workers, pool = self._borrow(rows)
-        decoded = _core.decode(workers, request, rows, first_row, seed, log_probs, cancellation)
-        pool.give_back(workers)
+        lease = self._borrow(rows)
+        decoded = _core.decode(
+            lease.workers, request, rows, first_row, seed, log_probs, cancellation
+        )
+        self._give_back(lease)
         return decoded
 
     def decode_texts(
@@ -131,11 +142,11 @@ class Decoder:
         if code_points is None:
             decoded = self.decode(request, rows, first_row, seed, False, cancellation)
             return self.vocabulary.texts_of(decoded), decoded
-        workers, pool = self._borrow(rows)
+        lease = self._borrow(rows)
         made = _core.decode_texts(
-            workers, request, rows, first_row, seed, code_points, cancellation
+            lease.workers, request, rows, first_row, seed, code_points, cancellation
         )
-        pool.give_back(workers)
+        self._give_back(lease)
         return made.texts, made
 
     def distributions(
@@ -146,9 +157,9 @@ class Decoder:
     ) -> NDArray[np.float64]:
         """Probabilities (n, V) of the token after each prefix, as `draw` has them."""
         request = self._recorded(prefixes, **draw)
-        workers, pool = self._borrow(len(prefixes))
-        probabilities = _core.distributions(workers, request, cancellation)
-        pool.give_back(workers)
+        lease = self._borrow(len(prefixes))
+        probabilities = _core.distributions(lease.workers, request, cancellation)
+        self._give_back(lease)
         return probabilities
 
     def token_log_probs(
@@ -160,9 +171,9 @@ class Decoder:
     ) -> NDArray[np.float64]:
         """Natural-log probability of each token of all strings, laid end to end: (total,)."""
         request = self._recorded(strings, batch_size=self.rows_together(batch_size))
-        workers, pool = self._borrow(len(strings))
-        log_probs = _core.token_log_probs(workers, request, cancellation)
-        pool.give_back(workers)
+        lease = self._borrow(len(strings))
+        log_probs = _core.token_log_probs(lease.workers, request, cancellation)
+        self._give_back(lease)
         return log_probs
 
     def _recorded(self, prompts: Sequence[Sequence[int]], **draw: Any) -> _core.Request:
@@ -170,12 +181,18 @@ class Decoder:
         longest = max(map(len, prompts), default=0)
         return _core.Request(prompts=tokens, offsets=offsets, max_length=longest + 1, **draw)
 
-    def _borrow(self, rows: int) -> tuple[list[_core.Worker], WorkerPool]:
-        if self.common_prefixes is not None:
-            self.common_prefixes.begin_call(rows)
+    def _borrow(self, rows: int) -> _Lease:
+        began = time.monotonic()
         count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
         pool = self._pool  # clear_cache replaces it, and so drops the workers of this call
-        return [pool.borrow(self.new_step) for _ in range(count)], pool
+        return _Lease([pool.borrow(self.new_step) for _ in range(count)], pool, began)
+
+    def _give_back(self, lease: _Lease) -> None:
+        now = time.monotonic()
+        lease.pool.give_back(lease.workers, now)
+        common = self.common_prefixes
+        if common is not None:
+            common.end_call(now - lease.began)
 
 
 def no_step() -> Step:

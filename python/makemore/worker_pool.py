@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable
 
@@ -42,9 +41,11 @@ class WorkerPool:
             return _core.Worker(step, self._budget)
         return _core.Worker(step if isinstance(step, _core.Step) else _core.PythonStep(step))
 
-    def give_back(self, workers: list[_core.Worker]) -> None:
-        """Takes back the workers of a call that succeeded; those of one that failed are dropped."""
-        now = time.monotonic()
+    def give_back(self, workers: list[_core.Worker], now: float) -> None:
+        """Takes back the workers of a call that succeeded; those of one that failed are dropped.
+
+        now: a `time.monotonic()`.
+        """
         for worker in workers:
             if worker.cache_bytes:
                 self._idle.append((now, worker))

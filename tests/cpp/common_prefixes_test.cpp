@@ -167,13 +167,6 @@ TEST_CASE("limits hold: without any there is the empty prefix alone") {
   limits.count = 30;
   CHECK(size_within(limits) == 30);
   limits = kEnough;
-  limits.steps = 40;  // and the rest of the last run
-  const std::size_t with_states = size_within(limits);
-  CHECK(with_states >= 40);
-  CHECK(with_states < 80);
-  limits.states = 6;  // a prefix takes several steps
-  CHECK(size_within(limits) < with_states);
-  limits = kEnough;
   limits.end = CommonPrefixes::Clock::now();
   CHECK(size_within(limits) == 1);
   limits = kEnough;
@@ -190,8 +183,12 @@ TEST_CASE("there are more of them when the limits are wider, and those that were
   SavedStep step, other;
   CommonPrefixes& common = *step.common_prefixes();
   auto limits = kEnough;
-  limits.steps = 20;
+  limits.end = CommonPrefixes::Clock::now();
   CHECK(grow(common, step, limits));
+  CHECK(common.size() == 1);
+  limits = kEnough;
+  limits.count = 20;
+  CHECK_FALSE(grow(common, step, limits));
   const Known before = known(common);
   const StateSnapshot* state = &common.state(19);
   CHECK_FALSE(grow(common, other, kEnough));  // any step of the model goes on, here to the end
@@ -225,7 +222,8 @@ TEST_CASE("threads read while one of them adds more, and make the same strings")
   std::atomic<bool> done = false;
   const auto adds = std::async(std::launch::async, [&] {
     auto limits = kFewStates;
-    for (limits.steps = 2; grow(*common, growing, limits); ++limits.steps) {
+    for (limits.count = 2; limits.count < 100; ++limits.count) {
+      grow(*common, growing, limits);
       std::this_thread::yield();
     }
     done = true;
