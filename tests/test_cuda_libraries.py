@@ -1,6 +1,7 @@
 """What is missing of CUDA is found where pip puts it, or named. ONNX Runtime is played here."""
 
 import ctypes
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,11 @@ class Library:
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """Puts libraries where the wheels of NVIDIA put them, for a runtime that then loads them."""
-    monkeypatch.syspath_prepend(tmp_path)
+    # These alone, not those of this machine.
+    monkeypatch.setattr(
+        "makemore.runtime.cuda_libraries.find_spec",
+        lambda name: PathFinder.find_spec(name, [str(tmp_path)]),
+    )
     folder = tmp_path / "nvidia" / "cu13" / "lib"
     folder.mkdir(parents=True)
 

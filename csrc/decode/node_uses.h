@@ -26,6 +26,7 @@ class NodeUses {
   void remove(std::size_t node) { uses_[node] = {.expected = kNone, .count = 0}; }
   bool has(std::size_t node) const { return uses_[node].expected != kNone; }
   void clear() { uses_.clear(); }
+  void reserve(std::size_t nodes) { uses_.reserve(nodes); }
 
   /// A string begins to draw here, or is forced on from here. Returns the uses of that kind.
   double count_begun(std::size_t node) { return ++uses_[node].count; }

@@ -11,6 +11,9 @@ namespace {
 /// Uses are halved every so many times that something is forgotten.
 constexpr std::uint64_t kHalvingPeriod = 16;
 
+/// Room for those of a string, so that they are not moved to larger memory again and again.
+constexpr std::size_t kFirstNodes = 16;
+
 bool same(const std::shared_ptr<const ExcludedTokens>& a,
           const std::shared_ptr<const ExcludedTokens>& b) {
   return a == b || (a && b && *a == *b);
@@ -24,7 +27,10 @@ PrefixCache::PrefixCache(SnapshotStep& step, CacheShare share)
       share_(std::move(share)),
       common_(step.common_prefixes()),
       vocab_size_(static_cast<std::size_t>(step.vocab_size())),
-      rows_(row_bytes(vocab_size_)) {}
+      rows_(row_bytes(vocab_size_)) {
+  nodes_.reserve(kFirstNodes);
+  uses_.reserve(kFirstNodes);
+}
 
 std::size_t PrefixCache::row_bytes(std::size_t vocab_size) {
   return vocab_size * (sizeof(double) + sizeof(float) + sizeof(NodeId));

@@ -39,6 +39,7 @@ class RowPool {
     const std::size_t rows = std::max(std::min(rows_, most), kMinBlockRows);
     const std::size_t bytes = rows * row_bytes_;
     MemoryBlock& block = blocks_.emplace_back(rows == most ? kHugePageBytes : bytes);
+    free_.reserve(rows);
     for (std::size_t i = rows; i > 0; --i) free_.push_back(block.data() + (i - 1) * row_bytes_);
     rows_ += rows;
   }

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <optional>
 #include <string>
 
+#include "device_rows.h"
 #include "errors.h"
+#include "parallel_for.h"
 #include "rules.h"
 
 namespace makemore {
@@ -13,19 +16,24 @@ namespace {
 
 constexpr std::int64_t kUnforced = -1;
 
-/// The rows of a request, each in a slot until it finishes.
+/// Steps at most, and slots of each at least: with fewer, the device waits to be told what to do.
+constexpr std::int64_t kMaxSteps = 4, kMinSlots = 1 << 13;
+
+/// Rows in the slots of a step, each until it finishes.
 class DeviceDecoder {
  public:
-  DeviceDecoder(BlockStep& step, const DecodeRequest& request)
+  DeviceDecoder(BlockStep& step, const DecodeRequest& request, DeviceRows& rows)
       : step_(step),
         request_(request),
+        rows_(rows),
         // At temperature 0 the most likely tokens have equal shares; this coin is in the first one.
         greedy_coin_(0.5 / static_cast<double>(step.vocab_size())) {}
 
-  /// Decodes every row that is not finished. After OutOfMemory it can be called again.
+  /// Decodes rows until all are finished or in slots of others. After OutOfMemory it can be called
+  /// again: its rows are to start again.
   void run(std::int64_t slots, CallCancellation& cancellation);
 
-  Decoded results();
+  FinishedSequences& finished() { return finished_; }
 
  private:
   struct Sequence {
@@ -34,27 +42,38 @@ class DeviceDecoder {
     RowFilter::State filter_state = 0;
   };
 
-  std::optional<std::int64_t> next_row();
+  void decode(std::int64_t count, CallCancellation& cancellation);
   void load(Slots& slots, std::size_t slot);
   void unload(const Slots& slots, std::size_t slot);
   void finish(Sequence& sequence, double log_prob, FinishReason reason);
 
   BlockStep& step_;
   const DecodeRequest& request_;
+  DeviceRows& rows_;
   double greedy_coin_;
-  std::int64_t started_ = 0;             // rows below have been started
-  std::vector<std::int64_t> restarted_;  // rows below `started_` to start again
-  std::vector<Sequence> sequences_;      // of each slot
-  std::vector<std::size_t> rejected_;    // slots whose row was dropped in this block
-  std::size_t tokens_ = 0;               // generated so far
+  std::vector<Sequence> sequences_;    // of each slot
+  std::vector<std::size_t> rejected_;  // slots whose row was dropped in this block
   FinishedSequences finished_;
 };
 
 void DeviceDecoder::run(std::int64_t count, CallCancellation& cancellation) {
-  for (const Sequence& sequence : sequences_) {
-    if (sequence.row) restarted_.push_back(*sequence.row);
+  try {
+    decode(count, cancellation);
+  } catch (const OutOfMemory&) {
+    for (const Sequence& sequence : sequences_) {
+      if (!sequence.row) continue;
+      rows_.drop_tokens(sequence.tokens.size());
+      rows_.restart(*sequence.row);
+    }
+    step_.close();
+    throw;
   }
+  step_.close();
+}
+
+void DeviceDecoder::decode(std::int64_t count, CallCancellation& cancellation) {
   sequences_.assign(static_cast<std::size_t>(count), Sequence());
+  if (!rows_.has_next()) return;
   Slots slots(count, step_.steps_per_block());
   step_.open(slots);
   for (;;) {
@@ -73,21 +92,11 @@ void DeviceDecoder::run(std::int64_t count, CallCancellation& cancellation) {
   }
 }
 
-std::optional<std::int64_t> DeviceDecoder::next_row() {
-  if (!restarted_.empty()) {
-    const std::int64_t row = restarted_.back();
-    restarted_.pop_back();
-    return row;
-  }
-  if (started_ == request_.rows) return std::nullopt;
-  return started_++;
-}
-
 /// Writes what a slot needs for the next block: of its row, or of the next row where it is idle.
 void DeviceDecoder::load(Slots& slots, std::size_t slot) {
   Sequence& sequence = sequences_[slot];
   if (!sequence.row) {
-    sequence.row = next_row();
+    sequence.row = rows_.next();
     slots.log_probs[slot] = 0;
   }
   const std::int64_t length = std::ssize(sequence.tokens);
@@ -121,7 +130,7 @@ void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
         finish_reason(request_, token, std::ssize(sequence.tokens), sequence.filter_state);
     if (token != kStop) {
       sequence.tokens.push_back(static_cast<std::int32_t>(token));
-      require_room(request_, ++tokens_);
+      rows_.count_token();
     }
     if (reason == FinishReason::kRejected) rejected_.push_back(slot);
     if (reason != FinishReason::kNone) return finish(sequence, log_prob, reason);
@@ -130,7 +139,7 @@ void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
 
 void DeviceDecoder::finish(Sequence& sequence, double log_prob, FinishReason reason) {
   if (reason == FinishReason::kRejected) {
-    tokens_ -= sequence.tokens.size();
+    rows_.drop_tokens(sequence.tokens.size());
   } else {
     const double wanted = request_.log_probs ? log_prob : 0;
     finished_.sequences.push_back(
@@ -142,12 +151,18 @@ void DeviceDecoder::finish(Sequence& sequence, double log_prob, FinishReason rea
   sequence.filter_state = 0;
 }
 
-Decoded DeviceDecoder::results() {
-  RowOrder order(request_);
-  order.take(std::move(finished_));
-  order.end_rows(0, static_cast<std::size_t>(request_.rows),
-                 [](std::size_t, const std::function<void(std::size_t)>& task) { task(0); });
-  return std::move(order.decoded());
+/// With as many slots as memory holds, down to 1 where the decoder is alone.
+void run_within_memory(DeviceDecoder& decoder, std::int64_t slots, bool is_alone,
+                       CallCancellation& cancellation) {
+  for (;; slots /= 2) {
+    try {
+      return decoder.run(slots, cancellation);
+    } catch (const OutOfMemory& error) {
+      if (!is_alone) return;  // its rows are for the others
+      if (slots > 1) continue;
+      throw OrtError(std::string("the device has no memory for a batch of 1: ") + error.what());
+    }
+  }
 }
 
 }  // namespace
@@ -164,9 +179,9 @@ Slots::Slots(std::int64_t count, std::int64_t steps_per_block)
   log_probs.resize(slots);
 }
 
-Decoded decode_on_device(BlockStep& step, const DecodeRequest& request,
+Decoded decode_on_device(std::span<BlockStep* const> steps, const DecodeRequest& request,
                          const Interrupts& interrupts) {
-  validate(request, step.vocab_size());
+  validate(request, steps.front()->vocab_size());
   if (request.needs_logits()) {
     throw OptionError("a device neither processes nor records logits");
   }
@@ -174,19 +189,28 @@ Decoded decode_on_device(BlockStep& step, const DecodeRequest& request,
     throw OptionError("strategy must be 'auto': on a device each row has a slot of its own");
   }
   CallCancellation cancellation(interrupts);
-  DeviceDecoder decoder(step, request);
-  for (std::int64_t slots = std::min(request.batch_size, request.rows); slots > 0;) {
-    try {
-      decoder.run(slots, cancellation);
-      return decoder.results();
-    } catch (const OutOfMemory& error) {
-      if (slots == 1) {
-        throw OrtError(std::string("the device has no memory for a batch of 1: ") + error.what());
-      }
-      slots /= 2;
-    }
-  }
-  return {};
+  DeviceRows rows(request);
+  std::deque<DeviceDecoder> decoders;
+  for (BlockStep* step : steps) decoders.emplace_back(*step, request, rows);
+  const std::int64_t slots =
+      (std::min(request.batch_size, request.rows) - 1) / std::ssize(steps) + 1;
+  parallel_for(steps.size(), steps.size(), cancellation, [&](std::size_t, std::size_t i) {
+    run_within_memory(decoders[i], slots, steps.size() == 1, cancellation);
+  });
+  while (rows.has_next()) run_within_memory(decoders.front(), slots, true, cancellation);
+
+  RowOrder order(request);
+  for (DeviceDecoder& decoder : decoders) order.take(std::move(decoder.finished()));
+  order.end_rows(0, static_cast<std::size_t>(request.rows),
+                 [](std::size_t count, const std::function<void(std::size_t)>& task) {
+                   for (std::size_t i = 0; i < count; ++i) task(i);
+                 });
+  return std::move(order.decoded());
+}
+
+std::size_t steps_for(const DecodeRequest& request) {
+  const std::int64_t slots = std::min(request.batch_size, request.rows);
+  return static_cast<std::size_t>(std::clamp(slots / kMinSlots, std::int64_t{1}, kMaxSteps));
 }
 
 }  // namespace makemore

@@ -10,31 +10,42 @@
 
 namespace makemore {
 
+void require_time_axes(std::span<const StateTensor> states,
+                       std::span<const std::optional<std::int64_t>> time_axes,
+                       std::optional<std::int64_t> block_size) {
+  if (time_axes.size() != states.size()) {
+    throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
+                        " states, the model has " + std::to_string(states.size()));
+  }
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    if (!time_axes[i]) continue;
+    const auto& shape = states[i].shape;
+    const std::int64_t axis = *time_axes[i];
+    if (axis < 0 || axis >= std::ssize(shape)) {
+      throw ArtifactError("state " + states[i].name + " has no axis " + std::to_string(axis));
+    }
+    const std::int64_t slots = shape[static_cast<std::size_t>(axis)];
+    if (block_size && slots != *block_size) {
+      throw ArtifactError("state " + states[i].name + " has " + std::to_string(slots) +
+                          " slots for a block of " + std::to_string(*block_size));
+    }
+  }
+}
+
 CpuStep::CpuStep(std::shared_ptr<const OnnxModel> model,
                  std::span<const std::optional<std::int64_t>> time_axes,
                  std::optional<std::int64_t> block_size)
     : OnnxStep(std::move(model)),
       block_size_(block_size.value_or(std::numeric_limits<std::int64_t>::max())) {
   const auto& states = onnx_model().states();
-  if (time_axes.size() != states.size()) {
-    throw ArtifactError("the metadata names " + std::to_string(time_axes.size()) +
-                        " states, the model has " + std::to_string(states.size()));
-  }
+  require_time_axes(states, time_axes, block_size);
   for (std::size_t i = 0; i < states.size(); ++i) {
     Buffer buffer{states[i].row_bytes, 1, 1, states[i].row_bytes, time_axes[i].has_value(), {}, {}};
     if (time_axes[i]) {
       const auto& shape = states[i].shape;
-      if (*time_axes[i] < 0 || *time_axes[i] >= std::ssize(shape)) {
-        throw ArtifactError("state " + states[i].name + " has no axis " +
-                            std::to_string(*time_axes[i]));
-      }
       const auto axis = static_cast<std::size_t>(*time_axes[i]);
       for (std::size_t j = 0; j < axis; ++j) buffer.outer *= static_cast<std::size_t>(shape[j]);
       buffer.slots = static_cast<std::size_t>(shape[axis]);
-      if (block_size && shape[axis] != *block_size) {
-        throw ArtifactError("state " + states[i].name + " has " + std::to_string(shape[axis]) +
-                            " slots for a block of " + std::to_string(*block_size));
-      }
       block_size_ = std::min(block_size_, shape[axis]);
       buffer.slot_bytes = buffer.row_bytes / buffer.outer / buffer.slots;
     }

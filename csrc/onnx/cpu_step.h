@@ -11,6 +11,12 @@
 
 namespace makemore {
 
+/// Throws ArtifactError where `time_axes` are not as many as the states, where a state has no such
+/// axis, or other slots than `block_size`.
+void require_time_axes(std::span<const StateTensor> states,
+                       std::span<const std::optional<std::int64_t>> time_axes,
+                       std::optional<std::int64_t> block_size);
+
 /// The step of an ONNX model in ONNX Runtime on the CPU, its state in our own memory.
 ///
 /// A state is double-buffered, unless it has a time axis: such a cache is only added to (the step
@@ -19,8 +25,7 @@ namespace makemore {
 class CpuStep : public OnnxStep {
  public:
   /// `time_axes`: for each state the axis of a row's shape that is time, or nothing. `block_size`:
-  /// positions that the model knows. Throws ArtifactError where there is no such axis, or where it
-  /// has other slots.
+  /// positions that the model knows. Throws as `require_time_axes` does.
   CpuStep(std::shared_ptr<const OnnxModel> model,
           std::span<const std::optional<std::int64_t>> time_axes,
           std::optional<std::int64_t> block_size = std::nullopt);

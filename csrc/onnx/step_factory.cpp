@@ -41,8 +41,8 @@ std::unique_ptr<SnapshotStep> new_cpu_step(
     std::shared_ptr<const OnnxModel> model,
     const std::vector<std::optional<std::int64_t>>& time_axes,
     std::optional<std::int64_t> block_size) {
-  auto step = std::make_unique<CpuStep>(model, time_axes, block_size);  // checks its arguments
-  if (model->native() == nullptr) return step;
+  if (model->native() == nullptr) return std::make_unique<CpuStep>(model, time_axes, block_size);
+  require_time_axes(model->states(), time_axes, block_size);
   const std::int64_t known = model->native()->block_size();
   if (block_size && *block_size > known) {
     throw ArtifactError("block_size is " + std::to_string(*block_size) + ", but the weights know " +

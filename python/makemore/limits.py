@@ -123,6 +123,10 @@ def checked(options: type[T]) -> type[T]:
     every = fields(options)  # type: ignore[arg-type]
     defaults = {each.name: each.default for each in every if each.default is not MISSING}
     limits = {each.name: _limit_of(each) for each in every}
+    # What is looked at for each value that is given.
+    checks = {
+        each.name: (each.default, limits[each.name].type, limits[each.name].holds) for each in every
+    }
 
     def init(self: T, *args: Any, **given: Any) -> None:
         if args and len(args) <= len(positional) and given.keys().isdisjoint(positional):
@@ -135,12 +139,12 @@ def checked(options: type[T]) -> type[T]:
         values = vars(self)
         values.update(defaults)
         for name, value in given.items():
-            if name not in limits:
+            if name not in checks:
                 signature.bind(**given)  # raises TypeError
-            if value is not defaults.get(name, MISSING):
-                limit = limits[name]
-                fits = type(value) is limit.type and limit.holds(value)
-                values[name] = value if fits else limit.parse(name, value)
+            default, kind, holds = checks[name]
+            if value is not default:
+                fits = type(value) is kind and holds(value)
+                values[name] = value if fits else limits[name].parse(name, value)
 
     init.__signature__ = inspect.signature(options.__init__)  # type: ignore[attr-defined]
     options.__init__ = init  # type: ignore[assignment,method-assign]
