@@ -16,8 +16,9 @@ namespace {
 
 constexpr std::int64_t kUnforced = -1;
 
-/// Steps at most, and slots of each at least: with fewer, the device waits to be told what to do.
-constexpr std::int64_t kMaxSteps = 4, kMinSlots = 1 << 13;
+/// Steps at most, and slots of each at least: with fewer, telling the device what to do takes
+/// longer than what is gained.
+constexpr std::int64_t kMaxSteps = 4, kMinSlots = 1 << 15;
 
 /// Rows in the slots of a step, each until it finishes.
 class DeviceDecoder {

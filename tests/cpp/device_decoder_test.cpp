@@ -218,9 +218,9 @@ TEST_CASE("what goes wrong in one of several steps ends all of them") {
 TEST_CASE("a request has a step for each so many slots, and few of them") {
   CHECK(steps_for(request_of(1, 1)) == 1);
   CHECK(steps_for(request_of(0, 1 << 20)) == 1);
-  CHECK(steps_for(request_of(1 << 20, 1 << 13)) == 1);
-  CHECK(steps_for(request_of(1 << 20, 1 << 14)) == 2);
-  CHECK(steps_for(request_of(1 << 14, 1 << 20)) == 2);
+  CHECK(steps_for(request_of(1 << 20, 1 << 15)) == 1);
+  CHECK(steps_for(request_of(1 << 20, 1 << 16)) == 2);
+  CHECK(steps_for(request_of(1 << 16, 1 << 20)) == 2);
   CHECK(steps_for(request_of(1 << 20, 1 << 20)) == 4);
 }
 
