@@ -66,13 +66,6 @@ def test_ten_thousand_samples_are_those_of_the_host(sampler, device, options):
     check_same(made, sampler.sample_ids(N, min_length=0, seed=3, batch_size=4096, **options))
 
 
-@pytest.mark.parametrize("options", [{}, {"suffix": "a"}], ids=str)
-def test_the_slots_of_a_large_batch_are_divided_among_threads(options):
-    file = FOLDER / "history" / "model.onnx"
-    made = on_device(file).sample_ids(70_000, seed=3, batch_size=1 << 16, **options)
-    check_same(made, on_host(file).sample_ids(70_000, seed=3, **options))
-
-
 @pytest.mark.parametrize(
     "options",
     [

@@ -65,29 +65,30 @@ class Tasks {
 
 }  // namespace
 
-void parallel_for(std::size_t threads, std::size_t tasks, CallCancellation& cancellation,
-                  const std::function<void(std::size_t, std::size_t)>& task,
+void parallel_for(std::span<Worker* const> workers, std::size_t tasks,
+                  CallCancellation& cancellation,
+                  const std::function<void(Worker&, std::size_t)>& task,
                   const std::function<void(std::size_t)>& done) {
-  if (threads == 1 || tasks <= 1) {
+  if (workers.size() == 1 || tasks <= 1) {
     for (std::size_t i = 0; i < tasks; ++i) {
-      task(0, i);
+      task(*workers.front(), i);
       done(i);
     }
     return;
   }
-  const std::size_t others = std::min(threads, tasks) - 1;
-  Tasks all(tasks, others);
-  const auto work = [&](std::size_t thread) {
+  const auto others = workers.subspan(1, std::min(workers.size(), tasks) - 1);
+  Tasks all(tasks, others.size());
+  const auto work = [&](Worker& worker) {
     struct End {
       Tasks& all;
       ~End() { all.end_thread(); }
     } const end{all};
     try {
       for (std::size_t i; all.next(i);) {
-        task(thread, i);
+        task(worker, i);
         all.end(i);
       }
-    } catch (const CallCancellation::Stopped&) {  // the thread that failed throws the reason
+    } catch (const CallCancellation::Stopped&) {  // the worker that failed throws the reason
     } catch (...) {
       cancellation.stop();
       throw;
@@ -97,19 +98,19 @@ void parallel_for(std::size_t threads, std::size_t tasks, CallCancellation& canc
     for (const std::size_t i : ended) done(i);
   };
   // The destructor of a std::async future waits for its thread, also when an exception passes here.
-  std::vector<std::future<void>> running;
+  std::vector<std::future<void>> threads;
   try {
-    running.reserve(others);
+    threads.reserve(others.size());
     try {
-      while (running.size() < others) {
-        running.push_back(std::async(std::launch::async, work, running.size() + 1));
+      for (Worker* worker : others) {
+        threads.push_back(std::async(std::launch::async, work, std::ref(*worker)));
       }
     } catch (const std::system_error&) {  // no more threads: those that there are do the work
-      for (std::size_t i = running.size(); i < others; ++i) all.end_thread();
+      for (std::size_t i = threads.size(); i < others.size(); ++i) all.end_thread();
     }
     try {
       for (std::size_t i; all.next(i);) {
-        task(0, i);
+        task(*workers.front(), i);
         all.end(i);
         report(all.ended());
       }
@@ -120,20 +121,11 @@ void parallel_for(std::size_t threads, std::size_t tasks, CallCancellation& canc
       report(all.ended());
     } catch (const CallCancellation::Stopped&) {  // as above
     }
-    for (std::future<void>& thread : running) thread.get();
+    for (std::future<void>& thread : threads) thread.get();
   } catch (...) {
     cancellation.stop();
     throw;
   }
-}
-
-void parallel_for(std::span<Worker* const> workers, std::size_t tasks,
-                  CallCancellation& cancellation,
-                  const std::function<void(Worker&, std::size_t)>& task,
-                  const std::function<void(std::size_t)>& done) {
-  parallel_for(
-      workers.size(), tasks, cancellation,
-      [&](std::size_t thread, std::size_t i) { task(*workers[thread], i); }, done);
 }
 
 ForEach for_each_of(std::span<Worker* const> workers, std::size_t rows,

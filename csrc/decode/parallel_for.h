@@ -10,15 +10,9 @@
 
 namespace makemore {
 
-/// Runs tasks 0 to `tasks` - 1, each on the first thread that is free, which is given its own
-/// number, too. Thread 0 is the calling one, which calls `done` with each task that has ended, soon
-/// after. An exception of a task, or of `done`, stops all threads and is thrown here.
-void parallel_for(
-    std::size_t threads, std::size_t tasks, CallCancellation& cancellation,
-    const std::function<void(std::size_t, std::size_t)>& task,
-    const std::function<void(std::size_t)>& done = [](std::size_t) {});
-
-/// The same with a worker for each thread.
+/// Runs tasks 0 to `tasks` - 1, each on the first worker that is free. A worker has a thread; that
+/// of the first is the calling thread, which calls `done` with each task that has ended, soon
+/// after. An exception of a task, or of `done`, stops all workers and is thrown here.
 void parallel_for(
     std::span<Worker* const> workers, std::size_t tasks, CallCancellation& cancellation,
     const std::function<void(Worker&, std::size_t)>& task,

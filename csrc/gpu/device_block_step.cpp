@@ -84,7 +84,7 @@ DeviceBlockStep::DeviceBlockStep(std::shared_ptr<const DeviceModel> device,
 }
 
 void DeviceBlockStep::open(Slots& slots) {
-  close();
+  release();
   count_ = slots.count;
   require_indexable(count_, device_->model().states());
   allocating([&] {
@@ -95,7 +95,7 @@ void DeviceBlockStep::open(Slots& slots) {
   });
 }
 
-void DeviceBlockStep::close() {
+void DeviceBlockStep::release() {
   steps_.clear();  // first, because they refer to the others
   buffers_.clear();
   host_.reset();

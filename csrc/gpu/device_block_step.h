@@ -29,7 +29,6 @@ class DeviceBlockStep : public BlockStep {
   std::int64_t vocab_size() const override { return device_->model().vocab_size(); }
   std::int64_t steps_per_block() const override { return kStepsPerBlock; }
   void open(Slots& slots) override;
-  void close() override;
   void run() override;
   void clear(std::span<const std::size_t> slots) override;
 
@@ -46,6 +45,7 @@ class DeviceBlockStep : public BlockStep {
   void bind_host(Slots& slots);
   void bind_step(std::size_t column);
   void bind_inputs(ort::Binding& step, const StepBuffers& from) const;
+  void release();
 
   std::shared_ptr<const DeviceModel> device_;
   ort::OrtSession* session_;

@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <optional>
 #include <string>
 
-#include "device_rows.h"
 #include "errors.h"
-#include "parallel_for.h"
 #include "rules.h"
 
 namespace makemore {
@@ -16,25 +13,19 @@ namespace {
 
 constexpr std::int64_t kUnforced = -1;
 
-/// Steps at most, and slots of each at least: with fewer, telling the device what to do takes
-/// longer than what is gained.
-constexpr std::int64_t kMaxSteps = 4, kMinSlots = 1 << 15;
-
-/// Rows in the slots of a step, each until it finishes.
+/// The rows of a request, each in a slot until it finishes.
 class DeviceDecoder {
  public:
-  DeviceDecoder(BlockStep& step, const DecodeRequest& request, DeviceRows& rows)
+  DeviceDecoder(BlockStep& step, const DecodeRequest& request)
       : step_(step),
         request_(request),
-        rows_(rows),
         // At temperature 0 the most likely tokens have equal shares; this coin is in the first one.
         greedy_coin_(0.5 / static_cast<double>(step.vocab_size())) {}
 
-  /// Decodes rows until all are finished or in slots of others. After OutOfMemory it can be called
-  /// again: its rows are to start again.
+  /// Decodes every row that is not finished. After OutOfMemory it can be called again.
   void run(std::int64_t slots, CallCancellation& cancellation);
 
-  FinishedSequences& finished() { return finished_; }
+  Decoded results();
 
  private:
   struct Sequence {
@@ -43,38 +34,29 @@ class DeviceDecoder {
     RowFilter::State filter_state = 0;
   };
 
-  void decode(std::int64_t count, CallCancellation& cancellation);
+  std::optional<std::int64_t> next_row();
   void load(Slots& slots, std::size_t slot);
   void unload(const Slots& slots, std::size_t slot);
   void finish(Sequence& sequence, double log_prob, FinishReason reason);
 
   BlockStep& step_;
   const DecodeRequest& request_;
-  DeviceRows& rows_;
   double greedy_coin_;
-  std::vector<Sequence> sequences_;    // of each slot
-  std::vector<std::size_t> rejected_;  // slots whose row was dropped in this block
+  std::int64_t started_ = 0;             // rows below have been started
+  std::vector<std::int64_t> restarted_;  // rows below `started_` to start again
+  std::vector<Sequence> sequences_;      // of each slot
+  std::vector<std::size_t> rejected_;    // slots whose row was dropped in this block
+  std::size_t tokens_ = 0;               // generated so far
   FinishedSequences finished_;
 };
 
 void DeviceDecoder::run(std::int64_t count, CallCancellation& cancellation) {
-  try {
-    decode(count, cancellation);
-  } catch (const OutOfMemory&) {
-    for (const Sequence& sequence : sequences_) {
-      if (!sequence.row) continue;
-      rows_.drop_tokens(sequence.tokens.size());
-      rows_.restart(*sequence.row);
-    }
-    step_.close();
-    throw;
+  for (const Sequence& sequence : sequences_) {
+    if (!sequence.row) continue;
+    restarted_.push_back(*sequence.row);
+    tokens_ -= sequence.tokens.size();
   }
-  step_.close();
-}
-
-void DeviceDecoder::decode(std::int64_t count, CallCancellation& cancellation) {
   sequences_.assign(static_cast<std::size_t>(count), Sequence());
-  if (!rows_.has_next()) return;
   Slots slots(count, step_.steps_per_block());
   step_.open(slots);
   for (;;) {
@@ -93,11 +75,21 @@ void DeviceDecoder::decode(std::int64_t count, CallCancellation& cancellation) {
   }
 }
 
+std::optional<std::int64_t> DeviceDecoder::next_row() {
+  if (!restarted_.empty()) {
+    const std::int64_t row = restarted_.back();
+    restarted_.pop_back();
+    return row;
+  }
+  if (started_ == request_.rows) return std::nullopt;
+  return started_++;
+}
+
 /// Writes what a slot needs for the next block: of its row, or of the next row where it is idle.
 void DeviceDecoder::load(Slots& slots, std::size_t slot) {
   Sequence& sequence = sequences_[slot];
   if (!sequence.row) {
-    sequence.row = rows_.next();
+    sequence.row = next_row();
     slots.log_probs[slot] = 0;
   }
   const std::int64_t length = std::ssize(sequence.tokens);
@@ -131,7 +123,7 @@ void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
         finish_reason(request_, token, std::ssize(sequence.tokens), sequence.filter_state);
     if (token != kStop) {
       sequence.tokens.push_back(static_cast<std::int32_t>(token));
-      rows_.count_token();
+      require_room(request_, ++tokens_);
     }
     if (reason == FinishReason::kRejected) rejected_.push_back(slot);
     if (reason != FinishReason::kNone) return finish(sequence, log_prob, reason);
@@ -140,7 +132,7 @@ void DeviceDecoder::unload(const Slots& slots, std::size_t slot) {
 
 void DeviceDecoder::finish(Sequence& sequence, double log_prob, FinishReason reason) {
   if (reason == FinishReason::kRejected) {
-    rows_.drop_tokens(sequence.tokens.size());
+    tokens_ -= sequence.tokens.size();
   } else {
     const double wanted = request_.log_probs ? log_prob : 0;
     finished_.sequences.push_back(
@@ -152,18 +144,12 @@ void DeviceDecoder::finish(Sequence& sequence, double log_prob, FinishReason rea
   sequence.filter_state = 0;
 }
 
-/// With as many slots as memory holds, down to 1 where the decoder is alone.
-void run_within_memory(DeviceDecoder& decoder, std::int64_t slots, bool is_alone,
-                       CallCancellation& cancellation) {
-  for (;; slots /= 2) {
-    try {
-      return decoder.run(slots, cancellation);
-    } catch (const OutOfMemory& error) {
-      if (!is_alone) return;  // its rows are for the others
-      if (slots > 1) continue;
-      throw OrtError(std::string("the device has no memory for a batch of 1: ") + error.what());
-    }
-  }
+Decoded DeviceDecoder::results() {
+  RowOrder order(request_);
+  order.take(std::move(finished_));
+  order.end_rows(0, static_cast<std::size_t>(request_.rows),
+                 [](std::size_t, const std::function<void(std::size_t)>& task) { task(0); });
+  return std::move(order.decoded());
 }
 
 }  // namespace
@@ -180,9 +166,9 @@ Slots::Slots(std::int64_t count, std::int64_t steps_per_block)
   log_probs.resize(slots);
 }
 
-Decoded decode_on_device(std::span<BlockStep* const> steps, const DecodeRequest& request,
+Decoded decode_on_device(BlockStep& step, const DecodeRequest& request,
                          const Interrupts& interrupts) {
-  validate(request, steps.front()->vocab_size());
+  validate(request, step.vocab_size());
   if (request.needs_logits()) {
     throw OptionError("a device neither processes nor records logits");
   }
@@ -190,28 +176,19 @@ Decoded decode_on_device(std::span<BlockStep* const> steps, const DecodeRequest&
     throw OptionError("strategy must be 'auto': on a device each row has a slot of its own");
   }
   CallCancellation cancellation(interrupts);
-  DeviceRows rows(request);
-  std::deque<DeviceDecoder> decoders;
-  for (BlockStep* step : steps) decoders.emplace_back(*step, request, rows);
-  const std::int64_t slots =
-      (std::min(request.batch_size, request.rows) - 1) / std::ssize(steps) + 1;
-  parallel_for(steps.size(), steps.size(), cancellation, [&](std::size_t, std::size_t i) {
-    run_within_memory(decoders[i], slots, steps.size() == 1, cancellation);
-  });
-  while (rows.has_next()) run_within_memory(decoders.front(), slots, true, cancellation);
-
-  RowOrder order(request);
-  for (DeviceDecoder& decoder : decoders) order.take(std::move(decoder.finished()));
-  order.end_rows(0, static_cast<std::size_t>(request.rows),
-                 [](std::size_t count, const std::function<void(std::size_t)>& task) {
-                   for (std::size_t i = 0; i < count; ++i) task(i);
-                 });
-  return std::move(order.decoded());
-}
-
-std::size_t steps_for(const DecodeRequest& request) {
-  const std::int64_t slots = std::min(request.batch_size, request.rows);
-  return static_cast<std::size_t>(std::clamp(slots / kMinSlots, std::int64_t{1}, kMaxSteps));
+  DeviceDecoder decoder(step, request);
+  for (std::int64_t slots = std::min(request.batch_size, request.rows); slots > 0;) {
+    try {
+      decoder.run(slots, cancellation);
+      return decoder.results();
+    } catch (const OutOfMemory& error) {
+      if (slots == 1) {
+        throw OrtError(std::string("the device has no memory for a batch of 1: ") + error.what());
+      }
+      slots /= 2;
+    }
+  }
+  return {};
 }
 
 }  // namespace makemore

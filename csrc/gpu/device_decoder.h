@@ -42,9 +42,6 @@ class BlockStep {
   /// are until the next call. Throws OutOfMemory.
   virtual void open(Slots& slots) = 0;
 
-  /// Releases the slots.
-  virtual void close() = 0;
-
   /// Runs `steps_per_block` steps. The state of a slot whose row finishes is zero afterwards.
   /// Throws OutOfMemory.
   virtual void run() = 0;
@@ -58,15 +55,10 @@ class BlockStep {
 /// edge of a token's share may choose the neighbour.
 ///
 /// As many slots as `batch_size` are in use; a row that finishes leaves its slot to the next row.
-/// Each of `steps` has a thread and as large a part of the slots, so that the device works while
-/// the host reads and writes the slots of others. Where the device's memory does not hold them, one
-/// step goes on with half of its slots, and so on: unfinished rows start again, finished ones are
-/// kept. Throws OrtError where there is no memory for one slot, and OptionError for a strategy,
-/// which a device does not have.
-Decoded decode_on_device(std::span<BlockStep* const> steps, const DecodeRequest& request,
+/// Where the device's memory does not hold them, half as many are tried, and so on: unfinished rows
+/// start again, finished ones are kept. Throws OrtError where there is no memory for one slot, and
+/// OptionError for a strategy, which a device does not have.
+Decoded decode_on_device(BlockStep& step, const DecodeRequest& request,
                          const Interrupts& interrupts = {});
-
-/// How many steps are worth having for a request.
-std::size_t steps_for(const DecodeRequest& request);
 
 }  // namespace makemore

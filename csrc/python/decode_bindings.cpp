@@ -1,7 +1,5 @@
 #include <pybind11/stl.h>
 
-#include <deque>
-
 #include "bindings.h"
 #include "coin.h"
 #include "decode.h"
@@ -210,12 +208,8 @@ void define_decoding(py::module_& m) {
   def_decode<std::shared_ptr<DeviceModel>>(
       m, "decode_on_device", "model",
       [](const auto& model, const DecodeRequest& request, const Interrupts& interrupts) {
-        std::deque<DeviceBlockStep> steps;
-        std::vector<BlockStep*> pointers;
-        while (steps.size() < steps_for(request)) {
-          pointers.push_back(&steps.emplace_back(model, request.sampling, request.excluded.get()));
-        }
-        return decode_on_device(pointers, request, interrupts);
+        DeviceBlockStep step(model, request.sampling, request.excluded.get());
+        return decode_on_device(step, request, interrupts);
       });
 }
 

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <limits>
 #include <stdexcept>
 
@@ -59,8 +58,6 @@ class HistoryBlocks : public BlockStep {
     }
   }
 
-  void close() override { slots_ = nullptr; }
-
   void clear(std::span<const std::size_t> slots) override {
     for (const std::size_t slot : slots) fed_[slot].clear();
   }
@@ -93,20 +90,6 @@ class HistoryBlocks : public BlockStep {
   Slots* slots_ = nullptr;
   std::vector<Ids> fed_;
 };
-
-Decoded decode_on_device(BlockStep& step, const DecodeRequest& request,
-                         const Interrupts& interrupts = {}) {
-  BlockStep* const steps[] = {&step};
-  return makemore::decode_on_device(steps, request, interrupts);
-}
-
-/// Over several steps, each in a thread of its own.
-Decoded decode_on_device(std::deque<HistoryBlocks>& blocks, const DecodeRequest& request,
-                         const Interrupts& interrupts = {}) {
-  std::vector<BlockStep*> steps;
-  for (HistoryBlocks& each : blocks) steps.push_back(&each);
-  return makemore::decode_on_device(steps, request, interrupts);
-}
 
 DecodeRequest request_of(std::int64_t rows, std::int64_t batch_size) {
   DecodeRequest request;
@@ -173,55 +156,15 @@ TEST_CASE("where memory does not hold the slots, fewer are tried, and no string 
   CHECK(blocks.begun <= 200 + 64 + 32);  // but for those on their way, each string is made once
 }
 
-TEST_CASE("steps that work side by side share the rows and the slots") {
-  for (const std::int64_t rows : {0, 1, 2, 200, 3'000}) {
-    const DecodeRequest request = request_of(rows, 64);
-    std::deque<HistoryBlocks> blocks(3);
-    check_same(decode_on_device(blocks, request), row_by_row(history_logits, kVocabSize, request));
-    int begun = 0;
-    for (const HistoryBlocks& each : blocks) {
-      begun += each.begun;
-      if (rows >= 64) CHECK(std::ranges::all_of(each.opened, [](auto n) { return n == 22; }));
-    }
-    CHECK(begun == rows);
-  }
-}
-
-TEST_CASE("where memory does not hold the slots of all steps, the others take their rows") {
-  const DecodeRequest request = request_of(2'000, 64);
-  const Decoded expected = row_by_row(history_logits, kVocabSize, request);
-  std::deque<HistoryBlocks> blocks(3);
-  SUBCASE("of one at the start") { blocks[1].most_slots = 1; }
-  SUBCASE("of two in the middle") { blocks[1].most_running = blocks[2].most_running = 1; }
-  SUBCASE("of the first") { blocks[0].most_running = 12; }
-  SUBCASE("of none") {
-    for (HistoryBlocks& each : blocks) each.most_slots = 12;
-  }
-  check_same(decode_on_device(blocks, request), expected);
-}
-
-TEST_CASE("what goes wrong in one of several steps ends all of them") {
-  std::deque<HistoryBlocks> blocks(3);
-  for (HistoryBlocks& each : blocks) each.most_slots = 0;
-  CHECK_THROWS_WITH_AS(decode_on_device(blocks, request_of(50, 6)),
-                       "the device has no memory for a batch of 1: no more room", OrtError);
-  for (HistoryBlocks& each : blocks) {
-    each.most_slots = 100;
-    each.logits_of = [](const Ids&) { return std::vector<float>(kVocabSize, std::nanf("")); };
-  }
-  CHECK_THROWS_AS(decode_on_device(blocks, request_of(50, 6)), ArtifactError);
-  CancellationToken token;
-  token.cancel();
-  CHECK_THROWS_AS(decode_on_device(blocks, request_of(50, 6), {.token = &token}), CancelledError);
-}
-
-TEST_CASE("a request has a step for each so many slots, and few of them") {
-  CHECK(steps_for(request_of(1, 1)) == 1);
-  CHECK(steps_for(request_of(0, 1 << 20)) == 1);
-  CHECK(steps_for(request_of(1 << 20, 1 << 15)) == 1);
-  CHECK(steps_for(request_of(1 << 20, 1 << 16)) == 2);
-  CHECK(steps_for(request_of(1 << 16, 1 << 20)) == 2);
-  CHECK(steps_for(request_of(1 << 20, 1 << 20)) == 4);
+TEST_CASE("tokens of rows that start again are counted once") {
+  DecodeRequest request = request_of(200, 64);
+  HistoryBlocks blocks;
+  blocks.most_running = 20;
+  const std::size_t tokens = decode_on_device(blocks, request).tokens.size();
+  request.max_tokens = tokens + 200;  // and their ends
+  HistoryBlocks again;
+  again.most_running = 20;
+  CHECK(decode_on_device(again, request).tokens.size() == tokens);
 }
 
 TEST_CASE("a filter drops rows on a device too; what a device cannot do is refused") {
