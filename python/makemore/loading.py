@@ -78,7 +78,7 @@ def load(
 
     artifact: a path, where `~` is the home folder; or what a file holds, as bytes or as a file
       opened in binary mode. A folder of a run that `mm-train` wrote is sampled in PyTorch, which it
-      needs, on the CPU.
+      needs, on the CPU, by one thread.
     device: "cpu", "cuda", or "auto", which takes CUDA where it can be had and says in
       `Sampler.device` what it took.
     threads: batches decoded at once; None takes every core that this process may use, and one for a
@@ -91,9 +91,9 @@ def load(
       of `batch_size` would take more.
     cache_bytes: most memory for what calls have in common, for all threads together; 0 keeps
       nothing. Up to three quarters are for what follows the prefixes that most strings begin with:
-      of up to 2,048 it is computed now, in 8 ms at most; of more, in a thread of its own, once as
-      many strings were made. The rest is for the prefixes that came up most in earlier calls. Only
-      steps on the CPU that save their states keep anything.
+      of up to 2,048 it is computed now, in 8 ms at most; of more, in a thread of its own, in no
+      more time than calls took. The rest is for the prefixes that came up most in earlier calls.
+      Only steps on the CPU that save their states keep anything.
 
     Raises `ArtifactError` for a file that is no artifact, too new, or asks for more than it may,
     `OrtError` where ONNX Runtime or the device cannot be had, `MissingDependencyError` where
@@ -111,6 +111,8 @@ def load(
         if opened is not None:
             if device == "cuda":
                 raise OptionError(f"device is 'cuda'; {path} is a run, which is sampled on the CPU")
+            if threads is not None and threads > 1:
+                raise OptionError(f"threads is {threads}; {path} is a run, which is sampled on 1")
             return opened
     source = source_of(artifact, max_bytes)
     loaded_from = LoadedFrom(

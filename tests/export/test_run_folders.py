@@ -5,7 +5,7 @@ import sys
 import makemore
 import pytest
 from commands import run
-from makemore import ArtifactError, MissingDependencyError
+from makemore import ArtifactError, MissingDependencyError, OptionError
 from makemore.commands.sample import sample
 from makemore_export.packing.artifact_folder import export
 from small_runs import trained
@@ -28,6 +28,19 @@ def test_a_run_gives_the_strings_that_its_artifact_gives(folder, tmp_path):
     assert opened.score(["ab"]) == pytest.approx(artifact.score(["ab"]), abs=1e-4)
     out, _ = run(sample, folder, "-n", 5, "--seed", 1)
     assert out.splitlines() == artifact.sample(5, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"device": "cuda"}, "device is 'cuda'; .* is a run, which is sampled on the CPU"),
+        ({"threads": 2}, "threads is 2; .* is a run, which is sampled on 1"),
+    ],
+)
+def test_what_a_run_cannot_have_is_refused(folder, option, message):
+    with pytest.raises(OptionError, match=message):
+        makemore.load(folder, **option)
+    assert makemore.load(folder, device="auto", threads=1).sample(2, seed=1)
 
 
 def test_a_folder_of_another_kind_is_no_artifact(tmp_path):
