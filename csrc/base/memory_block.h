@@ -11,9 +11,10 @@ namespace makemore {
 /// here and there in it then seldom waits for an address to be translated.
 inline constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
-/// Memory aligned to the widest vector. A large block comes straight from the operating system and
-/// goes back to it at once when it is freed. malloc does not promise that: small blocks that are
-/// still in use keep the freed memory around them in the process. Throws std::bad_alloc.
+/// Memory aligned to the widest vector, whose content is undefined. A large block comes straight
+/// from the operating system, and goes back to it soon after it is freed: 32 MiB are kept for the
+/// next ones. malloc does not promise that: small blocks that are still in use keep the freed
+/// memory around them in the process. Throws std::bad_alloc.
 std::byte* allocate_block(std::size_t bytes);
 void free_block(std::byte* data, std::size_t bytes) noexcept;
 
