@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <ranges>
+
 #include "bindings.h"
 #include "strings.h"
 #include "text_output.h"
@@ -31,7 +34,13 @@ void define_strings(py::module_& m) {
 
   py::class_<Texts> made(m, "Texts");
   made.def_readonly("texts", &Texts::texts);
-  def_array(made, "rows", &Texts::rows);
+  made.def_property_readonly("rows", [](const py::object& self) {
+    const Texts& made = self.cast<const Texts&>();
+    py::array_t<std::int64_t> rows(std::ssize(made.texts));
+    std::ranges::set_difference(std::views::iota(std::int64_t{0}, made.rows), made.rejected,
+                                rows.mutable_data());
+    return rows;
+  });
 }
 
 }  // namespace makemore
