@@ -34,7 +34,7 @@ constexpr std::int64_t kMaxStatelessRows = 1'024;
 
 /// Ranges of rows for each worker, so that none waits long for the last one; and rows at least for
 /// which threads are started.
-constexpr std::int64_t kRangesPerWorker = 4, kMinWaveRows = 1 << 16;
+constexpr std::int64_t kRangesPerWorker = 4, kMinWaveRows = 1 << 18;
 
 /// Appends the sequences of `count` rows from row `first` on: of half of them at a time where the
 /// cache has no room for all, and without it where it has none for one.
@@ -90,10 +90,10 @@ void decode_cached(std::span<Worker* const> workers, const DecodeRequest& reques
     ranges.assign(static_cast<std::size_t>((rows - 1) / size + 1), {});
     parallel_for(
         workers, ranges.size(), cancellation,
-        [&](Worker& worker, std::size_t i) {
+        [&](std::size_t worker, std::size_t i) {
           const std::int64_t first = static_cast<std::int64_t>(i) * size;
-          decode_range(worker, request, begin + first, std::min(size, rows - first), cancellation,
-                       ranges[i]);
+          decode_range(*workers[worker], request, begin + first, std::min(size, rows - first),
+                       cancellation, ranges[i]);
         },
         [&](std::size_t i) {
           for (FinishedSequences& each : ranges[i]) output.take(std::move(each));

@@ -67,18 +67,19 @@ class Tasks {
 
 void parallel_for(std::span<Worker* const> workers, std::size_t tasks,
                   CallCancellation& cancellation,
-                  const std::function<void(Worker&, std::size_t)>& task,
-                  const std::function<void(std::size_t)>& done) {
+                  const std::function<void(std::size_t, std::size_t)>& task,
+                  const std::function<void(std::size_t)>& done,
+                  const std::function<void(std::size_t)>& last) {
   if (workers.size() == 1 || tasks <= 1) {
     for (std::size_t i = 0; i < tasks; ++i) {
-      task(*workers.front(), i);
+      task(0, i);
       done(i);
     }
-    return;
+    return last(0);
   }
-  const auto others = workers.subspan(1, std::min(workers.size(), tasks) - 1);
-  Tasks all(tasks, others.size());
-  const auto work = [&](Worker& worker) {
+  const std::size_t threads = std::min(workers.size(), tasks);
+  Tasks all(tasks, threads - 1);
+  const auto work = [&](std::size_t worker) {
     struct End {
       Tasks& all;
       ~End() { all.end_thread(); }
@@ -88,6 +89,7 @@ void parallel_for(std::span<Worker* const> workers, std::size_t tasks,
         task(worker, i);
         all.end(i);
       }
+      last(worker);
     } catch (const CallCancellation::Stopped&) {  // the worker that failed throws the reason
     } catch (...) {
       cancellation.stop();
@@ -98,22 +100,23 @@ void parallel_for(std::span<Worker* const> workers, std::size_t tasks,
     for (const std::size_t i : ended) done(i);
   };
   // The destructor of a std::async future waits for its thread, also when an exception passes here.
-  std::vector<std::future<void>> threads;
+  std::vector<std::future<void>> others;
   try {
-    threads.reserve(others.size());
+    others.reserve(threads - 1);
     try {
-      for (Worker* worker : others) {
-        threads.push_back(std::async(std::launch::async, work, std::ref(*worker)));
+      for (std::size_t worker = 1; worker < threads; ++worker) {
+        others.push_back(std::async(std::launch::async, work, worker));
       }
     } catch (const std::system_error&) {  // no more threads: those that there are do the work
-      for (std::size_t i = threads.size(); i < others.size(); ++i) all.end_thread();
+      for (std::size_t i = others.size() + 1; i < threads; ++i) all.end_thread();
     }
     try {
       for (std::size_t i; all.next(i);) {
-        task(*workers.front(), i);
+        task(0, i);
         all.end(i);
         report(all.ended());
       }
+      last(0);
       while (all.is_running()) {
         report(all.wait());
         cancellation.check();
@@ -121,7 +124,7 @@ void parallel_for(std::span<Worker* const> workers, std::size_t tasks,
       report(all.ended());
     } catch (const CallCancellation::Stopped&) {  // as above
     }
-    for (std::future<void>& thread : threads) thread.get();
+    for (std::future<void>& other : others) other.get();
   } catch (...) {
     cancellation.stop();
     throw;
@@ -132,7 +135,7 @@ ForEach for_each_of(std::span<Worker* const> workers, std::size_t rows,
                     CallCancellation& cancellation) {
   const auto threads = rows < kFewRows ? workers.first(1) : workers;
   return [threads, &cancellation](std::size_t count, const std::function<void(std::size_t)>& task) {
-    parallel_for(threads, count, cancellation, [&](Worker&, std::size_t i) { task(i); });
+    parallel_for(threads, count, cancellation, [&](std::size_t, std::size_t i) { task(i); });
   };
 }
 

@@ -22,31 +22,22 @@ PrefixTreeDecoder::PrefixTreeDecoder(const DecodeRequest& request, std::int64_t 
       sampler_(request.sampling, vocab_size),
       max_prefixes_(initial_max_prefixes(request)) {}
 
-PrefixTreeDecoder::PrefixTreeDecoder(const DecodeRequest& request, std::int64_t vocab_size,
-                                     std::span<const std::int64_t> rows)
-    : PrefixTreeDecoder(request, vocab_size) {
-  sequences_.reserve(rows.size());
-  finished_.sequences.reserve(rows.size());
-  for (const std::int64_t row : rows) sequences_.push_back({row, kStop});
-  known_.push_back({.end = rows.size(), .common = CommonPrefixes::kEmpty});
-}
-
 bool PrefixTreeDecoder::run(SnapshotStep& step, std::size_t max_groups,
                             CallCancellation& cancellation) {
   common_ = step.common_prefixes();
-  return run_any(step, max_groups, cancellation);
+  return run_any(step, 1, max_groups, cancellation);
 }
 
 bool PrefixTreeDecoder::run(Step& step, std::size_t max_groups, CallCancellation& cancellation) {
   for (Group& group : known_) pending_.push_back({.end = group.end});
   known_.clear();
-  return run_any(step, max_groups, cancellation);
+  return run_any(step, 1, max_groups, cancellation);
 }
 
 // The decode loop: a step for as many groups as it may take; then each row of a group gets its next
 // token, and rows with different tokens become groups of their own.
 template <class AnyStep>
-bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t max_groups,
+bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t min_rows, std::size_t max_groups,
                                 CallCancellation& cancellation) {
   const auto vocab_size = static_cast<std::size_t>(vocab_size_);
   while (!known_.empty() || !pending_.empty()) {
@@ -55,7 +46,7 @@ bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t max_groups,
       save_states(step, pending_.size());
       return false;
     }
-    if (pending_.empty()) break;
+    if (pending_.size() < min_rows && pending_rows() < min_rows) break;
     cancellation.check();
     if (tree_.size() > max_prefixes_) drop_finished_prefixes();
     const auto count = std::min(pending_.size(), static_cast<std::size_t>(request_.batch_size));
@@ -71,6 +62,24 @@ bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t max_groups,
   }
   save_states(step, 0);
   return true;
+}
+
+void PrefixTreeDecoder::run_part(SnapshotStep& step, Part&& part, CallCancellation& cancellation) {
+  common_ = step.common_prefixes();
+  const std::size_t begin = sequences_.size();
+  const auto held = std::ssize(pending_);
+  sequences_.insert(sequences_.end(), part.sequences.begin(), part.sequences.end());
+  for (Group& group : part.groups) {
+    group.prefix = tree_.add_from(part.tree, group.prefix);
+    group.begin += begin;
+    group.end += begin;
+    put(std::move(group));
+  }
+  expand_known(kUnlimited, cancellation);
+  // Those whose states the step still holds go first: they need not be saved.
+  std::ranges::rotate(pending_, pending_.begin() + held);
+  first_unsaved_ += pending_.size() - static_cast<std::size_t>(held);
+  run_any(step, static_cast<std::size_t>(request_.batch_size), kUnlimited, cancellation);
 }
 
 /// Groups with common prefixes get their next tokens until there are none, or too many groups.

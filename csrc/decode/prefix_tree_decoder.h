@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <vector>
 
@@ -29,10 +30,17 @@ class PrefixTreeDecoder {
  public:
   static constexpr std::size_t kUnlimited = static_cast<std::size_t>(-1);
 
-  /// All rows at their start. `rows` are numbers of rows within the request, which must outlive
-  /// this.
-  PrefixTreeDecoder(const DecodeRequest& request, std::int64_t vocab_size,
-                    std::span<const std::int64_t> rows);
+  /// Of no rows. The request must outlive this.
+  PrefixTreeDecoder(const DecodeRequest& request, std::int64_t vocab_size);
+
+  /// Puts rows at their start: their numbers within the request.
+  template <std::ranges::sized_range Rows>
+  void start(const Rows& rows) {
+    sequences_.reserve(rows.size());
+    finished_.sequences.reserve(rows.size());
+    for (const std::int64_t row : rows) sequences_.push_back({row, kStop});
+    known_.push_back({.end = rows.size(), .common = CommonPrefixes::kEmpty});
+  }
 
   /// Decodes all rows to their ends. Returns false, before that, where more than `max_groups`
   /// groups are pending. Their states are then saved.
@@ -49,10 +57,16 @@ class PrefixTreeDecoder {
   /// Rows of the largest group that waits; 0 where none does.
   std::size_t largest_waiting() const;
 
-  /// Moves the groups of batches that came to the same position to at most `count` batches of about
-  /// as many rows. Those of one prefix become one group.
-  static std::vector<PrefixTreeDecoder> merge(std::span<PrefixTreeDecoder> trees,
-                                              std::size_t count);
+  /// Groups with their states, which any batch of the request can go on with.
+  struct Part;
+
+  /// Moves the groups of batches that came to the same position to at most `count` parts of about
+  /// as many rows, the largest first. Those of one prefix become one group.
+  static std::vector<Part> merge(std::span<PrefixTreeDecoder> trees, std::size_t count);
+
+  /// Goes on with a part too, until too few rows are left for full steps. The step must have run
+  /// this batch only.
+  void run_part(SnapshotStep& step, Part&& part, CallCancellation& cancellation);
 
   /// The rows, those that share a prefix side by side.
   std::vector<std::int64_t> rows() const;
@@ -78,11 +92,11 @@ class PrefixTreeDecoder {
     std::optional<StateSnapshot> state = {};  // none: it is still in row `parent` of the step
   };
 
-  PrefixTreeDecoder(const DecodeRequest& request, std::int64_t vocab_size);
-
   template <class AnyStep>
-  bool run_any(AnyStep& step, std::size_t max_groups, CallCancellation& cancellation);
+  bool run_any(AnyStep& step, std::size_t min_rows, std::size_t max_groups,
+               CallCancellation& cancellation);
   void put(Group&& group);
+  std::size_t pending_rows() const;
   void save_states(SnapshotStep& step, std::size_t end);
   void save_states(Step&, std::size_t) {}
   void expand_known(std::size_t max_groups, CallCancellation& cancellation);
@@ -125,6 +139,12 @@ class PrefixTreeDecoder {
   LargeVector<std::int32_t> prefix_;
   std::vector<float> processed_;
   std::vector<std::size_t> begins_;  // (V + 1,)
+};
+
+struct PrefixTreeDecoder::Part {
+  PrefixTree tree;
+  LargeVector<Sequence> sequences;
+  std::vector<Group> groups;
 };
 
 }  // namespace makemore

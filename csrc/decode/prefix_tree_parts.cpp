@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "prefix_tree_decoder.h"
@@ -24,14 +25,20 @@ void PrefixTreeDecoder::put(Group&& group) {
   }
 }
 
+std::size_t PrefixTreeDecoder::pending_rows() const {
+  std::size_t rows = 0;
+  for (const Group& group : pending_) rows += group.end - group.begin;
+  return rows;
+}
+
 std::size_t PrefixTreeDecoder::largest_waiting() const {
   std::size_t largest = 0;
   for (const Group& group : waiting_) largest = std::max(largest, group.end - group.begin);
   return largest;
 }
 
-std::vector<PrefixTreeDecoder> PrefixTreeDecoder::merge(std::span<PrefixTreeDecoder> trees,
-                                                        std::size_t count) {
+std::vector<PrefixTreeDecoder::Part> PrefixTreeDecoder::merge(std::span<PrefixTreeDecoder> trees,
+                                                              std::size_t count) {
   struct Piece {
     PrefixTreeDecoder& tree;
     Group& group;
@@ -39,7 +46,7 @@ std::vector<PrefixTreeDecoder> PrefixTreeDecoder::merge(std::span<PrefixTreeDeco
   };
   LargeVector<std::int32_t> tokens;
   std::vector<Piece> pieces;
-  std::size_t rows = 0;  // of the pieces that no part has yet
+  std::size_t rows = 0;
   for (PrefixTreeDecoder& tree : trees) {
     for (Group& group : tree.waiting_) {
       const std::size_t begin = tokens.size();
@@ -54,37 +61,32 @@ std::vector<PrefixTreeDecoder> PrefixTreeDecoder::merge(std::span<PrefixTreeDeco
   for (Piece& piece : pieces) sorted.push_back(&piece);
   std::ranges::stable_sort(sorted, std::ranges::lexicographical_compare, prefix);
 
-  std::vector<PrefixTreeDecoder> parts;
-  for (auto piece = sorted.begin(); piece != sorted.end(); --count) {
-    const PrefixTreeDecoder& first = trees.front();
-    PrefixTreeDecoder& part =
-        parts.emplace_back(PrefixTreeDecoder(first.request_, first.vocab_size_));
-    const std::size_t share = rows / count;
-    while (piece != sorted.end() && (part.sequences_.empty() || part.sequences_.size() < share)) {
+  std::vector<Part> parts;
+  const std::size_t share = rows / count + 1;
+  for (auto piece = sorted.begin(); piece != sorted.end();) {
+    Part& part = parts.emplace_back();
+    while (piece != sorted.end() && part.sequences.size() < share) {
       const auto of_prefix = prefix(*piece);
       Group& first_group = (*piece)->group;
-      const std::size_t begin = part.sequences_.size();
+      const std::size_t begin = part.sequences.size();
       for (; piece != sorted.end() && std::ranges::equal(prefix(*piece), of_prefix); ++piece) {
         const Group& group = (*piece)->group;
         const auto from = (*piece)->tree.sequences_.begin();
-        part.sequences_.insert(part.sequences_.end(),
-                               from + static_cast<std::ptrdiff_t>(group.begin),
-                               from + static_cast<std::ptrdiff_t>(group.end));
+        part.sequences.insert(part.sequences.end(), from + static_cast<std::ptrdiff_t>(group.begin),
+                              from + static_cast<std::ptrdiff_t>(group.end));
       }
-      Group merged = std::move(first_group);
+      Group& merged = part.groups.emplace_back(std::move(first_group));
       merged.prefix = PrefixTree::kEmpty;
       for (const std::int32_t token : of_prefix) {
-        merged.prefix = part.tree_.add(merged.prefix, token);
+        merged.prefix = part.tree.add(merged.prefix, token);
       }
       merged.begin = begin;
-      merged.end = part.sequences_.size();
-      part.put(std::move(merged));
+      merged.end = part.sequences.size();
     }
-    part.first_unsaved_ = part.pending_.size();
-    part.finished_.sequences.reserve(part.sequences_.size());
-    rows -= part.sequences_.size();
   }
   for (PrefixTreeDecoder& tree : trees) tree.waiting_.clear();
+  std::ranges::sort(parts, std::ranges::greater(),
+                    [](const Part& part) { return part.sequences.size(); });
   return parts;
 }
 

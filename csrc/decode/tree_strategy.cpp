@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
-#include <numeric>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -13,14 +13,14 @@
 namespace makemore {
 namespace {
 
-using Rows = std::vector<std::int64_t>;
+using Rows = std::ranges::iota_view<std::int64_t, std::int64_t>;
 
 /// Rows of one tree: many, so that they share prefixes, but little memory beside their strings.
 constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
 
 /// Parts of a tree for each worker, so that none waits long for the last one; and, of the groups
 /// that they are made of, how many times as large the share of a worker is.
-constexpr std::size_t kPartsPerWorker = 16, kGroupsPerWorker = 4;
+constexpr std::size_t kPartsPerWorker = 32, kGroupsPerWorker = 4;
 
 /// Rows for which it pays that all workers begin.
 constexpr std::size_t kManyRows = 1 << 15;
@@ -39,11 +39,11 @@ bool run(PrefixTreeDecoder& tree, Worker& worker, std::size_t max_groups,
 /// The rows again from their start, as many together as one step can hold; similar rows together.
 std::vector<PrefixTreeDecoder> restart(const PrefixTreeDecoder& tree, const DecodeRequest& request,
                                        std::int64_t vocab_size, std::size_t rows_together) {
-  const Rows rows = tree.rows();
+  const std::vector<std::int64_t> rows = tree.rows();
   std::vector<PrefixTreeDecoder> parts;
   for (std::size_t begin = 0; begin < rows.size(); begin += rows_together) {
     const std::size_t count = std::min(rows_together, rows.size() - begin);
-    parts.emplace_back(request, vocab_size, std::span(rows).subspan(begin, count));
+    parts.emplace_back(request, vocab_size).start(std::span(rows).subspan(begin, count));
   }
   return parts;
 }
@@ -53,59 +53,82 @@ using Take = std::function<void(FinishedSequences&&)>;
 /// Begins a tree until no group is large; of many rows one for each worker, of its share of them,
 /// which share a few prefixes by then. Returns parts of all trees: rows with a common prefix go on
 /// in one of them.
-std::vector<PrefixTreeDecoder> begin(std::span<Worker* const> workers, const DecodeRequest& request,
-                                     const Rows& rows, CallCancellation& cancellation,
-                                     const Take& take) {
-  const std::int64_t vocab_size = workers.front()->step.vocab_size();
+std::vector<PrefixTreeDecoder::Part> begin(std::span<Worker* const> workers,
+                                           const DecodeRequest& request, const Rows& rows,
+                                           CallCancellation& cancellation, const Take& take) {
   const std::size_t count = rows.size() < kManyRows ? 1 : workers.size();
   const std::size_t share = divide_up(rows.size(), count);
-  std::vector<PrefixTreeDecoder> trees;
-  for (std::size_t first = 0; first < rows.size(); first += share) {
-    const auto of_worker = std::span(rows).subspan(first, std::min(share, rows.size() - first));
-    trees.emplace_back(request, vocab_size, of_worker);
-  }
   const std::size_t enough = share / (kGroupsPerWorker * workers.size());
   const std::int64_t forced =
       request.prompts.offsets.empty() ? std::ssize(request.prompts.tokens) : 0;
-  std::size_t largest = share;
-  for (std::int64_t i = 1; i <= kMaxFirstTokens && largest > enough; ++i) {
-    parallel_for(
-        workers, trees.size(), cancellation,
-        [&](Worker& worker, std::size_t tree) {
-          trees[tree].run_to(*worker.snapshot_step, forced + i, cancellation);
-        },
-        [](std::size_t) {});
-    largest = 0;
-    for (const auto& tree : trees) largest = std::max(largest, tree.largest_waiting());
+  std::vector<PrefixTreeDecoder> trees;
+  for (std::size_t i = 0; i < count; ++i) {
+    trees.emplace_back(request, workers.front()->step.vocab_size());
+  }
+  std::vector<std::int64_t> tokens(count);  // of each tree, so far
+  const auto run_to = [&](std::size_t worker, std::size_t i, std::int64_t end) {
+    tokens[i] = end;
+    trees[i].run_to(*workers[worker]->snapshot_step, forced + end, cancellation);
+  };
+  parallel_for(workers, count, cancellation, [&](std::size_t worker, std::size_t i) {
+    trees[i].start(rows | std::views::drop(i * share) | std::views::take(share));
+    do {
+      run_to(worker, i, tokens[i] + 1);
+    } while (tokens[i] < kMaxFirstTokens && trees[i].largest_waiting() > enough);
+  });
+  const auto [fewest, most] = std::ranges::minmax(tokens);
+  if (fewest < most) {
+    parallel_for(workers, count, cancellation,
+                 [&](std::size_t worker, std::size_t i) { run_to(worker, i, most); });
   }
   for (auto& tree : trees) take(std::move(tree.finished()));
   return PrefixTreeDecoder::merge(trees, kPartsPerWorker * workers.size());
 }
 
-/// Decodes rows as one tree, in parts that workers take. A step without snapshots cannot hand over
-/// a state: the first worker decodes until there are too many groups, and the rows begin again in
-/// the parts.
+/// Decodes the parts of a tree. A worker takes the next one where it has too few rows for a full
+/// step.
+void decode_parts(std::span<Worker* const> workers, const DecodeRequest& request,
+                  std::vector<PrefixTreeDecoder::Part> parts, CallCancellation& cancellation,
+                  const Take& take) {
+  std::vector<PrefixTreeDecoder> trees;
+  for (const Worker* worker : workers) trees.emplace_back(request, worker->step.vocab_size());
+  std::vector<FinishedSequences> finished(parts.size());
+  parallel_for(
+      workers, parts.size(), cancellation,
+      [&](std::size_t worker, std::size_t i) {
+        trees[worker].run_part(*workers[worker]->snapshot_step, std::move(parts[i]), cancellation);
+        finished[i] = std::exchange(trees[worker].finished(), {});
+      },
+      [&](std::size_t i) { take(std::move(finished[i])); },
+      [&](std::size_t worker) {
+        run(trees[worker], *workers[worker], PrefixTreeDecoder::kUnlimited, cancellation);
+      });
+  for (PrefixTreeDecoder& tree : trees) take(std::move(tree.finished()));
+}
+
+/// Decodes rows as one tree. A step without snapshots cannot hand over a state: the first worker
+/// decodes until there are too many groups, and the rows begin again in parts that workers take.
 void decode_rows(std::span<Worker* const> workers, const DecodeRequest& request, const Rows& rows,
                  CallCancellation& cancellation, const Take& take) {
   Worker& first = *workers.front();
   const bool snapshots = first.snapshot_step != nullptr;
-  std::vector<PrefixTreeDecoder> parts;
   if (snapshots && workers.size() > 1) {
-    parts = begin(workers, request, rows, cancellation, take);
-  } else {
-    const std::int64_t vocab_size = first.step.vocab_size();
-    const std::size_t enough_groups = snapshots
-                                          ? PrefixTreeDecoder::kUnlimited
-                                          : std::min(divide_up(rows.size(), workers.size()),
-                                                     static_cast<std::size_t>(request.batch_size));
-    PrefixTreeDecoder tree(request, vocab_size, rows);
-    if (run(tree, first, enough_groups, cancellation)) return take(std::move(tree.finished()));
-    parts = restart(tree, request, vocab_size, enough_groups);
+    auto parts = begin(workers, request, rows, cancellation, take);
+    return decode_parts(workers, request, std::move(parts), cancellation, take);
   }
+  const std::int64_t vocab_size = first.step.vocab_size();
+  const std::size_t enough_groups = snapshots
+                                        ? PrefixTreeDecoder::kUnlimited
+                                        : std::min(divide_up(rows.size(), workers.size()),
+                                                   static_cast<std::size_t>(request.batch_size));
+  PrefixTreeDecoder tree(request, vocab_size);
+  tree.start(rows);
+  if (run(tree, first, enough_groups, cancellation)) return take(std::move(tree.finished()));
+  auto parts = restart(tree, request, vocab_size, enough_groups);
   parallel_for(
       workers, parts.size(), cancellation,
-      [&](Worker& worker, std::size_t i) {
-        run(parts[i], worker, PrefixTreeDecoder::kUnlimited, cancellation);
+      [&](std::size_t worker, std::size_t i) {
+        run(parts[i], *workers[worker], PrefixTreeDecoder::kUnlimited, cancellation);
       },
       [&](std::size_t i) { take(std::move(parts[i].finished())); });
 }
@@ -115,8 +138,7 @@ void decode_rows(std::span<Worker* const> workers, const DecodeRequest& request,
 void decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
                  CallCancellation& cancellation, Output& output) {
   for (std::int64_t begin = 0; begin < request.rows; begin += kTreeRows) {
-    Rows rows(static_cast<std::size_t>(std::min(kTreeRows, request.rows - begin)));
-    std::iota(rows.begin(), rows.end(), begin);
+    const Rows rows(begin, std::min(begin + kTreeRows, request.rows));
     decode_rows(workers, request, rows, cancellation,
                 [&](FinishedSequences&& finished) { output.take(std::move(finished)); });
     output.end_rows(begin, rows.size(), for_each_of(workers, rows.size(), cancellation));
@@ -126,7 +148,7 @@ void decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
 std::vector<FinishedSequences> decode_tree_row(Worker& worker, const DecodeRequest& request,
                                                std::int64_t row, CallCancellation& cancellation) {
   std::vector<FinishedSequences> all;
-  decode_rows(std::array{&worker}, request, {row}, cancellation,
+  decode_rows(std::array{&worker}, request, {row, row + 1}, cancellation,
               [&](FinishedSequences&& finished) { all.push_back(std::move(finished)); });
   return all;
 }
