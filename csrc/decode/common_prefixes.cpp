@@ -135,7 +135,7 @@ void CommonPrefixes::add(SnapshotStep& step, std::span<const Prefix> prefixes, s
   std::vector<std::size_t> row_of(prefixes.size());
   for (std::size_t row = 0; row < paths.size(); ++row) row_of[paths[row].index] = row;
   for (std::size_t i = 0; i < prefixes.size(); ++i) {
-    const bool keeps_state = size_ < states;
+    const bool keeps_state = states_ == size_ && size_ < states;
     add(prefixes[i], logits.subspan(row_of[i] * vocab_size_, vocab_size_),
         keeps_state ? step.save(static_cast<std::int64_t>(row_of[i])) : StateSnapshot());
   }
@@ -148,6 +148,7 @@ void CommonPrefixes::add(const Prefix& prefix, std::span<const float> logits, St
   if (!block) block = std::make_unique<Block>(std::size_t{1} << block_bits_, vocab_size_);
   const auto row = static_cast<std::ptrdiff_t>(place(id) * vocab_size_);
   std::ranges::copy(logits, block->logits.begin() + row);
+  if (state) states_ = size + 1;
   block->states[place(id)] = std::move(state);
   block->last[place(id)] = prefix.last;
   size_ = size + 1;

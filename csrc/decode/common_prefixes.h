@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "call_cancellation.h"
+#include "prefetch.h"
 #include "prefix_children.h"
 #include "sampler.h"
 #include "state_snapshot.h"
@@ -57,13 +58,21 @@ class CommonPrefixes {
   /// A prefix with one more token; kNone where it is not among these.
   Id child(Id prefix, std::int64_t token) const { return children_.find(key(prefix, token)); }
 
+  /// Asks for the memory that `child` and `logits` will read.
+  void fetch_child(Id prefix, std::int64_t token) const { children_.fetch(key(prefix, token)); }
+  void fetch_logits(Id prefix) const {
+    prefetch(logits(prefix).data(), vocab_size_ * sizeof(float));
+  }
+
   /// (V,)
   std::span<const float> logits(Id prefix) const {
     return std::span(block(prefix).logits).subspan(place(prefix) * vocab_size_, vocab_size_);
   }
 
   /// Whether the state after a prefix is kept, too.
-  bool has_state(Id prefix) const { return is_stateless_ || state(prefix); }
+  bool has_state(Id prefix) const {
+    return is_stateless_ || static_cast<std::size_t>(prefix) < states_;
+  }
 
   /// Null where it is not kept.
   const StateSnapshot& state(Id prefix) const { return block(prefix).states[place(prefix)]; }
@@ -79,7 +88,7 @@ class CommonPrefixes {
   struct Block {
     Block(std::size_t prefixes, std::size_t vocab_size)
         : logits(prefixes * vocab_size), states(prefixes), last(prefixes) {}
-    std::vector<float> logits;          // (prefixes, V)
+    LargeVector<float> logits;          // (prefixes, V)
     std::vector<StateSnapshot> states;  // (prefixes,)
     std::vector<Last> last;             // (prefixes,)
   };
@@ -121,9 +130,9 @@ class CommonPrefixes {
   const std::size_t block_bits_;  // of the number of prefixes in a block
   std::vector<std::unique_ptr<Block>> blocks_;
   PrefixChildren children_;
-  const double least_;  // probability of a prefix
-  std::atomic<std::size_t> size_ = 0;
-  std::atomic<bool> is_growing_ = false;  // by a thread, which alone uses what is below
+  const double least_;                              // probability of a prefix
+  std::atomic<std::size_t> size_ = 0, states_ = 0;  // those that keep their state come first
+  std::atomic<bool> is_growing_ = false;            // by a thread, which alone uses what is below
   Sampler sampler_;
   std::priority_queue<Prefix> open_;
 };

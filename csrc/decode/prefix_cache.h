@@ -57,11 +57,7 @@ class PrefixCache {
 
   /// Asks for the memory of what a known node needs to have a token drawn.
   void fetch_row(NodeId id) {
-    const std::byte* row = node(id).row;
-    const std::size_t bytes = vocab_size_ * (sizeof(double) + sizeof(NodeId));
-    for (std::size_t i = 0; i < std::min(kFetchedBytes, bytes); i += kLineBytes) {
-      prefetch(row + i);
-    }
+    prefetch(node(id).row, vocab_size_ * (sizeof(double) + sizeof(NodeId)));
   }
 
   /// Runs the step on all nodes that are not known yet, at most `max_rows` at a time.
@@ -117,8 +113,6 @@ class PrefixCache {
     bool owns_state = false;   // or will own, once it is known
     StateSnapshot state = {};  // null where it is neither owned nor the model's
   };
-
-  static constexpr std::size_t kFetchedBytes = 512;  // of a row, of which large ones are searched
 
   static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
   Node& node(NodeId id) { return nodes_[index(id)]; }

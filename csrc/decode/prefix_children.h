@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "memory_block.h"
+#include "prefetch.h"
+
 namespace makemore {
 
 /// Which prefix a token leads to from another one: a hash table, open addressing with linear
@@ -35,6 +38,12 @@ class PrefixChildren {
     }
   }
 
+  /// Asks for the memory that `find` will read.
+  void fetch(std::uint64_t key) const {
+    const Table& table = *current_.load(std::memory_order_acquire);
+    prefetch(&table.entries[table.place(key)]);
+  }
+
   /// Adds a child, which there must not be yet. key: below 2^40. id: from 1 to kMaxId. In a thread
   /// at a time.
   void add(std::uint64_t key, Id id) {
@@ -49,7 +58,7 @@ class PrefixChildren {
     explicit Table(int bits)
         : shift(64 - bits),
           mask((std::size_t{1} << bits) - 1),
-          entries(std::make_unique<std::atomic<std::uint64_t>[]>(mask + 1)) {}
+          entries(mask + 1) {}
 
     /// Where to look first: Knuth, the same section, multiplicative hashing.
     std::size_t place(std::uint64_t key) const {
@@ -59,7 +68,7 @@ class PrefixChildren {
 
     int shift;
     std::size_t mask;
-    std::unique_ptr<std::atomic<std::uint64_t>[]> entries;  // key and id; 0 where there is none
+    LargeVector<std::atomic<std::uint64_t>> entries;  // key and id; 0 where there is none
   };
 
   void use(std::unique_ptr<Table> table) {

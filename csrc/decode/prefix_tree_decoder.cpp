@@ -1,11 +1,15 @@
 #include "prefix_tree_decoder.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
 namespace makemore {
 namespace {
+
+/// Groups that take turns.
+constexpr std::size_t kInTurn = 16;
 
 /// Prefixes beyond which those that no group needs are dropped.
 constexpr std::int64_t kMaxPrefixes = std::int64_t{1} << 20;
@@ -57,7 +61,7 @@ bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t min_rows, std::size_t
     for (std::size_t row = 0; row < groups_.size(); ++row) {
       const auto of_row = logits.subspan(row * vocab_size, vocab_size);
       choose_tokens(groups_[row], of_row);
-      split_by_token(groups_[row], of_row, row, std::nullopt);
+      split_by_token(groups_[row], of_row, row, nullptr);
     }
   }
   save_states(step, 0);
@@ -82,15 +86,22 @@ void PrefixTreeDecoder::run_part(SnapshotStep& step, Part&& part, CallCancellati
   run_any(step, static_cast<std::size_t>(request_.batch_size), kUnlimited, cancellation);
 }
 
-/// Groups with common prefixes get their next tokens until there are none, or too many groups.
+/// Groups with common prefixes get their next tokens until there are none, or too many groups. They
+/// take turns: common prefixes are seldom in the processor's cache, and the memory of one is
+/// fetched while others are looked at (as in CachedDecoder::advance).
 void PrefixTreeDecoder::expand_known(std::size_t max_groups, CallCancellation& cancellation) {
+  // The log-probabilities of drawn tokens are those of the group that was looked at last.
+  const std::size_t in_turn = request_.drawn_log_probs ? 1 : kInTurn;
   while (!known_.empty() && known_.size() + pending_.size() <= max_groups) {
     cancellation.check();
-    const Group group = std::move(known_.back());
-    known_.pop_back();
-    const std::span<const float> logits = common_->logits(group.common);
-    choose_tokens(group, logits);
-    split_by_token(group, logits, 0, common_->state(group.common));
+    const auto first = known_.end() - static_cast<std::ptrdiff_t>(std::min(in_turn, known_.size()));
+    expanded_.assign(std::move_iterator(first), std::move_iterator(known_.end()));
+    known_.erase(first, known_.end());
+    for (const Group& group : expanded_) choose_tokens(group, common_->logits(group.common));
+    for (const Group& group : expanded_) {
+      split_by_token(group, common_->logits(group.common), 0, &common_->state(group.common));
+    }
+    end_known();
   }
 }
 
@@ -132,6 +143,7 @@ void PrefixTreeDecoder::choose_tokens(const Group& group, std::span<const float>
     } else {
       sequence.token = next_token(request_, sequence.row, group.position, cumulative);
     }
+    if (group.common != CommonPrefixes::kNone) common_->fetch_child(group.common, sequence.token);
   }
 }
 
@@ -145,9 +157,9 @@ void PrefixTreeDecoder::record_log_prob(const Group& group, double log_prob) {
 }
 
 /// Rows of a group with the same token finish together, or become a pending group, whose state is
-/// `state`, or in row `row` of the step.
+/// `state`, or null where it is in row `row` of the step.
 void PrefixTreeDecoder::split_by_token(const Group& group, std::span<const float> logits,
-                                       std::size_t row, const std::optional<StateSnapshot>& state) {
+                                       std::size_t row, const StateSnapshot* state) {
   sort_by_token(std::span(sequences_).subspan(group.begin, group.end - group.begin));
   const double normalizer = request_.log_probs ? log_sum_exp(logits) : 0;
   for (std::size_t begin = group.begin, end; begin < group.end; begin = end) {
@@ -176,12 +188,15 @@ void PrefixTreeDecoder::split_by_token(const Group& group, std::span<const float
       continue;
     }
     if (group.common != CommonPrefixes::kNone) next.common = common_->child(group.common, token);
-    if (next.common != CommonPrefixes::kNone && !common_->has_state(next.common)) {
-      finish_known(next);
-      if (next.begin == next.end) continue;
+    if (next.common == CommonPrefixes::kNone || !common_->has_state(next.common)) {
+      if (state != nullptr) next.state = *state;
+      if (may_end_known(next)) {
+        common_->fetch_logits(next.common);
+        ending_.push_back(std::move(next));
+        continue;
+      }
       next.common = CommonPrefixes::kNone;
     }
-    if (next.common == CommonPrefixes::kNone) next.state = state;
     put(std::move(next));
   }
 }

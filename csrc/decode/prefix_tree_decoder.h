@@ -92,6 +92,17 @@ class PrefixTreeDecoder {
     std::optional<StateSnapshot> state = {};  // none: it is still in row `parent` of the step
   };
 
+  /// A row that goes on among the common prefixes, without a state.
+  struct Walk {
+    const Group* group;  // that it is one of
+    Sequence* sequence;
+    CommonPrefixes::Id common;
+    std::int64_t position;
+    RowFilter::State filter_state;
+    double log_prob;
+    std::vector<std::int32_t> tokens;  // after those of the group, so far
+  };
+
   template <class AnyStep>
   bool run_any(AnyStep& step, std::size_t min_rows, std::size_t max_groups,
                CallCancellation& cancellation);
@@ -108,11 +119,12 @@ class PrefixTreeDecoder {
   void choose_tokens(const Group& group, std::span<const float> logits);
   void record_log_prob(const Group& group, double log_prob);
   void split_by_token(const Group& group, std::span<const float> logits, std::size_t row,
-                      const std::optional<StateSnapshot>& state);
+                      const StateSnapshot* state);
   void sort_by_token(std::span<Sequence> sequences);
   void finish(const Group& group, FinishReason reason);
-  void finish_known(Group& group);
-  bool draws_known_end(const Group& group, std::int64_t row);
+  bool may_end_known(const Group& group) const;
+  void end_known();
+  bool draw_known(Walk& walk);
   void drop_finished_prefixes();
 
   const DecodeRequest& request_;
@@ -123,7 +135,10 @@ class PrefixTreeDecoder {
   LargeVector<Sequence> sequences_;
   FinishedSequences finished_;
   std::shared_ptr<const CommonPrefixes> common_;
-  std::vector<Group> known_;       // pending, whose prefix is a common one
+  std::vector<Group> known_;       // pending, whose prefix is a common one with its state
+  std::vector<Group> expanded_;    // those of them whose turn it is
+  std::vector<Group> ending_;      // groups of which rows may end among the common prefixes
+  std::vector<Walk> walks_;        // these rows
   LargeVector<Group> pending_;     // a stack of the others
   std::size_t first_unsaved_ = 0;  // of pending_: the states of the groups below are saved
   std::int64_t end_position_ = std::numeric_limits<std::int64_t>::max();

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "prefix_tree_decoder.h"
 
 namespace makemore {
@@ -6,51 +8,96 @@ namespace {
 /// Rows of a group at most that are looked at one by one: more of them share a step.
 constexpr std::size_t kFewRows = 4;
 
+/// The number of a row that has ended.
+constexpr std::int64_t kEnded = -1;
+
 }  // namespace
 
-/// Of a group whose prefix is a common one without a state: finishes the rows that end before they
-/// need one. The others stay, and draw the same tokens again, since a coin is a row's and a
-/// position's.
-void PrefixTreeDecoder::finish_known(Group& group) {
+/// Whether to look for rows of a group that need no state: its prefix is a common one without it.
+bool PrefixTreeDecoder::may_end_known(const Group& group) const {
   const bool is_plain =
       request_.records.empty() && request_.processors.empty() && !request_.drawn_log_probs;
-  if (!is_plain || group.end - group.begin > kFewRows) return;
-  std::size_t kept = group.begin;
-  for (std::size_t i = group.begin; i < group.end; ++i) {
-    if (!draws_known_end(group, sequences_[i].row)) sequences_[kept++] = sequences_[i];
-  }
-  group.end = kept;
+  return is_plain && group.common != CommonPrefixes::kNone && group.end - group.begin <= kFewRows;
 }
 
-/// Draws the tokens of a row as long as the logits are known. Whether it has come to its end, and
-/// is finished.
-bool PrefixTreeDecoder::draws_known_end(const Group& group, std::int64_t row) {
-  prefix_.clear();
-  tree_.append_to(prefix_, group.prefix);
-  double log_prob = group.log_prob;
-  RowFilter::State filter_state = group.filter_state;
-  CommonPrefixes::Id common = group.common;
-  for (std::int64_t position = group.position; common != CommonPrefixes::kNone; ++position) {
-    const std::span<const float> logits = common_->logits(common);
-    const std::int64_t token = next_token(request_, row, position, [&] {
-      sampler_.prepare(logits, allowed_tokens(request_.excluded.get()));
-      return sampler_.cumulative();
-    });
-    filter_state = next_state(request_, filter_state, token);
-    const FinishReason reason = finish_reason(request_, token, position, filter_state);
-    if (reason == FinishReason::kRejected) return true;
-    if (token != kStop) prefix_.push_back(static_cast<std::int32_t>(token));
-    if (request_.log_probs) {
-      log_prob = log_prob + logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
+/// Of the groups in ending_, finishes the rows that end before they need a state. The others stay,
+/// and draw the same tokens again, since a coin is a row's and a position's. Rows take turns, as
+/// groups do in `expand_known`.
+void PrefixTreeDecoder::end_known() {
+  std::size_t count = 0;
+  for (const Group& group : ending_) {
+    for (std::size_t i = group.begin; i < group.end; ++i) {
+      if (count == walks_.size()) walks_.emplace_back();
+      Walk& walk = walks_[count++];
+      walk = {.group = &group,
+              .sequence = &sequences_[i],
+              .common = group.common,
+              .position = group.position,
+              .filter_state = group.filter_state,
+              .log_prob = group.log_prob,
+              .tokens = std::move(walk.tokens)};
+      walk.tokens.clear();
     }
-    if (reason != FinishReason::kNone) {
-      finished_.sequences.push_back(
-          {row, finished_.tokens.size(), prefix_.size(), log_prob, reason});
-      finished_.tokens.insert(finished_.tokens.end(), prefix_.begin(), prefix_.end());
-      return true;
-    }
-    common = common_->child(common, token);
   }
+  const auto keep_if = [&](const auto& goes_on) {
+    for (std::size_t i = 0; i < count;) {
+      if (goes_on(walks_[i])) {
+        ++i;
+      } else {
+        std::swap(walks_[i], walks_[--count]);
+      }
+    }
+  };
+  while (count > 0) {
+    keep_if([this](Walk& walk) { return draw_known(walk); });
+    keep_if([this](Walk& walk) {
+      walk.common = common_->child(walk.common, walk.sequence->token);
+      if (walk.common == CommonPrefixes::kNone) return false;
+      common_->fetch_logits(walk.common);
+      return true;
+    });
+  }
+  for (Group& group : ending_) {
+    std::size_t kept = group.begin;
+    for (std::size_t i = group.begin; i < group.end; ++i) {
+      if (sequences_[i].row != kEnded) sequences_[kept++] = sequences_[i];
+    }
+    group.end = kept;
+    group.common = CommonPrefixes::kNone;
+    if (group.begin < group.end) put(std::move(group));
+  }
+  ending_.clear();
+}
+
+/// Draws the next token of a row, whose logits are known. Whether it goes on; otherwise it has come
+/// to its end.
+bool PrefixTreeDecoder::draw_known(Walk& walk) {
+  Sequence& sequence = *walk.sequence;
+  const std::span<const float> logits = common_->logits(walk.common);
+  const std::int64_t token = next_token(request_, sequence.row, walk.position, [&] {
+    sampler_.prepare(logits, allowed_tokens(request_.excluded.get()));
+    return sampler_.cumulative();
+  });
+  walk.filter_state = next_state(request_, walk.filter_state, token);
+  const FinishReason reason = finish_reason(request_, token, walk.position, walk.filter_state);
+  if (token != kStop) walk.tokens.push_back(static_cast<std::int32_t>(token));
+  if (request_.log_probs) {
+    walk.log_prob = walk.log_prob + logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
+  }
+  if (reason == FinishReason::kNone) {
+    common_->fetch_child(walk.common, token);
+    sequence.token = token;
+    ++walk.position;
+    return true;
+  }
+  if (reason != FinishReason::kRejected) {
+    const std::size_t begin = finished_.tokens.size();
+    const std::size_t before = tree_.append_to(finished_.tokens, walk.group->prefix);
+    finished_.tokens.insert(finished_.tokens.end(), walk.tokens.begin(), walk.tokens.end());
+    finished_.sequences.push_back(
+        {sequence.row, begin, before + walk.tokens.size(), walk.log_prob, reason});
+  }
+  sequence.row = kEnded;
   return false;
 }
 

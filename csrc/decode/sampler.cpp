@@ -34,6 +34,27 @@ void validate(const SamplingOptions& options) {
   require(options.min_p >= 0 && options.min_p <= 1, "min_p", options.min_p, ">= 0 and <= 1");
 }
 
+bool has_nan(std::span<const float> values) {
+  int count = 0;
+  for (const float value : values) count |= value != value;
+  return count != 0;
+}
+
+/// In lanes, which compilers make vectors of.
+double highest_of(std::span<const double> values) {
+  std::array<double, 8> highest;
+  highest.fill(-kInfinity);
+  const std::size_t whole = values.size() / highest.size() * highest.size();
+  for (std::size_t i = 0; i < whole; i += highest.size()) {
+    for (std::size_t lane = 0; lane < highest.size(); ++lane) {
+      const double value = values[i + lane];
+      highest[lane] = highest[lane] < value ? value : highest[lane];
+    }
+  }
+  for (const double value : values.subspan(whole)) highest[0] = std::max(highest[0], value);
+  return *std::ranges::max_element(highest);
+}
+
 }  // namespace
 
 Sampler::Sampler(SamplingOptions options, std::int64_t vocab_size) : options_(std::move(options)) {
@@ -49,12 +70,12 @@ bool Sampler::truncates() const {
 }
 
 void Sampler::prepare(std::span<const float> logits, std::span<const std::uint8_t> allowed) {
-  double highest = -kInfinity;
-  for (std::size_t id = 0; id < weights_.size(); ++id) {
-    if (std::isnan(logits[id])) throw ArtifactError("the model's logits hold NaN");
-    weights_[id] = allowed.empty() || allowed[id] != 0 ? logits[id] : -kInfinity;
-    highest = std::max(highest, weights_[id]);
+  if (has_nan(logits)) throw ArtifactError("the model's logits hold NaN");
+  std::ranges::copy(logits, weights_.begin());
+  for (std::size_t id = 0; id < allowed.size(); ++id) {
+    if (allowed[id] == 0) weights_[id] = -kInfinity;
   }
+  const double highest = highest_of(weights_);
   if (highest > 0 && std::isinf(highest)) throw ArtifactError("the model's logits hold +inf");
   if (std::isinf(highest)) throw_no_token(!allowed.empty());
   if (options_.temperature == 0) {
@@ -63,7 +84,10 @@ void Sampler::prepare(std::span<const float> logits, std::span<const std::uint8_
     *chosen = 1;
     std::fill(chosen + 1, weights_.end(), 0.0);
   } else {
-    for (double& weight : weights_) weight = (weight - highest) / options_.temperature;
+    for (double& weight : weights_) weight -= highest;
+    if (options_.temperature != 1) {
+      for (double& weight : weights_) weight /= options_.temperature;
+    }
     exp_of_negative(weights_);
     if (truncates()) truncate(logits, allowed);
   }

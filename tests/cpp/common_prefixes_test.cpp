@@ -326,3 +326,27 @@ TEST_CASE("workers that share a tree share what the model's common prefixes know
     }
   }
 }
+
+TEST_CASE("workers that share a tree run hardly more steps than one") {
+  for (const std::size_t count : {0, 10'000}) {
+    CommonPrefixes::Limits limits = kEnough;
+    limits.count = limits.states = count;
+    SavedStep step;
+    SameModelStep second(step), third(step);
+    common_of(step, limits);
+    DecodeRequest request;
+    request.rows = 20'000;
+    request.max_length = 16;
+    request.batch_size = 16;
+    request.strategy = Strategy::kTree;
+    const auto runs_of = [&](const std::vector<SavedStep*>& steps) {
+      for (SavedStep* each : steps) each->runs = 0;
+      check_decode(steps, request);
+      std::int64_t runs = 0;
+      for (const SavedStep* each : steps) runs += each->runs;
+      return runs;
+    };
+    const std::int64_t one = runs_of({&step}), three = runs_of({&step, &second, &third});
+    CHECK(three < one + one / 10);
+  }
+}
