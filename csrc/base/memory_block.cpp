@@ -9,10 +9,16 @@
 #include <utility>
 
 #if __has_include(<sys/mman.h>)
-#include <sanitizer/asan_interface.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #define MAKEMORE_HAS_MMAP
+#endif
+
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(data, bytes)
+#define ASAN_UNPOISON_MEMORY_REGION(data, bytes)
 #endif
 
 namespace makemore {

@@ -10,10 +10,10 @@
 
 namespace makemore {
 
-/// Runs `task(worker, i)` for each i below `tasks`, in order, on the first worker that is free;
-/// then `last(worker)` on each that ran one. A worker has a thread; that of the first is the
-/// calling thread, which calls `done` with each task that has ended, soon after. An exception of
-/// any of these stops all workers and is thrown here.
+/// Runs `task(worker, i)` for each i below `tasks`, in order, on the first worker that is free. A
+/// worker has a thread, which calls `last` after its tasks. That of the first is the calling
+/// thread, which calls `done` with each task that has ended, soon after. An exception of any of
+/// these stops all workers and is thrown here.
 void parallel_for(
     std::span<Worker* const> workers, std::size_t tasks, CallCancellation& cancellation,
     const std::function<void(std::size_t worker, std::size_t task)>& task,

@@ -56,9 +56,7 @@ class PrefixChildren {
 
   struct Table {
     explicit Table(int bits)
-        : shift(64 - bits),
-          mask((std::size_t{1} << bits) - 1),
-          entries(mask + 1) {}
+        : shift(64 - bits), mask((std::size_t{1} << bits) - 1), entries(mask + 1) {}
 
     /// Where to look first: Knuth, the same section, multiplicative hashing.
     std::size_t place(std::uint64_t key) const {

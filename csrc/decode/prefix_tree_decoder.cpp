@@ -68,7 +68,8 @@ bool PrefixTreeDecoder::run_any(AnyStep& step, std::size_t min_rows, std::size_t
   return true;
 }
 
-void PrefixTreeDecoder::run_part(SnapshotStep& step, Part&& part, CallCancellation& cancellation) {
+void PrefixTreeDecoder::run_part(SnapshotStep& step, Part&& part, std::size_t min_rows,
+                                 CallCancellation& cancellation) {
   common_ = step.common_prefixes();
   const std::size_t begin = sequences_.size();
   const auto held = std::ssize(pending_);
@@ -83,7 +84,7 @@ void PrefixTreeDecoder::run_part(SnapshotStep& step, Part&& part, CallCancellati
   // Those whose states the step still holds go first: they need not be saved.
   std::ranges::rotate(pending_, pending_.begin() + held);
   first_unsaved_ += pending_.size() - static_cast<std::size_t>(held);
-  run_any(step, static_cast<std::size_t>(request_.batch_size), kUnlimited, cancellation);
+  run_any(step, min_rows, kUnlimited, cancellation);
 }
 
 /// Groups with common prefixes get their next tokens until there are none, or too many groups. They

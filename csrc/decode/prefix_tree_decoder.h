@@ -64,9 +64,10 @@ class PrefixTreeDecoder {
   /// as many rows, the largest first. Those of one prefix become one group.
   static std::vector<Part> merge(std::span<PrefixTreeDecoder> trees, std::size_t count);
 
-  /// Goes on with a part too, until too few rows are left for full steps. The step must have run
+  /// Goes on with a part too, until fewer than `min_rows` rows are left. The step must have run
   /// this batch only.
-  void run_part(SnapshotStep& step, Part&& part, CallCancellation& cancellation);
+  void run_part(SnapshotStep& step, Part&& part, std::size_t min_rows,
+                CallCancellation& cancellation);
 
   /// The rows, those that share a prefix side by side.
   std::vector<std::int64_t> rows() const;

@@ -18,9 +18,9 @@ using Rows = std::ranges::iota_view<std::int64_t, std::int64_t>;
 /// Rows of one tree: many, so that they share prefixes, but little memory beside their strings.
 constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
 
-/// Parts of a tree for each worker, so that none waits long for the last one; and, of the groups
-/// that they are made of, how many times as large the share of a worker is.
-constexpr std::size_t kPartsPerWorker = 32, kGroupsPerWorker = 4;
+/// Parts of a tree for each worker, so that none waits long for the last one. How many times as
+/// large the share of a worker is as a group that they are made of, and as what it has at once.
+constexpr std::size_t kPartsPerWorker = 32, kGroupsPerWorker = 4, kPiecesPerWorker = 4;
 
 /// Rows for which it pays that all workers begin.
 constexpr std::size_t kManyRows = 1 << 15;
@@ -85,18 +85,21 @@ std::vector<PrefixTreeDecoder::Part> begin(std::span<Worker* const> workers,
   return PrefixTreeDecoder::merge(trees, kPartsPerWorker * workers.size());
 }
 
-/// Decodes the parts of a tree. A worker takes the next one where it has too few rows for a full
-/// step.
+/// Decodes the parts of a tree of `rows` rows. A worker takes the next one where it has too few
+/// rows for a full step; of few rows in all, where it has a small piece of its share.
 void decode_parts(std::span<Worker* const> workers, const DecodeRequest& request,
-                  std::vector<PrefixTreeDecoder::Part> parts, CallCancellation& cancellation,
-                  const Take& take) {
+                  std::vector<PrefixTreeDecoder::Part> parts, std::size_t rows,
+                  CallCancellation& cancellation, const Take& take) {
+  const std::size_t enough = std::min(static_cast<std::size_t>(request.batch_size),
+                                      divide_up(rows, kPiecesPerWorker * workers.size()));
   std::vector<PrefixTreeDecoder> trees;
   for (const Worker* worker : workers) trees.emplace_back(request, worker->step.vocab_size());
   std::vector<FinishedSequences> finished(parts.size());
   parallel_for(
       workers, parts.size(), cancellation,
       [&](std::size_t worker, std::size_t i) {
-        trees[worker].run_part(*workers[worker]->snapshot_step, std::move(parts[i]), cancellation);
+        trees[worker].run_part(*workers[worker]->snapshot_step, std::move(parts[i]), enough,
+                               cancellation);
         finished[i] = std::exchange(trees[worker].finished(), {});
       },
       [&](std::size_t i) { take(std::move(finished[i])); },
@@ -114,7 +117,7 @@ void decode_rows(std::span<Worker* const> workers, const DecodeRequest& request,
   const bool snapshots = first.snapshot_step != nullptr;
   if (snapshots && workers.size() > 1) {
     auto parts = begin(workers, request, rows, cancellation, take);
-    return decode_parts(workers, request, std::move(parts), cancellation, take);
+    return decode_parts(workers, request, std::move(parts), rows.size(), cancellation, take);
   }
   const std::int64_t vocab_size = first.step.vocab_size();
   const std::size_t enough_groups = snapshots
