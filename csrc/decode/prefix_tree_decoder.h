@@ -94,7 +94,7 @@ class PrefixTreeDecoder {
   };
 
   /// A row that goes on among the common prefixes, without a state.
-  struct Walk {
+  struct KnownRow {
     const Group* group;  // that it is one of
     Sequence* sequence;
     CommonPrefixes::Id common;
@@ -125,7 +125,7 @@ class PrefixTreeDecoder {
   void finish(const Group& group, FinishReason reason);
   bool may_end_known(const Group& group) const;
   void end_known();
-  bool draw_known(Walk& walk);
+  bool draw_known(KnownRow& known);
   void drop_finished_prefixes();
 
   const DecodeRequest& request_;
@@ -136,12 +136,12 @@ class PrefixTreeDecoder {
   LargeVector<Sequence> sequences_;
   FinishedSequences finished_;
   std::shared_ptr<const CommonPrefixes> common_;
-  std::vector<Group> known_;       // pending, whose prefix is a common one with its state
-  std::vector<Group> expanded_;    // those of them whose turn it is
-  std::vector<Group> ending_;      // groups of which rows may end among the common prefixes
-  std::vector<Walk> walks_;        // these rows
-  LargeVector<Group> pending_;     // a stack of the others
-  std::size_t first_unsaved_ = 0;  // of pending_: the states of the groups below are saved
+  std::vector<Group> known_;          // pending, whose prefix is a common one with its state
+  std::vector<Group> expanded_;       // those of them whose turn it is
+  std::vector<Group> ending_;         // groups of which rows may end among the common prefixes
+  std::vector<KnownRow> known_rows_;  // these rows
+  LargeVector<Group> pending_;        // a stack of the others
+  std::size_t first_unsaved_ = 0;     // of pending_: the states of the groups below are saved
   std::int64_t end_position_ = std::numeric_limits<std::int64_t>::max();
   LargeVector<Group> waiting_;     // those that came to end_position_
   std::size_t saved_waiting_ = 0;  // of waiting_: the states of the first ones are saved

@@ -27,33 +27,33 @@ void PrefixTreeDecoder::end_known() {
   std::size_t count = 0;
   for (const Group& group : ending_) {
     for (std::size_t i = group.begin; i < group.end; ++i) {
-      if (count == walks_.size()) walks_.emplace_back();
-      Walk& walk = walks_[count++];
-      walk = {.group = &group,
-              .sequence = &sequences_[i],
-              .common = group.common,
-              .position = group.position,
-              .filter_state = group.filter_state,
-              .log_prob = group.log_prob,
-              .tokens = std::move(walk.tokens)};
-      walk.tokens.clear();
+      if (count == known_rows_.size()) known_rows_.emplace_back();
+      KnownRow& known = known_rows_[count++];
+      known = {.group = &group,
+               .sequence = &sequences_[i],
+               .common = group.common,
+               .position = group.position,
+               .filter_state = group.filter_state,
+               .log_prob = group.log_prob,
+               .tokens = std::move(known.tokens)};
+      known.tokens.clear();
     }
   }
   const auto keep_if = [&](const auto& goes_on) {
     for (std::size_t i = 0; i < count;) {
-      if (goes_on(walks_[i])) {
+      if (goes_on(known_rows_[i])) {
         ++i;
       } else {
-        std::swap(walks_[i], walks_[--count]);
+        std::swap(known_rows_[i], known_rows_[--count]);
       }
     }
   };
   while (count > 0) {
-    keep_if([this](Walk& walk) { return draw_known(walk); });
-    keep_if([this](Walk& walk) {
-      walk.common = common_->child(walk.common, walk.sequence->token);
-      if (walk.common == CommonPrefixes::kNone) return false;
-      common_->fetch_logits(walk.common);
+    keep_if([this](KnownRow& known) { return draw_known(known); });
+    keep_if([this](KnownRow& known) {
+      known.common = common_->child(known.common, known.sequence->token);
+      if (known.common == CommonPrefixes::kNone) return false;
+      common_->fetch_logits(known.common);
       return true;
     });
   }
@@ -71,31 +71,31 @@ void PrefixTreeDecoder::end_known() {
 
 /// Draws the next token of a row, whose logits are known. Whether it goes on; otherwise it has come
 /// to its end.
-bool PrefixTreeDecoder::draw_known(Walk& walk) {
-  Sequence& sequence = *walk.sequence;
-  const std::span<const float> logits = common_->logits(walk.common);
-  const std::int64_t token = next_token(request_, sequence.row, walk.position, [&] {
+bool PrefixTreeDecoder::draw_known(KnownRow& known) {
+  Sequence& sequence = *known.sequence;
+  const std::span<const float> logits = common_->logits(known.common);
+  const std::int64_t token = next_token(request_, sequence.row, known.position, [&] {
     sampler_.prepare(logits, allowed_tokens(request_.excluded.get()));
     return sampler_.cumulative();
   });
-  walk.filter_state = next_state(request_, walk.filter_state, token);
-  const FinishReason reason = finish_reason(request_, token, walk.position, walk.filter_state);
-  if (token != kStop) walk.tokens.push_back(static_cast<std::int32_t>(token));
+  known.filter_state = next_state(request_, known.filter_state, token);
+  const FinishReason reason = finish_reason(request_, token, known.position, known.filter_state);
+  if (token != kStop) known.tokens.push_back(static_cast<std::int32_t>(token));
   if (request_.log_probs) {
-    walk.log_prob = walk.log_prob + logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
+    known.log_prob = known.log_prob + logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
   }
   if (reason == FinishReason::kNone) {
-    common_->fetch_child(walk.common, token);
+    common_->fetch_child(known.common, token);
     sequence.token = token;
-    ++walk.position;
+    ++known.position;
     return true;
   }
   if (reason != FinishReason::kRejected) {
     const std::size_t begin = finished_.tokens.size();
-    const std::size_t before = tree_.append_to(finished_.tokens, walk.group->prefix);
-    finished_.tokens.insert(finished_.tokens.end(), walk.tokens.begin(), walk.tokens.end());
+    const std::size_t before = tree_.append_to(finished_.tokens, known.group->prefix);
+    finished_.tokens.insert(finished_.tokens.end(), known.tokens.begin(), known.tokens.end());
     finished_.sequences.push_back(
-        {sequence.row, begin, before + walk.tokens.size(), walk.log_prob, reason});
+        {sequence.row, begin, before + known.tokens.size(), known.log_prob, reason});
   }
   sequence.row = kEnded;
   return false;
