@@ -6,6 +6,7 @@
 #include "cpu_step.h"
 #include "errors.h"
 #include "native_step.h"
+#include "time_axes.h"
 
 namespace makemore {
 namespace {
