@@ -144,13 +144,13 @@ void CommonPrefixes::add(SnapshotStep& step, std::span<const Prefix> prefixes, s
 void CommonPrefixes::add(const Prefix& prefix, std::span<const float> logits, StateSnapshot state) {
   const std::size_t size = size_;
   const auto id = static_cast<Id>(size);
-  std::unique_ptr<Block>& block = blocks_[size >> block_bits_];
-  if (!block) block = std::make_unique<Block>(std::size_t{1} << block_bits_, vocab_size_);
+  Block& block = blocks_[size >> block_bits_];
+  if (block.last.empty()) block = Block(std::size_t{1} << block_bits_, vocab_size_);
   const auto row = static_cast<std::ptrdiff_t>(place(id) * vocab_size_);
-  std::ranges::copy(logits, block->logits.begin() + row);
+  std::ranges::copy(logits, block.logits.begin() + row);
   if (state) states_ = size + 1;
-  block->states[place(id)] = std::move(state);
-  block->last[place(id)] = prefix.last;
+  block.states[place(id)] = std::move(state);
+  block.last[place(id)] = prefix.last;
   size_ = size + 1;
   if (prefix.last.parent != kNone) children_.add(key(prefix.last.parent, prefix.last.token), id);
 }

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <queue>
 #include <span>
 #include <vector>
@@ -58,11 +57,19 @@ class CommonPrefixes {
   /// A prefix with one more token; kNone where it is not among these.
   Id child(Id prefix, std::int64_t token) const { return children_.find(key(prefix, token)); }
 
-  /// Asks for the memory that `child` and `logits` will read.
+  /// Asks for the memory that `child` will read, `logits`, or `logits` and `state`.
   void fetch_child(Id prefix, std::int64_t token) const { children_.fetch(key(prefix, token)); }
   void fetch_logits(Id prefix) const {
     prefetch(logits(prefix).data(), vocab_size_ * sizeof(float));
   }
+
+  void fetch(Id prefix) const {
+    fetch_logits(prefix);
+    prefetch(&state(prefix));
+  }
+
+  /// Asks for the count of references to a state, whose place must have been fetched.
+  void fetch_references(Id prefix) const { state(prefix).fetch(); }
 
   /// (V,)
   std::span<const float> logits(Id prefix) const {
@@ -84,8 +91,9 @@ class CommonPrefixes {
     std::int32_t token;
   };
 
-  /// Of some prefixes, which never moves.
+  /// Of some prefixes. What it holds never moves.
   struct Block {
+    Block() = default;
     Block(std::size_t prefixes, std::size_t vocab_size)
         : logits(prefixes * vocab_size), states(prefixes), last(prefixes) {}
     LargeVector<float> logits;          // (prefixes, V)
@@ -108,7 +116,7 @@ class CommonPrefixes {
     std::vector<std::int64_t> tokens;  // that follow the state, the last one first
   };
 
-  const Block& block(Id id) const { return *blocks_[static_cast<std::size_t>(id) >> block_bits_]; }
+  const Block& block(Id id) const { return blocks_[static_cast<std::size_t>(id) >> block_bits_]; }
 
   /// Within its block.
   std::size_t place(Id id) const {
@@ -128,7 +136,7 @@ class CommonPrefixes {
   const std::size_t vocab_size_;
   const bool is_stateless_;
   const std::size_t block_bits_;  // of the number of prefixes in a block
-  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<Block> blocks_;
   PrefixChildren children_;
   const double least_;                              // probability of a prefix
   std::atomic<std::size_t> size_ = 0, states_ = 0;  // those that keep their state come first

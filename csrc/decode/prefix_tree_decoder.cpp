@@ -1,15 +1,11 @@
 #include "prefix_tree_decoder.h"
 
 #include <algorithm>
-#include <iterator>
 #include <numeric>
 #include <utility>
 
 namespace makemore {
 namespace {
-
-/// Groups that take turns.
-constexpr std::size_t kInTurn = 16;
 
 /// Prefixes beyond which those that no group needs are dropped.
 constexpr std::int64_t kMaxPrefixes = std::int64_t{1} << 20;
@@ -85,25 +81,6 @@ void PrefixTreeDecoder::run_part(SnapshotStep& step, Part&& part, std::size_t mi
   std::ranges::rotate(pending_, pending_.begin() + held);
   first_unsaved_ += pending_.size() - static_cast<std::size_t>(held);
   run_any(step, min_rows, kUnlimited, cancellation);
-}
-
-/// Groups with common prefixes get their next tokens until there are none, or too many groups. They
-/// take turns: common prefixes are seldom in the processor's cache, and the memory of one is
-/// fetched while others are looked at (as in CachedDecoder::advance).
-void PrefixTreeDecoder::expand_known(std::size_t max_groups, CallCancellation& cancellation) {
-  // The log-probabilities of drawn tokens are those of the group that was looked at last.
-  const std::size_t in_turn = request_.drawn_log_probs ? 1 : kInTurn;
-  while (!known_.empty() && known_.size() + pending_.size() <= max_groups) {
-    cancellation.check();
-    const auto first = known_.end() - static_cast<std::ptrdiff_t>(std::min(in_turn, known_.size()));
-    expanded_.assign(std::move_iterator(first), std::move_iterator(known_.end()));
-    known_.erase(first, known_.end());
-    for (const Group& group : expanded_) choose_tokens(group, common_->logits(group.common));
-    for (const Group& group : expanded_) {
-      split_by_token(group, common_->logits(group.common), 0, &common_->state(group.common));
-    }
-    end_known();
-  }
 }
 
 std::span<const float> PrefixTreeDecoder::run_step(Step& step) {

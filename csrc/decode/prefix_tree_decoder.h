@@ -138,6 +138,7 @@ class PrefixTreeDecoder {
   std::shared_ptr<const CommonPrefixes> common_;
   std::vector<Group> known_;          // pending, whose prefix is a common one with its state
   std::vector<Group> expanded_;       // those of them whose turn it is
+  std::vector<Group> next_;           // and those whose turn is next
   std::vector<Group> ending_;         // groups of which rows may end among the common prefixes
   std::vector<KnownRow> known_rows_;  // these rows
   LargeVector<Group> pending_;        // a stack of the others

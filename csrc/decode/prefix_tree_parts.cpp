@@ -19,7 +19,6 @@ void PrefixTreeDecoder::put(Group&& group) {
   if (group.position >= end_position_) {
     waiting_.push_back(std::move(group));
   } else if (group.common != CommonPrefixes::kNone) {
-    common_->fetch_logits(group.common);
     known_.push_back(std::move(group));
   } else {
     pending_.push_back(std::move(group));

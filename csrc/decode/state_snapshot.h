@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "memory_block.h"
+#include "prefetch.h"
 
 namespace makemore {
 
@@ -35,6 +36,9 @@ class StateSnapshot {
   const SnapshotNode* operator->() const { return node_; }
   explicit operator bool() const { return node_ != nullptr; }
   bool operator==(const StateSnapshot&) const = default;
+
+  /// Asks for the memory that a copy of this will write.
+  void fetch() const { prefetch_for_write(node_); }
 
  private:
   friend class SnapshotPool;

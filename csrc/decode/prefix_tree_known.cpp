@@ -1,9 +1,14 @@
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "prefix_tree_decoder.h"
 
 namespace makemore {
 namespace {
+
+/// Groups that take turns.
+constexpr std::size_t kInTurn = 16;
 
 /// Rows of a group at most that are looked at one by one: more of them share a step.
 constexpr std::size_t kFewRows = 4;
@@ -12,6 +17,35 @@ constexpr std::size_t kFewRows = 4;
 constexpr std::int64_t kEnded = -1;
 
 }  // namespace
+
+/// Groups with common prefixes get their next tokens until there are none, or too many groups. They
+/// take turns: common prefixes are seldom in the processor's cache, and the memory of those whose
+/// turn is next is fetched while others are looked at (as in CachedDecoder::advance).
+void PrefixTreeDecoder::expand_known(std::size_t max_groups, CallCancellation& cancellation) {
+  // The log-probabilities of drawn tokens are those of the group that was looked at last.
+  const std::size_t in_turn = request_.drawn_log_probs ? 1 : kInTurn;
+  const auto take_next = [&] {
+    const auto first = known_.end() - static_cast<std::ptrdiff_t>(std::min(in_turn, known_.size()));
+    next_.assign(std::move_iterator(first), std::move_iterator(known_.end()));
+    known_.erase(first, known_.end());
+    for (const Group& group : next_) common_->fetch(group.common);
+  };
+  take_next();
+  while (!next_.empty() && next_.size() + known_.size() + pending_.size() <= max_groups) {
+    cancellation.check();
+    std::swap(expanded_, next_);
+    take_next();
+    for (const Group& group : expanded_) common_->fetch_references(group.common);
+    for (const Group& group : expanded_) choose_tokens(group, common_->logits(group.common));
+    for (const Group& group : expanded_) {
+      split_by_token(group, common_->logits(group.common), 0, &common_->state(group.common));
+    }
+    end_known();
+    if (next_.empty()) take_next();
+  }
+  std::ranges::move(next_, std::back_inserter(known_));
+  next_.clear();
+}
 
 /// Whether to look for rows of a group that need no state: its prefix is a common one without it.
 bool PrefixTreeDecoder::may_end_known(const Group& group) const {
