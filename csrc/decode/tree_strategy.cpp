@@ -18,9 +18,12 @@ using Rows = std::ranges::iota_view<std::int64_t, std::int64_t>;
 /// Rows of one tree: many, so that they share prefixes, but little memory beside their strings.
 constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
 
-/// Parts of a tree for each worker, so that none waits long for the last one. How many times as
-/// large the share of a worker is as a group that they are made of, and as what it has at once.
-constexpr std::size_t kPartsPerWorker = 32, kGroupsPerWorker = 4, kPiecesPerWorker = 4;
+/// Parts of a tree for each worker, so that none waits long for the last one, and rows of a part.
+constexpr std::size_t kPartsPerWorker = 128, kMinPartRows = 64;
+
+/// How many times as large the share of a worker is as a group that parts are made of, and as what
+/// it has at once.
+constexpr std::size_t kGroupsPerWorker = 4, kPiecesPerWorker = 4;
 
 /// Rows for which it pays that all workers begin.
 constexpr std::size_t kManyRows = 1 << 15;
@@ -82,7 +85,8 @@ std::vector<PrefixTreeDecoder::Part> begin(std::span<Worker* const> workers,
                  [&](std::size_t worker, std::size_t i) { run_to(worker, i, most); });
   }
   for (auto& tree : trees) take(std::move(tree.finished()));
-  return PrefixTreeDecoder::merge(trees, kPartsPerWorker * workers.size());
+  return PrefixTreeDecoder::merge(
+      trees, std::min(kPartsPerWorker * workers.size(), divide_up(rows.size(), kMinPartRows)));
 }
 
 /// Decodes the parts of a tree of `rows` rows. A worker takes the next one where it has too few
