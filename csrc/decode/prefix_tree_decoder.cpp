@@ -69,7 +69,9 @@ void PrefixTreeDecoder::run_part(SnapshotStep& step, Part&& part, std::size_t mi
   common_ = step.common_prefixes();
   const std::size_t begin = sequences_.size();
   const auto held = std::ssize(pending_);
-  sequences_.insert(sequences_.end(), part.sequences.begin(), part.sequences.end());
+  for (const auto& rows : part.sequences) {
+    sequences_.insert(sequences_.end(), rows.begin(), rows.end());
+  }
   for (Group& group : part.groups) {
     group.prefix = tree_.add_from(part.tree, group.prefix);
     group.begin += begin;

@@ -57,7 +57,7 @@ class PrefixTreeDecoder {
   /// Rows of the largest group that waits; 0 where none does.
   std::size_t largest_waiting() const;
 
-  /// Groups with their states, which any batch of the request can go on with.
+  /// Groups of batches with their states, which any batch of the request can go on with.
   struct Part;
 
   /// Moves the groups of batches that came to the same position to at most `count` parts of about
@@ -160,7 +160,8 @@ class PrefixTreeDecoder {
 
 struct PrefixTreeDecoder::Part {
   PrefixTree tree;
-  LargeVector<Sequence> sequences;
+  std::vector<std::span<const Sequence>> sequences;  // of the batches, which must outlive the part
+  std::size_t rows = 0;                              // in all
   std::vector<Group> groups;
 };
 

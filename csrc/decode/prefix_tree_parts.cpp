@@ -65,15 +65,15 @@ std::vector<PrefixTreeDecoder::Part> PrefixTreeDecoder::merge(std::span<PrefixTr
   const std::size_t share = rows / count + 1;
   for (auto piece = sorted.begin(); piece != sorted.end();) {
     Part& part = parts.emplace_back();
-    while (piece != sorted.end() && part.sequences.size() < share) {
+    while (piece != sorted.end() && part.rows < share) {
       const auto of_prefix = prefix(*piece);
       Group& first_group = (*piece)->group;
-      const std::size_t begin = part.sequences.size();
+      const std::size_t begin = part.rows;
       for (; piece != sorted.end() && std::ranges::equal(prefix(*piece), of_prefix); ++piece) {
         const Group& group = (*piece)->group;
-        const auto from = (*piece)->tree.sequences_.begin();
-        part.sequences.insert(part.sequences.end(), from + static_cast<std::ptrdiff_t>(group.begin),
-                              from + static_cast<std::ptrdiff_t>(group.end));
+        const std::size_t size = group.end - group.begin;
+        part.sequences.push_back(std::span((*piece)->tree.sequences_).subspan(group.begin, size));
+        part.rows += size;
       }
       Group& merged = part.groups.emplace_back(std::move(first_group));
       merged.prefix = PrefixTree::kEmpty;
@@ -81,12 +81,11 @@ std::vector<PrefixTreeDecoder::Part> PrefixTreeDecoder::merge(std::span<PrefixTr
         merged.prefix = part.tree.add(merged.prefix, token);
       }
       merged.begin = begin;
-      merged.end = part.sequences.size();
+      merged.end = part.rows;
     }
   }
   for (PrefixTreeDecoder& tree : trees) tree.waiting_.clear();
-  std::ranges::sort(parts, std::ranges::greater(),
-                    [](const Part& part) { return part.sequences.size(); });
+  std::ranges::sort(parts, std::ranges::greater(), &Part::rows);
   return parts;
 }
 

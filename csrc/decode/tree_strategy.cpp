@@ -54,17 +54,17 @@ std::vector<PrefixTreeDecoder> restart(const PrefixTreeDecoder& tree, const Deco
 using Take = std::function<void(FinishedSequences&&)>;
 
 /// Begins a tree until no group is large; of many rows one for each worker, of its share of them,
-/// which share a few prefixes by then. Returns parts of all trees: rows with a common prefix go on
-/// in one of them.
+/// which share a few prefixes by then. Adds these to `trees`, and returns parts of all of them:
+/// rows with a common prefix go on in one of them.
 std::vector<PrefixTreeDecoder::Part> begin(std::span<Worker* const> workers,
                                            const DecodeRequest& request, const Rows& rows,
-                                           CallCancellation& cancellation, const Take& take) {
+                                           CallCancellation& cancellation, const Take& take,
+                                           std::vector<PrefixTreeDecoder>& trees) {
   const std::size_t count = rows.size() < kManyRows ? 1 : workers.size();
   const std::size_t share = divide_up(rows.size(), count);
   const std::size_t enough = share / (kGroupsPerWorker * workers.size());
   const std::int64_t forced =
       request.prompts.offsets.empty() ? std::ssize(request.prompts.tokens) : 0;
-  std::vector<PrefixTreeDecoder> trees;
   for (std::size_t i = 0; i < count; ++i) {
     trees.emplace_back(request, workers.front()->step.vocab_size());
   }
@@ -120,7 +120,8 @@ void decode_rows(std::span<Worker* const> workers, const DecodeRequest& request,
   Worker& first = *workers.front();
   const bool snapshots = first.snapshot_step != nullptr;
   if (snapshots && workers.size() > 1) {
-    auto parts = begin(workers, request, rows, cancellation, take);
+    std::vector<PrefixTreeDecoder> trees;
+    auto parts = begin(workers, request, rows, cancellation, take, trees);
     return decode_parts(workers, request, std::move(parts), rows.size(), cancellation, take);
   }
   const std::int64_t vocab_size = first.step.vocab_size();
