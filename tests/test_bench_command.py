@@ -14,6 +14,7 @@ from makemore.commands.bench.command import bench
 from makemore.commands.bench.measure import (
     FRESH,
     SEED,
+    find_common_prefixes,
     measure,
     measure_latency,
     measure_startup,
@@ -112,6 +113,24 @@ def test_a_device_is_measured_by_its_own_decode_and_once(monkeypatch):
     monkeypatch.setattr("makemore.commands.bench.measure.measure_startup", lambda *_, **__: None)
     found = measure(BIGRAM, batch_sizes=(4, 8), threads=(1, 3), n=10, repeats=1, seconds=0.1)
     assert [(row.batch_size, row.threads) for row in found.throughput] == [(4, 1), (8, 1)]
+
+
+def test_common_prefixes_are_found_before_throughput_is_measured(monkeypatch):
+    sampler = makemore.load(FOLDER / "cache", threads=1)
+    assert not sampler.common_prefixes.has_all
+    find_common_prefixes(sampler, 60)
+    assert sampler.common_prefixes.has_all
+    watch = Watch(monkeypatch, lambda _: 1.0)
+    find_common_prefixes(sampler, 60)
+    assert not watch.calls
+
+
+def test_common_prefixes_are_looked_for_no_longer_than_told(monkeypatch):
+    sampler = makemore.load(FOLDER / "cache", threads=1)
+    monkeypatch.setattr(type(sampler.common_prefixes), "has_all", False)
+    watch = Watch(monkeypatch, lambda _: 1.0)
+    find_common_prefixes(sampler, 3.0)
+    assert len(watch.calls) == 3
 
 
 def throughput(monkeypatch, cost, **options):

@@ -68,6 +68,11 @@ class CommonPrefixes:
         with _lock:
             _all.add(self)
 
+    @property
+    def has_all(self) -> bool:
+        """Whether none is left to be found."""
+        return self._has_all.is_set()
+
     def __del__(self) -> None:
         self._token.cancel()
 
@@ -83,7 +88,7 @@ class CommonPrefixes:
     def _begin(self) -> None:
         if self._called < self._next or (self._thread is not None and self._thread.is_alive()):
             return
-        if self._has_all.is_set():
+        if self.has_all:
             self._next = math.inf
             return
         seconds = self._called - self._spent

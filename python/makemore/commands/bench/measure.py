@@ -44,6 +44,9 @@ LATENCY_SHARE = 0.2
 LARGEST_WARM_UP = 65_536
 """Most names of a call that warms up, unless calls of more are asked for."""
 
+LARGEST_FIND = 16_384
+"""Names of a call after which common prefixes may have been found."""
+
 FRESH = """
 import sys
 sys.path[:] = sys.argv[7:]  # a makemore.py in the current folder is another program
@@ -87,6 +90,9 @@ def measure(
     say("latency: one name a call")
     latency = measure_latency(single, seconds * LATENCY_SHARE)
     seconds *= 1 - LATENCY_SHARE
+    say("throughput: common prefixes are found")
+    for sampler in samplers:
+        find_common_prefixes(sampler, seconds / len(samplers))
     rows = measure_throughput(samplers, batch_sizes, n=n, repeats=repeats, seconds=seconds, say=say)
     say(f"startup: {repeats + 1} fresh processes")
     largest = {"threads": max(threads), "n": rows[0].n, "batch_size": max(batch_sizes)}
@@ -116,6 +122,16 @@ def measure_latency(sampler: Sampler, seconds: float) -> Latency:
         token_us=Percentiles.of(1e6 * took / tokens),
         cold_name_us=Percentiles.of(1e6 * _calls(lambda: copy(sampler), first_row, seconds / 2)),
     )
+
+
+def find_common_prefixes(sampler: Sampler, seconds: float) -> None:
+    """Makes names until a sampler has found all of its model's common prefixes, or so many seconds
+    have passed: its thread for them would take a core from what is measured.
+    """
+    common = sampler.common_prefixes
+    end = perf_counter() + seconds
+    while common is not None and not common.has_all and perf_counter() < end:
+        _seconds(sampler, sampler.batch_size, LARGEST_FIND, 0)
 
 
 def measure_throughput(
