@@ -72,8 +72,9 @@ def measure(
     """Measures an artifact, which is opened as `makemore.load` opens it.
 
     n: names of a call where throughput is measured; None: as many as `seconds` allow. seconds: what
-    latency and throughput take together, about; warm-up, counting tokens and fresh processes come
-    on top. `say` is called with what comes next.
+    latency and throughput take together, about; on top come warm-up (for as long at most until
+    common prefixes are found), counting tokens and fresh processes. `say` is called with what comes
+    next.
 
     Raises what `makemore.load` raises, and `OptionError` for a number outside its range.
     """
