@@ -3,7 +3,7 @@
 # sanitizers, a report of which ends the process, or with counters of the lines that run. It is built in
 # the folder MAKEMORE_BUILD, if that is set.
 #
-#   tests/instrumented.sh address,undefined python -m pytest tests --ignore tests/export -m "not resident_memory"
+#   tests/instrumented.sh address,undefined python -m pytest tests --ignore tests/export -m "not resident_memory and not forks_threads"
 #   tests/instrumented.sh address,undefined python tests/fuzz/run.py --mutants 2000
 #   tests/instrumented.sh thread python -m pytest tests/test_stress.py
 #   tests/instrumented.sh coverage python -m pytest

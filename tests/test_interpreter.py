@@ -97,6 +97,7 @@ def test_threads_that_are_no_daemons_finish_their_work():
     assert (ended.returncode, ended.stdout) == (0, "200000\n")
 
 
+@pytest.mark.forks_threads
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_the_child_of_a_fork_exits_at_once_whatever_ran_in_its_parent():
     code = """
@@ -126,6 +127,7 @@ def test_the_child_of_a_fork_exits_at_once_whatever_ran_in_its_parent():
     assert (ended.stdout, ended.stderr) == ("3\n0 True\n", "")
 
 
+@pytest.mark.forks_threads
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_children_of_forks_sample_while_threads_of_the_parent_do():
     """A model that ONNX Runtime runs, whose locks a child would wait for."""
