@@ -194,7 +194,7 @@ void PrefixCache::evaluate(std::size_t max_rows) {
     }
     if (before.empty()) break;
     std::ranges::sort(before);  // several may wait for one
-    before.erase(std::ranges::unique(before).begin(), before.end());
+    before.erase(std::unique(before.begin(), before.end()), before.end());
     run_all(before, max_rows);
   }
   run_all(unknown_, max_rows);

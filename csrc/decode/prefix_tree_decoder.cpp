@@ -80,7 +80,7 @@ void PrefixTreeDecoder::run_part(SnapshotStep& step, Part&& part, std::size_t mi
   }
   expand_known(kUnlimited, cancellation);
   // Those whose states the step still holds go first: they need not be saved.
-  std::ranges::rotate(pending_, pending_.begin() + held);
+  std::rotate(pending_.begin(), pending_.begin() + held, pending_.end());
   first_unsaved_ += pending_.size() - static_cast<std::size_t>(held);
   run_any(step, min_rows, kUnlimited, cancellation);
 }

@@ -74,7 +74,10 @@ std::vector<PrefixTreeDecoder::Part> begin(std::span<Worker* const> workers,
     trees[i].run_to(*workers[worker]->snapshot_step, forced + end, cancellation);
   };
   parallel_for(workers, count, cancellation, [&](std::size_t worker, std::size_t i) {
-    trees[i].start(rows | std::views::drop(i * share) | std::views::take(share));
+    const auto row = [&](std::size_t place) {
+      return rows.front() + static_cast<std::int64_t>(std::min(place, rows.size()));
+    };
+    trees[i].start(Rows(row(i * share), row((i + 1) * share)));
     do {
       run_to(worker, i, tokens[i] + 1);
     } while (tokens[i] < kMaxFirstTokens && trees[i].largest_waiting() > enough);
