@@ -5,7 +5,6 @@
 #include <limits>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <span>
 #include <vector>
 
@@ -33,13 +32,15 @@ class PrefixTreeDecoder {
   /// Of no rows. The request must outlive this.
   PrefixTreeDecoder(const DecodeRequest& request, std::int64_t vocab_size);
 
-  /// Puts rows at their start: their numbers within the request.
-  template <std::ranges::sized_range Rows>
-  void start(const Rows& rows) {
-    sequences_.reserve(rows.size());
-    finished_.sequences.reserve(rows.size());
+  /// Puts rows at their start: their numbers within the request, or those from `begin` to `end`.
+  void start(std::span<const std::int64_t> rows) {
     for (const std::int64_t row : rows) sequences_.push_back({row, kStop});
-    known_.push_back({.end = rows.size(), .common = CommonPrefixes::kEmpty});
+    start();
+  }
+  void start(std::int64_t begin, std::int64_t end) {
+    sequences_.reserve(static_cast<std::size_t>(end - begin));
+    for (std::int64_t row = begin; row < end; ++row) sequences_.push_back({row, kStop});
+    start();
   }
 
   /// Decodes all rows to their ends. Returns false, before that, where more than `max_groups`
@@ -104,6 +105,10 @@ class PrefixTreeDecoder {
     std::vector<std::int32_t> tokens;  // after those of the group, so far
   };
 
+  void start() {
+    finished_.sequences.reserve(sequences_.size());
+    known_.push_back({.end = sequences_.size(), .common = CommonPrefixes::kEmpty});
+  }
   template <class AnyStep>
   bool run_any(AnyStep& step, std::size_t min_rows, std::size_t max_groups,
                CallCancellation& cancellation);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <functional>
-#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -13,7 +12,11 @@
 namespace makemore {
 namespace {
 
-using Rows = std::ranges::iota_view<std::int64_t, std::int64_t>;
+/// Rows of a request, from `begin` on. Not a view: clang 14 does not compile those of libstdc++ 12.
+struct Rows {
+  std::int64_t begin, end;
+  std::size_t size() const { return static_cast<std::size_t>(end - begin); }
+};
 
 /// Rows of one tree: many, so that they share prefixes, but little memory beside their strings.
 constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
@@ -75,17 +78,17 @@ std::vector<PrefixTreeDecoder::Part> begin(std::span<Worker* const> workers,
   };
   parallel_for(workers, count, cancellation, [&](std::size_t worker, std::size_t i) {
     const auto row = [&](std::size_t place) {
-      return rows.front() + static_cast<std::int64_t>(std::min(place, rows.size()));
+      return rows.begin + static_cast<std::int64_t>(std::min(place, rows.size()));
     };
-    trees[i].start(Rows(row(i * share), row((i + 1) * share)));
+    trees[i].start(row(i * share), row((i + 1) * share));
     do {
       run_to(worker, i, tokens[i] + 1);
     } while (tokens[i] < kMaxFirstTokens && trees[i].largest_waiting() > enough);
   });
-  const auto [fewest, most] = std::ranges::minmax(tokens);
-  if (fewest < most) {
+  const auto ends = std::ranges::minmax(tokens);
+  if (ends.min < ends.max) {
     parallel_for(workers, count, cancellation,
-                 [&](std::size_t worker, std::size_t i) { run_to(worker, i, most); });
+                 [&](std::size_t worker, std::size_t i) { run_to(worker, i, ends.max); });
   }
   for (auto& tree : trees) take(std::move(tree.finished()));
   return PrefixTreeDecoder::merge(
@@ -133,7 +136,7 @@ void decode_rows(std::span<Worker* const> workers, const DecodeRequest& request,
                                         : std::min(divide_up(rows.size(), workers.size()),
                                                    static_cast<std::size_t>(request.batch_size));
   PrefixTreeDecoder tree(request, vocab_size);
-  tree.start(rows);
+  tree.start(rows.begin, rows.end);
   if (run(tree, first, enough_groups, cancellation)) return take(std::move(tree.finished()));
   auto parts = restart(tree, request, vocab_size, enough_groups);
   parallel_for(
@@ -149,7 +152,7 @@ void decode_rows(std::span<Worker* const> workers, const DecodeRequest& request,
 void decode_tree(std::span<Worker* const> workers, const DecodeRequest& request,
                  CallCancellation& cancellation, Output& output) {
   for (std::int64_t begin = 0; begin < request.rows; begin += kTreeRows) {
-    const Rows rows(begin, std::min(begin + kTreeRows, request.rows));
+    const Rows rows{begin, std::min(begin + kTreeRows, request.rows)};
     decode_rows(workers, request, rows, cancellation,
                 [&](FinishedSequences&& finished) { output.take(std::move(finished)); });
     output.end_rows(begin, rows.size(), for_each_of(workers, rows.size(), cancellation));

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <ranges>
 
 #include "bindings.h"
 #include "strings.h"
@@ -37,8 +36,15 @@ void define_strings(py::module_& m) {
   made.def_property_readonly("rows", [](const py::object& self) {
     const Texts& made = self.cast<const Texts&>();
     py::array_t<std::int64_t> rows(std::ssize(made.texts));
-    std::ranges::set_difference(std::views::iota(std::int64_t{0}, made.rows), made.rejected,
-                                rows.mutable_data());
+    std::int64_t* next = rows.mutable_data();
+    auto rejected = made.rejected.begin();
+    for (std::int64_t row = 0; row < made.rows; ++row) {
+      if (rejected != made.rejected.end() && *rejected == row) {
+        ++rejected;
+      } else {
+        *next++ = row;
+      }
+    }
     return rows;
   });
 }
