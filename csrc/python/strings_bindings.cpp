@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "bindings.h"
 #include "strings.h"
 #include "text_output.h"
