@@ -98,7 +98,7 @@ def test_a_budget_that_cannot_be_is_refused(bigram, size):
 def test_a_cache_that_was_not_used_for_long_is_freed(fresh):
     expected = fresh.sample(ROWS, min_length=0, seed=3)
     pool = fresh._pool
-    old, _ = pool.borrow(fresh.new_step), fresh.sample(1, min_length=0, seed=3)
+    [old], _ = pool.borrow(fresh.new_step, 1), fresh.sample(1, min_length=0, seed=3)
     assert len(cache_bytes(fresh)) == 1
     pool._idle.appendleft((time.monotonic() - 2 * IDLE_SECONDS, old))
     assert one_by_one(fresh) == expected

@@ -103,10 +103,7 @@ def test_rows_that_do_not_pass_have_no_texts():
 
 
 def decode_texts(sampler, request, rows, points):
-    lease = sampler._borrow(rows)
-    made = _core.decode_texts(lease.workers, request, rows, 0, 3, points)
-    sampler._give_back(lease)
-    return made
+    return sampler._run(_core.decode_texts, rows, request, rows, 0, 3, points)
 
 
 def test_every_token_of_the_model_needs_a_code_point(sampler):

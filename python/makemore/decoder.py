@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from makemore.step import Step
 from makemore.vocabulary import Vocabulary
 from makemore.worker_pool import WorkerPool
 
+Result = TypeVar("Result")
+
 ROWS_PER_THREAD = 64
 """Fewer rows than this are not worth a thread of their own."""
 
@@ -30,14 +32,6 @@ _CACHE_BYTES = integer(0)
 
 _ONE_PROMPT = np.empty(0, dtype=np.int64)
 """Offsets of prompts where all rows share one."""
-
-
-class _Lease(NamedTuple):
-    """Workers of a call, and when it began, as `time.monotonic()` tells."""
-
-    workers: list[_core.Worker]
-    pool: WorkerPool
-    began: float
 
 
 class Decoder:
@@ -119,12 +113,9 @@ class Decoder:
         cancellation: CancellationToken | None = None,
     ) -> _core.Strings:
         """Decodes rows on as many threads as are worth having for so many."""
-        lease = self._borrow(rows)
-        decoded = _core.decode(
-            lease.workers, request, rows, first_row, seed, log_probs, cancellation
+        return self._run(
+            _core.decode, rows, request, rows, first_row, seed, log_probs, cancellation
         )
-        self._give_back(lease)
-        return decoded
 
     def decode_texts(
         self,
@@ -142,11 +133,9 @@ class Decoder:
         if code_points is None:
             decoded = self.decode(request, rows, first_row, seed, False, cancellation)
             return self.vocabulary.texts_of(decoded), decoded
-        lease = self._borrow(rows)
-        made = _core.decode_texts(
-            lease.workers, request, rows, first_row, seed, code_points, cancellation
+        made = self._run(
+            _core.decode_texts, rows, request, rows, first_row, seed, code_points, cancellation
         )
-        self._give_back(lease)
         return made.texts, made
 
     def distributions(
@@ -157,10 +146,7 @@ class Decoder:
     ) -> NDArray[np.float64]:
         """Probabilities (n, V) of the token after each prefix, as `draw` has them."""
         request = self._recorded(prefixes, **draw)
-        lease = self._borrow(len(prefixes))
-        probabilities = _core.distributions(lease.workers, request, cancellation)
-        self._give_back(lease)
-        return probabilities
+        return self._run(_core.distributions, len(prefixes), request, cancellation)
 
     def token_log_probs(
         self,
@@ -171,28 +157,25 @@ class Decoder:
     ) -> NDArray[np.float64]:
         """Natural-log probability of each token of all strings, laid end to end: (total,)."""
         request = self._recorded(strings, batch_size=self.rows_together(batch_size))
-        lease = self._borrow(len(strings))
-        log_probs = _core.token_log_probs(lease.workers, request, cancellation)
-        self._give_back(lease)
-        return log_probs
+        return self._run(_core.token_log_probs, len(strings), request, cancellation)
 
     def _recorded(self, prompts: Sequence[Sequence[int]], **draw: Any) -> _core.Request:
         tokens, offsets = end_to_end(prompts)
         longest = max(map(len, prompts), default=0)
         return _core.Request(prompts=tokens, offsets=offsets, max_length=longest + 1, **draw)
 
-    def _borrow(self, rows: int) -> _Lease:
+    def _run(self, run: Callable[..., Result], rows: int, *arguments: object) -> Result:
+        """Lends a function of the core workers for so many rows; drops them where it fails."""
         began = time.monotonic()
-        count = max(1, min(self.threads, rows // ROWS_PER_THREAD))
         pool = self._pool  # clear_cache replaces it, and so drops the workers of this call
-        return _Lease([pool.borrow(self.new_step) for _ in range(count)], pool, began)
-
-    def _give_back(self, lease: _Lease) -> None:
+        workers = pool.borrow(self.new_step, min(self.threads, rows // ROWS_PER_THREAD) or 1)
+        result = run(workers, *arguments)
         now = time.monotonic()
-        lease.pool.give_back(lease.workers, now)
+        pool.give_back(workers, now)
         common = self.common_prefixes
         if common is not None:
-            common.end_call(now - lease.began)
+            common.end_call(now - began)
+        return result
 
 
 def no_step() -> Step:

@@ -129,14 +129,15 @@ def checked(options: type[T]) -> type[T]:
     }
 
     def init(self: T, *args: Any, **given: Any) -> None:
-        if args and len(args) <= len(positional) and given.keys().isdisjoint(positional):
-            given.update(zip(positional, args, strict=False))
-        elif args:
+        if args and (len(args) > len(positional) or not given.keys().isdisjoint(positional)):
             given = dict(signature.bind(*args, **given).arguments)  # raises TypeError
+        else:
+            for name, value in zip(positional, args, strict=False):
+                given[name] = value
         for name in required:
             if name not in given:
                 signature.bind(**given)  # raises TypeError
-        values = vars(self)
+        values = self.__dict__
         values.update(defaults)
         for name, value in given.items():
             if name not in checks:

@@ -24,15 +24,22 @@ class WorkerPool:
         # Idle workers, and when each was used last; the last one is lent first.
         self._idle: deque[tuple[float, _core.Worker]] = deque()
 
-    def borrow(self, new_step: Callable[[], Step]) -> _core.Worker:
-        """An idle worker, whose cache knows earlier calls, or one over a new step.
+    def borrow(self, new_step: Callable[[], Step], count: int) -> list[_core.Worker]:
+        """Idle workers, whose caches know earlier calls, and such over new steps as far as there
+        are too few.
 
         `StepError` for a step of another vocabulary.
         """
+        workers: list[_core.Worker] = []
         try:
-            return self._idle.pop()[1]
-        except IndexError:
-            step = new_step()
+            while len(workers) < count:
+                workers.append(self._idle.pop()[1])
+        except IndexError:  # no more are idle
+            while len(workers) < count:
+                workers.append(self._new_worker(new_step()))
+        return workers
+
+    def _new_worker(self, step: Step) -> _core.Worker:
         if step.vocab_size != self._vocab_size:
             raise StepError(
                 f"a step has {step.vocab_size} logits; the vocabulary has {self._vocab_size}"

@@ -88,7 +88,8 @@ class RowSearch:
         wanted = 1 if most is not None or n is None else n
         while n is None or self.found < n:
             left = None if n is None else n - self.found
-            rows = self._rows_for(_fewest(left, wanted if most is None else min(wanted, most)), n)
+            strings = wanted if left is None or wanted < left else left
+            rows = self._rows_for(strings if most is None else min(strings, most), n)
             chunk = self.decode_rows(rows)
             self.tried += rows
             if distinct is not None:
@@ -148,7 +149,3 @@ def require_row_numbers(first_row: int, rows: int) -> None:
     """`OptionError` where so many rows would have numbers from 2**64 on."""
     if first_row + rows > 2**64:
         raise OptionError(f"first_row is {first_row}; with {rows} rows it passes 2**64")
-
-
-def _fewest(left: int | None, wanted: int) -> int:
-    return wanted if left is None else min(left, wanted)
