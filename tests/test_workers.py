@@ -105,8 +105,9 @@ def test_a_step_with_a_bad_vocabulary_is_refused(size):
 
 def test_a_step_whose_vocabulary_is_not_that_of_the_artifact_is_refused():
     sampler = Sampler(metadata(tuple("abcd")), lambda: LogitsStep(tiny_models.BIGRAM.logits, 4))
-    with pytest.raises(StepError, match="a step has 4 logits; the vocabulary has 5"):
+    with pytest.raises(StepError, match="a step has 4 logits; the vocabulary has 5") as error:
         sampler.sample(1)
+    assert error.value.__context__ is None  # no error of ours that it is shown after
 
 
 def test_a_step_or_a_worker_that_is_in_use_is_refused():

@@ -35,8 +35,9 @@ class WorkerPool:
             while len(workers) < count:
                 workers.append(self._idle.pop()[1])
         except IndexError:  # no more are idle
-            while len(workers) < count:
-                workers.append(self._new_worker(new_step()))
+            pass
+        while len(workers) < count:
+            workers.append(self._new_worker(new_step()))
         return workers
 
     def _new_worker(self, step: Step) -> _core.Worker:
