@@ -1,9 +1,9 @@
 """How many times as fast several threads are: `python benchmarks/threads.py ARTIFACT...`.
 
-Names a second of one thread, of one for each core, and of as many processes of one thread each,
-which no call can pass but by sharing prefixes. They are processes of their own that take turns; all
-have found the model's common prefixes before, and none frees its names while it is timed. Medians
-over the rounds of the ratios within a round, each of several calls, one after the other.
+Names a second of one thread, of one for each core, and of as many processes of one thread each.
+They take turns, each in a process of its own; all have found the model's common prefixes before,
+and none frees its names while it is timed. Medians over the rounds of the ratios within a round,
+each of several calls, one after the other.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Maker:
         context = multiprocessing.get_context("spawn")
         self.process = context.Process(target=serve, args=(theirs, artifact, threads, n))
         self.process.start()
+        theirs.close()  # so that `recv` raises EOFError where the process has failed
         self.connection.recv()  # it is ready
 
     def close(self) -> None:
