@@ -16,7 +16,6 @@ import tiny_models
 from makemore import OptionError, Sampler, _core
 from makemore.artifact import METADATA_KEY, StateSpec
 from makemore.vocabulary import Vocabulary
-from makemore.worker_pool import IDLE_SECONDS
 from tiny_artifacts import FOLDER, metadata, parse
 
 ROWS = 60
@@ -50,8 +49,8 @@ def test_scores_are_the_same_again(fresh):
 
 
 def cache_bytes(sampler):
-    """What the idle workers of a sampler hold."""
-    return [worker.cache_bytes for _, worker in sampler._pool._idle]
+    """Of each cache that an idle worker of a sampler has."""
+    return sampler._pool.cache_bytes
 
 
 def test_calls_one_after_another_share_a_cache(fresh):
@@ -97,12 +96,31 @@ def test_a_budget_that_cannot_be_is_refused(bigram, size):
 
 def test_a_cache_that_was_not_used_for_long_is_freed(fresh):
     expected = fresh.sample(ROWS, min_length=0, seed=3)
-    pool = fresh._pool
-    [old], _ = pool.borrow(fresh.new_step, 1), fresh.sample(1, min_length=0, seed=3)
-    assert len(cache_bytes(fresh)) == 1
-    pool._idle.appendleft((time.monotonic() - 2 * IDLE_SECONDS, old))
+    fresh._pool = _core.WorkerPool(len(fresh.vocabulary), fresh.cache_bytes, idle_ms=1)
+    with_two_caches(fresh)
+    time.sleep(0.01)
     assert one_by_one(fresh) == expected
     assert len(cache_bytes(fresh)) == 1
+
+
+def test_a_cache_that_was_used_lately_is_kept(fresh):
+    with_two_caches(fresh)
+    fresh.sample(1, min_length=0, seed=3)
+    assert len(cache_bytes(fresh)) == 2
+
+
+def with_two_caches(sampler):
+    """A call in another, which therefore have a worker each."""
+    new_step = sampler.new_step
+
+    def after_a_call():
+        sampler.new_step = new_step
+        sampler.sample(1, min_length=0, seed=3)
+        return new_step()
+
+    sampler.new_step = after_a_call
+    sampler.sample(1, min_length=0, seed=3)
+    assert len(cache_bytes(sampler)) == 2
 
 
 def test_a_cleared_cache_is_empty_and_the_strings_stay_the_same(fresh):

@@ -110,7 +110,7 @@ def test_a_step_whose_vocabulary_is_not_that_of_the_artifact_is_refused():
     assert error.value.__context__ is None  # no error of ours that it is shown after
 
 
-def test_a_step_or_a_worker_that_is_in_use_is_refused():
+def test_a_step_that_is_in_use_is_refused():
     class Calling(LogitsStep):
         def run(self, tokens, positions):
             for call in calls:
@@ -119,18 +119,17 @@ def test_a_step_or_a_worker_that_is_in_use_is_refused():
             return super().run(tokens, positions)
 
     step = _core.PythonStep(Calling(tiny_models.BIGRAM.logits, 4))
-    worker = _core.Worker(step)
+    pool = _core.WorkerPool(4, 0)
     request = _core.Request(prompts=[], offsets=[], max_length=3, batch_size=1)
     calls = [
         lambda: step.reset(1),
         lambda: step.run([0], [0]),
         lambda: step.select([0]),
-        lambda: worker.cache_bytes,
-        lambda: _core.decode([worker], request, 3),
+        lambda: _core.decode(pool, lambda: step, 1, request, 3),
     ]
-    assert len(_core.decode([worker], request, 3).offsets) == 4
+    assert len(_core.decode(pool, lambda: step, 1, request, 3).offsets) == 4
     with pytest.raises(OptionError, match="in use"):
-        _core.decode([worker, worker], request, 3)
+        _core.decode(pool, lambda: step, 2, request, 3)
     step.reset(1)
 
 

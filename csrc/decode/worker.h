@@ -27,6 +27,12 @@ class Worker {
     return cache.has_value();
   }
 
+  /// Frees the cache. A later one is in a share of that budget.
+  void clear_cache(std::shared_ptr<CacheBudget> next) {
+    cache.reset();
+    budget = std::move(next);
+  }
+
   Step& step;
   SnapshotStep* snapshot_step = nullptr;  // the same step; null where it cannot save states
   std::shared_ptr<CacheBudget> budget;    // of a snapshot step

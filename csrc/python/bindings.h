@@ -11,6 +11,9 @@ void define_models(py::module_& m);
 /// Steps: step_bindings.cpp.
 void define_steps(py::module_& m);
 
+/// Workers, and the pools that lend them: worker_pool.cpp.
+void define_workers(py::module_& m);
+
 /// What a call made: strings_bindings.cpp.
 void define_strings(py::module_& m);
 

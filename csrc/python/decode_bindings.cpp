@@ -9,6 +9,7 @@
 #include "running_calls.h"
 #include "strings.h"
 #include "text_output.h"
+#include "worker_pool.h"
 
 namespace makemore {
 namespace {
@@ -65,63 +66,87 @@ Interrupts interrupts_of(const Cancellation& cancellation) {
   return {.poll = RunningCalls::poll, .token = cancellation ? cancellation->get() : nullptr};
 }
 
-/// A function of `target`, a request, and the rows that it is for.
-template <class Target, class Run>
-void def_decode(py::module_& m, const char* name, const char* target, Run run) {
-  m.def(
-      name,
-      [run](const Target& on, const Request& shared, std::int64_t rows, std::uint64_t first_row,
-            std::uint64_t seed, bool log_probs, const Cancellation& cancellation) {
-        const auto request = request_for(shared, rows, first_row, seed, log_probs);
-        const Interrupts interrupts = interrupts_of(cancellation);
-        return Strings(RunningCalls::without_gil([&] { return run(on, request, interrupts); }));
-      },
-      py::arg(target), py::arg("request"), py::arg("rows"), py::arg("first_row") = 0,
-      py::arg("seed") = 0, py::arg("log_probs") = true, py::arg("cancellation") = py::none());
+/// Runs a part of a call with as many workers as it is lent.
+template <class Run>
+auto with_workers(WorkerPool& pool, const py::object& new_step, std::size_t threads,
+                  const Run& run) {
+  WorkerPool::Loan loan(pool, new_step, threads);
+  auto result = run(loan.workers());
+  loan.give_back();
+  return result;
+}
+
+Strings decode_strings(WorkerPool& pool, const py::object& new_step, std::size_t threads,
+                       const Request& shared, std::int64_t rows, std::uint64_t first_row,
+                       std::uint64_t seed, bool log_probs, const Cancellation& cancellation) {
+  const auto request = request_for(shared, rows, first_row, seed, log_probs);
+  const Interrupts interrupts = interrupts_of(cancellation);
+  return with_workers(pool, new_step, threads, [&](auto workers) {
+    return Strings(RunningCalls::without_gil([&] { return decode(workers, request, interrupts); }));
+  });
 }
 
 /// The texts of the strings, without anything else. `code_points`: of each token.
-Texts decode_texts(const std::vector<Worker*>& workers, const Request& shared, std::int64_t rows,
-                   std::uint64_t first_row, std::uint64_t seed, const CodePoints& code_points,
+Texts decode_texts(WorkerPool& pool, const py::object& new_step, std::size_t threads,
+                   const Request& shared, std::int64_t rows, std::uint64_t first_row,
+                   std::uint64_t seed, const CodePoints& code_points,
                    const Cancellation& cancellation) {
-  for (const Worker* worker : workers) {
-    if (worker->step.vocab_size() > code_points.size()) throw py::index_error("no such token");
-  }
   const auto request = request_for(shared, rows, first_row, seed, false);
-  TextOutput output(request, code_points);
   const Interrupts interrupts = interrupts_of(cancellation);
-  RunningCalls::without_gil([&] { return decode(workers, request, output, interrupts), true; });
-  return output.texts();
+  return with_workers(pool, new_step, threads, [&](auto workers) {
+    for (const Worker* worker : workers) {
+      if (worker->step.vocab_size() > code_points.size()) throw py::index_error("no such token");
+    }
+    TextOutput output(request, code_points);
+    RunningCalls::without_gil([&] { return decode(workers, request, output, interrupts), true; });
+    return output.texts();
+  });
 }
 
 /// Runs a request for what it records, over a prompt for each row.
-void record(const std::vector<Worker*>& workers, const Request& shared, const Records& records,
-            const CancellationToken* cancellation) {
+void record(WorkerPool& pool, const py::object& new_step, std::size_t threads,
+            const Request& shared, const Records& records, const CancellationToken* cancellation) {
   DecodeRequest request = shared.decode;
   request.rows = std::max(shared.offsets.size() - 1, py::ssize_t{0});
   request.log_probs = !records.token_log_probs.empty();
   request.records = records;
   const Interrupts interrupts{.poll = RunningCalls::poll, .token = cancellation};
-  RunningCalls::without_gil([&] { return decode(workers, request, interrupts); });
+  with_workers(pool, new_step, threads, [&](auto workers) {
+    return RunningCalls::without_gil([&] { return decode(workers, request, interrupts); });
+  });
 }
 
 std::span<double> view(py::array_t<double>& array) {
   return {array.mutable_data(), static_cast<std::size_t>(array.size())};
 }
 
-py::array_t<double> distributions(const std::vector<Worker*>& workers, const Request& request,
-                                  const CancellationToken* cancellation) {
-  const std::int64_t vocab_size = workers.empty() ? 0 : workers.front()->step.vocab_size();
-  py::array_t<double> out({std::max(request.offsets.size() - 1, py::ssize_t{0}), vocab_size});
-  record(workers, request, {.token_log_probs = {}, .distributions = view(out)}, cancellation);
+py::array_t<double> distributions(WorkerPool& pool, const py::object& new_step, std::size_t threads,
+                                  const Request& request, const CancellationToken* cancellation) {
+  py::array_t<double> out(
+      {std::max(request.offsets.size() - 1, py::ssize_t{0}), pool.vocab_size()});
+  record(pool, new_step, threads, request, {.token_log_probs = {}, .distributions = view(out)},
+         cancellation);
   return out;
 }
 
-py::array_t<double> token_log_probs(const std::vector<Worker*>& workers, const Request& request,
+py::array_t<double> token_log_probs(WorkerPool& pool, const py::object& new_step,
+                                    std::size_t threads, const Request& request,
                                     const CancellationToken* cancellation) {
   py::array_t<double> out(request.prompts.size());
-  record(workers, request, {.token_log_probs = view(out), .distributions = {}}, cancellation);
+  record(pool, new_step, threads, request, {.token_log_probs = view(out), .distributions = {}},
+         cancellation);
   return out;
+}
+
+Strings decode_strings_on_device(const std::shared_ptr<DeviceModel>& model, const Request& shared,
+                                 std::int64_t rows, std::uint64_t first_row, std::uint64_t seed,
+                                 bool log_probs, const Cancellation& cancellation) {
+  const auto request = request_for(shared, rows, first_row, seed, log_probs);
+  const Interrupts interrupts = interrupts_of(cancellation);
+  return Strings(RunningCalls::without_gil([&] {
+    DeviceBlockStep step(model, request.sampling, request.excluded.get());
+    return decode_on_device(step, request, interrupts);
+  }));
 }
 
 std::int64_t choose(const py::array_t<float, py::array::c_style | py::array::forcecast>& logits,
@@ -136,17 +161,6 @@ std::int64_t choose(const py::array_t<float, py::array::c_style | py::array::for
 }  // namespace
 
 void define_decoding(py::module_& m) {
-  py::class_<CacheBudget, std::shared_ptr<CacheBudget>>(m, "CacheBudget")
-      .def(py::init<std::size_t>(), py::arg("limit"));
-  py::class_<Worker>(m, "Worker")
-      .def(py::init<Step&>(), py::arg("step"), py::keep_alive<1, 2>())
-      .def(py::init<SnapshotStep&, std::shared_ptr<CacheBudget>>(), py::arg("step"),
-           py::arg("budget"), py::keep_alive<1, 2>())
-      .def_property_readonly("cache_bytes", [](Worker& worker) {
-        const StepLock lock(worker.step);
-        return worker.cache ? worker.cache->bytes() : 0;
-      });
-
   py::class_<SamplingOptions>(m, "SamplingOptions")
       .def(py::init([](double temperature, std::int64_t top_k, double top_p, double min_p) {
              return SamplingOptions{temperature, top_k, top_p, min_p};
@@ -193,24 +207,19 @@ void define_decoding(py::module_& m) {
       .def_property_readonly("needs_host", [](const Request& request) {
         return request.offsets.size() > 0 || request.decode.drawn_log_probs;
       });
-  m.def("distributions", &distributions, py::arg("workers"), py::arg("request"),
+  m.def("distributions", &distributions, py::arg("pool"), py::arg("new_step"), py::arg("threads"),
+        py::arg("request"), py::arg("cancellation") = py::none());
+  m.def("token_log_probs", &token_log_probs, py::arg("pool"), py::arg("new_step"),
+        py::arg("threads"), py::arg("request"), py::arg("cancellation") = py::none());
+  m.def("decode", &decode_strings, py::arg("pool"), py::arg("new_step"), py::arg("threads"),
+        py::arg("request"), py::arg("rows"), py::arg("first_row") = 0, py::arg("seed") = 0,
+        py::arg("log_probs") = true, py::arg("cancellation") = py::none());
+  m.def("decode_texts", &decode_texts, py::arg("pool"), py::arg("new_step"), py::arg("threads"),
+        py::arg("request"), py::arg("rows"), py::arg("first_row"), py::arg("seed"),
+        py::arg("code_points"), py::arg("cancellation") = py::none());
+  m.def("decode_on_device", &decode_strings_on_device, py::arg("model"), py::arg("request"),
+        py::arg("rows"), py::arg("first_row") = 0, py::arg("seed") = 0, py::arg("log_probs") = true,
         py::arg("cancellation") = py::none());
-  m.def("token_log_probs", &token_log_probs, py::arg("workers"), py::arg("request"),
-        py::arg("cancellation") = py::none());
-  def_decode<std::vector<Worker*>>(
-      m, "decode", "workers",
-      [](const auto& workers, const DecodeRequest& request, const Interrupts& interrupts) {
-        return decode(workers, request, interrupts);
-      });
-  m.def("decode_texts", &decode_texts, py::arg("workers"), py::arg("request"), py::arg("rows"),
-        py::arg("first_row"), py::arg("seed"), py::arg("code_points"),
-        py::arg("cancellation") = py::none());
-  def_decode<std::shared_ptr<DeviceModel>>(
-      m, "decode_on_device", "model",
-      [](const auto& model, const DecodeRequest& request, const Interrupts& interrupts) {
-        DeviceBlockStep step(model, request.sampling, request.excluded.get());
-        return decode_on_device(step, request, interrupts);
-      });
 }
 
 }  // namespace makemore

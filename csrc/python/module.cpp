@@ -55,6 +55,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   end_calls_with_the_interpreter();
   define_models(m);
   define_steps(m);
+  define_workers(m);
   define_strings(m);
   define_decoding(m);
   m.def("texts", &texts_of<std::int32_t>, py::arg("ids"), py::arg("offsets"),

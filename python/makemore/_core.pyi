@@ -1,6 +1,5 @@
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,16 +84,11 @@ class DeviceStep(Step):
 class PythonStep(Step):
     def __init__(self, step: AnyStep) -> None: ...
 
-class CacheBudget:
-    def __init__(self, limit: int) -> None: ...
-
-class Worker:
-    @overload
-    def __init__(self, step: Step) -> None: ...
-    @overload
-    def __init__(self, step: SnapshotStep, budget: CacheBudget) -> None: ...
+class WorkerPool:
+    def __init__(self, vocab_size: int, cache_bytes: int, idle_ms: int = 10_000) -> None: ...
+    def clear(self) -> None: ...
     @property
-    def cache_bytes(self) -> int: ...
+    def cache_bytes(self) -> list[int]: ...
 
 class SamplingOptions:
     def __init__(
@@ -174,13 +168,23 @@ class Texts:
     def rows(self) -> NDArray[np.int64]: ...
 
 def distributions(
-    workers: Sequence[Worker], request: Request, cancellation: CancellationToken | None = None
+    pool: WorkerPool,
+    new_step: Callable[[], AnyStep],
+    threads: int,
+    request: Request,
+    cancellation: CancellationToken | None = None,
 ) -> NDArray[np.float64]: ...
 def token_log_probs(
-    workers: Sequence[Worker], request: Request, cancellation: CancellationToken | None = None
+    pool: WorkerPool,
+    new_step: Callable[[], AnyStep],
+    threads: int,
+    request: Request,
+    cancellation: CancellationToken | None = None,
 ) -> NDArray[np.float64]: ...
 def decode(
-    workers: Sequence[Worker],
+    pool: WorkerPool,
+    new_step: Callable[[], AnyStep],
+    threads: int,
     request: Request,
     rows: int,
     first_row: int = 0,
@@ -189,7 +193,9 @@ def decode(
     cancellation: CancellationToken | None = None,
 ) -> Strings: ...
 def decode_texts(
-    workers: Sequence[Worker],
+    pool: WorkerPool,
+    new_step: Callable[[], AnyStep],
+    threads: int,
     request: Request,
     rows: int,
     first_row: int,

@@ -18,7 +18,6 @@ from makemore.limits import integer
 from makemore.options import BATCH_SIZE
 from makemore.step import Step
 from makemore.vocabulary import Vocabulary
-from makemore.worker_pool import WorkerPool
 
 Result = TypeVar("Result")
 
@@ -66,13 +65,16 @@ class Decoder:
         self.threads = threads
         self.max_rows = max_rows
         self.cache_bytes = _CACHE_BYTES.parse("cache_bytes", cache_bytes)
-        self.clear_cache()
+        self._new_pool()
+
+    def _new_pool(self) -> None:
+        self._pool = _core.WorkerPool(len(self.vocabulary), self.cache_bytes)
 
     def clear_cache(self) -> None:
         """Frees what earlier calls left in the cache; those that are running free theirs when they
         end. What follows the model's common prefixes stays.
         """
-        self._pool = WorkerPool(len(self.vocabulary), self.cache_bytes)
+        self._pool.clear()
 
     def close(self) -> None:
         """Frees the cache and the model. Calls that are running end as usual; later ones raise
@@ -80,7 +82,7 @@ class Decoder:
         """
         self.new_step = no_step
         self.common_prefixes = None
-        self.clear_cache()
+        self._new_pool()  # calls that are running keep the old one
 
     def rows_together(self, batch_size: int | None) -> int:
         """Rows of a step: as asked for, or as usual, but not more than the model takes."""
@@ -165,16 +167,13 @@ class Decoder:
         return _core.Request(prompts=tokens, offsets=offsets, max_length=longest + 1, **draw)
 
     def _run(self, run: Callable[..., Result], rows: int, *arguments: object) -> Result:
-        """Lends a function of the core workers for so many rows; drops them where it fails."""
+        """Calls a function of the core, which borrows workers for so many rows."""
         began = time.monotonic()
-        pool = self._pool  # clear_cache replaces it, and so drops the workers of this call
-        workers = pool.borrow(self.new_step, min(self.threads, rows // ROWS_PER_THREAD) or 1)
-        result = run(workers, *arguments)
-        now = time.monotonic()
-        pool.give_back(workers, now)
+        threads = min(self.threads, rows // ROWS_PER_THREAD) or 1
+        result = run(self._pool, self.new_step, threads, *arguments)
         common = self.common_prefixes
         if common is not None:
-            common.end_call(now - began)
+            common.end_call(time.monotonic() - began)
         return result
 
 

@@ -81,7 +81,7 @@ class Engine(Decoder):
         """Another one over the same model, with an empty cache."""
         other = object.__new__(type(self))
         vars(other).update(vars(self))
-        other.clear_cache()
+        other._new_pool()
         return other
 
     def __repr__(self) -> str:
