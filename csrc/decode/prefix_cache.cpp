@@ -163,7 +163,7 @@ PrefixCache::NodeId PrefixCache::add(NodeId parent, std::int64_t token, std::int
               .row = rows_.take()};
   std::ranges::fill(children(node(id)), kNone);
   if (common != CommonPrefixes::kNone) {
-    store(id, common_->logits(common), common_->state(common));
+    store(id, common_->logits(common), {});
   } else {
     unknown_.push_back(id);
     own_state(id);
@@ -211,7 +211,7 @@ void PrefixCache::run(std::span<const NodeId> ids) {
   std::vector<std::optional<StateSnapshot>> states;
   std::vector<std::int64_t> tokens, positions;
   for (const NodeId id : ids) {
-    states.push_back(node(node(id).parent).state);
+    states.push_back(state(node(node(id).parent)));
     tokens.push_back(node(id).token);
     positions.push_back(node(id).position);
   }

@@ -111,7 +111,7 @@ class PrefixCache {
     std::byte* row = nullptr;    // in rows_: distribution, children and logits, each (V,)
     bool known = false;
     bool owns_state = false;   // or will own, once it is known
-    StateSnapshot state = {};  // null where it is neither owned nor the model's
+    StateSnapshot state = {};  // null where it is the model's, or not kept
   };
 
   static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
@@ -130,7 +130,16 @@ class PrefixCache {
   static std::size_t row_bytes(std::size_t vocab_size);
   NodeId find(NodeId parent, std::int64_t token);
   NodeId add(NodeId parent, std::int64_t token, std::int64_t position, CommonPrefixes::Id common);
-  bool has_state(const Node& node) const { return is_stateless_ || node.state; }
+  /// Those of common prefixes are not copied: each would be counted where it lies, far away.
+  bool has_common_state(const Node& node) const {
+    return node.common != CommonPrefixes::kNone && common_->has_state(node.common);
+  }
+  bool has_state(const Node& node) const {
+    return is_stateless_ || node.state || has_common_state(node);
+  }
+  const StateSnapshot& state(const Node& node) const {
+    return has_common_state(node) ? common_->state(node.common) : node.state;
+  }
   void own_state(NodeId id);
   NodeId first_to_run(NodeId id);
   void prepare(Node& node);
