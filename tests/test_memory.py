@@ -130,8 +130,24 @@ def test_a_cleared_cache_is_empty_and_the_strings_stay_the_same(fresh):
     assert one_by_one(fresh) == expected
 
 
-def test_a_call_that_runs_while_the_cache_is_cleared_leaves_nothing_in_it():
-    loaded = makemore.load(FOLDER / "bigram", threads=1)
+def test_a_cleared_cache_needs_no_new_step(fresh):
+    made = []
+    new_step = fresh.new_step
+    fresh.new_step = lambda: made.append(new_step()) or made[-1]
+    expected = one_by_one(fresh)
+    fresh.clear_cache()
+    assert one_by_one(fresh) == expected
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(("rows", "has_cache"), [(5, False), (200, True)])
+def test_a_call_that_runs_while_the_cache_is_cleared_leaves_nothing_in_it(rows, has_cache):
+    loaded = makemore.load(FOLDER / "bigram", threads=2)
+    expected = loaded.sample(rows, min_length=0, seed=1)
+    loaded._new_pool()
+    if has_cache:  # which the call has, and a new step beside
+        loaded.sample(1, min_length=0, seed=1)
+        assert cache_bytes(loaded)[0] > 0
     made = loaded.new_step
 
     def new_step():
@@ -139,8 +155,11 @@ def test_a_call_that_runs_while_the_cache_is_cleared_leaves_nothing_in_it():
         return made()
 
     loaded.new_step = new_step
-    assert loaded.sample(5, min_length=0, seed=1)
+    assert loaded.sample(rows, min_length=0, seed=1) == expected
     assert cache_bytes(loaded) == []
+    loaded.new_step = made
+    assert loaded.sample(rows, min_length=0, seed=1) == expected
+    assert cache_bytes(loaded)[0] > 0
 
 
 def test_a_closed_sampler_is_refused(fresh):
