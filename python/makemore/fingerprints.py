@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore.errors import ArtifactError
+from makemore.once import Once
 
 FINGERPRINTS_KEY = "makemore.lines"
 """Key of the fingerprints beside the metadata of an artifact."""
@@ -82,15 +82,15 @@ class FingerprintReader:
         """read: gives their text, empty where the artifact has none."""
         self._read = read
         self._source = source
-        self._lock = threading.Lock()
-        self._known: Fingerprints | None = None
+        self._known = Once[Fingerprints | None]()
 
     def __call__(self) -> Fingerprints | None:
         """The fingerprints, or None; `ArtifactError` where they are none."""
-        with self._lock:
-            if self._known is None and (text := self._read()):
-                self._known = Fingerprints.from_text(text, self._source)
-            return self._known
+        return self._known.get(self._open)
+
+    def _open(self) -> Fingerprints | None:
+        text = self._read()
+        return Fingerprints.from_text(text, self._source) if text else None
 
 
 def _prints(strings: Iterable[str]) -> NDArray[np.uint64]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from makemore.cancellation import until_cancelled
 from makemore.engine import Engine
 from makemore.errors import OptionError, OptionTypeError
 from makemore.limits import Limit, integer, shown
+from makemore.once import Once
 from makemore.options import BATCH_SIZE, DrawOptions
 from makemore.vocabulary import STOP
 
@@ -41,7 +41,7 @@ class Scorer(Engine):
 
     def _begin(self) -> None:
         super()._begin()
-        self._ranking = _Once()
+        self._ranking = Once[tuple[NDArray[Any], ...]]()
 
     def score(
         self,
@@ -207,20 +207,6 @@ class Scorer(Engine):
             known.append(i)
             encoded.append([*ids, STOP])
         return known, encoded
-
-
-class _Once:
-    """A value that the first thread computes while the others wait."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._value: tuple[NDArray[Any], ...] | None = None
-
-    def get(self, compute: Callable[[], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
-        with self._lock:
-            if self._value is None:
-                self._value = compute()
-            return self._value
 
 
 def _parse_batch_size(batch_size: int | None) -> int:

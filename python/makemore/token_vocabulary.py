@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 from itertools import chain, pairwise
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from makemore.errors import OptionError
 from makemore.limits import shown
+from makemore.once import lazy
 from makemore.patterns import compile_characters
 from makemore.vocabulary import Level, Vocabulary
 from makemore.word_vocabulary import WordVocabulary
@@ -72,7 +72,7 @@ class TokenVocabulary(Vocabulary):
         texts_of_ids = [texts[i] for i in ids.tolist()]
         return ["".join(texts_of_ids[begin:end]) for begin, end in pairwise(offsets.tolist())]
 
-    @cached_property
+    @lazy
     def _cut(self) -> Cut:
         if self.split_pattern is not None:
             return _by_pattern(self.split_pattern, set(chain.from_iterable(self.tokens)))

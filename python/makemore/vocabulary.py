@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from itertools import chain
 from typing import ClassVar, Literal
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from makemore import _core
 from makemore.errors import OptionError
 from makemore.limits import shown
+from makemore.once import lazy
 from makemore.token_bytes import TokenBytes
 
 LABEL_END = "\t"
@@ -123,16 +123,16 @@ class Vocabulary:
         before = np.concatenate([[0], np.cumsum(kept)])  # of the kept ones, those before each place
         return ids[kept], before[offsets]
 
-    @cached_property
+    @lazy
     def code_points(self) -> NDArray[np.uint32] | None:
         """The character that each token adds, (V,); None where it may be none, or several."""
         return None if self.labels or self.level != "character" else self._code_points
 
-    @cached_property
+    @lazy
     def _code_points(self) -> NDArray[np.uint32]:
         return np.array([0, *map(ord, self.tokens)], dtype=np.uint32)  # (V,)
 
-    @cached_property
+    @lazy
     def _token_bytes(self) -> TokenBytes:
         return TokenBytes([text or "" for text in self.texts()])
 

@@ -6,13 +6,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from functools import cache, cached_property
+from functools import cache
 from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makemore.errors import OptionError
+from makemore.once import lazy
 from makemore.token_bytes import TokenBytes
 from makemore.vocabulary import Vocabulary
 
@@ -104,7 +105,7 @@ class WordVocabulary(Vocabulary):
         ids[offsets[:-1][offsets[:-1] < offsets[1:]]] += self.first_label
         return self._token_bytes.join(ids, offsets)
 
-    @cached_property
+    @lazy
     def _token_bytes(self) -> TokenBytes:
         """Of each token, and then of each where it begins a string: without the space before it."""
         texts = ["", *self.tokens, " \ufffd"]

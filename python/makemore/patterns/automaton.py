@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makemore.errors import OptionError
+from makemore.once import lazy
 
 MAX_STATES = 8_000
 """Most states of an automaton."""
@@ -46,13 +46,13 @@ class TokenAutomaton:
         transitions[:, 0] = -1
         return cls(transitions, np.arange(length + 1) == length)
 
-    @cached_property
+    @lazy
     def shortest(self) -> NDArray[np.int32]:
         """(S,) fewest tokens from each state to an accepting one; `UNREACHABLE` where none is."""
         begins, ends = self._moves
         return _distances(ends, begins, self.accepting)
 
-    @cached_property
+    @lazy
     def _moves(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where transitions begin and end (E,), each pair of states once."""
         states, vocab_size = self.transitions.shape

@@ -57,7 +57,13 @@ def find_library() -> Path:
     return libraries.pop()
 
 
-_opening = threading.Lock()
+_opening = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a fork waits for a thread that opens it: the child could not
+    os.register_at_fork(
+        before=_opening.acquire,
+        after_in_parent=_opening.release,
+        after_in_child=_opening.release,
+    )
 
 
 def open_library() -> _core.Library:

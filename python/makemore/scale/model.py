@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
 from makemore.errors import ArtifactError, OrtError
 from makemore.loading import MAX_BYTES, load_again
+from makemore.once import lazy
 from makemore.runtime.onnxruntime_library import open_library
 from makemore.sampler import Sampler
 from makemore.source import sha256_of, source_of
@@ -51,7 +51,7 @@ class Model:
                 )
         return load_again(self.file, self.sha256, {"threads": 1})
 
-    @cached_property
+    @lazy
     def sampler(self) -> Sampler:
         """The same, opened once in a process that makes several shards."""
         return self.open()
