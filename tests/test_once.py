@@ -9,8 +9,6 @@ from contextlib import contextmanager
 import pytest
 from makemore.once import Once, lazy
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-
 
 class Slow:
     """Of which a thread computes `value` until it is told to go on."""
@@ -91,7 +89,8 @@ def test_what_could_not_be_computed_is_computed_again():
     assert value.get(lambda: 1 / 0) is None
 
 
-@needs_fork
+@pytest.mark.forks_threads
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.skipif(sys.platform == "darwin", reason="a fork with threads is not safe there")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("get", [once, lambda slow: slow.value], ids=["once", "lazy"])
