@@ -37,10 +37,10 @@ class PrefixTree {
 
   /// Adds a prefix of another tree.
   Prefix add_from(const PrefixTree& other, Prefix prefix) {
-    LargeVector<std::int32_t> tokens;
-    other.append_to(tokens, prefix);
+    copied_.clear();
+    other.append_to(copied_, prefix);
     Prefix copy = kEmpty;
-    for (const std::int32_t token : tokens) copy = add(copy, token);
+    for (const std::int32_t token : copied_) copy = add(copy, token);
     return copy;
   }
 
@@ -50,6 +50,7 @@ class PrefixTree {
     std::int32_t token;
   };
   LargeVector<Node> nodes_;
+  LargeVector<std::int32_t> copied_;  // tokens of a prefix, while it is copied
 };
 
 }  // namespace makemore

@@ -69,6 +69,7 @@ void PrefixTreeDecoder::run_part(SnapshotStep& step, Part&& part, std::size_t mi
   common_ = step.common_prefixes();
   const std::size_t begin = sequences_.size();
   const auto held = std::ssize(pending_);
+  finished_.sequences.reserve(part.rows);
   for (const auto& rows : part.sequences) {
     sequences_.insert(sequences_.end(), rows.begin(), rows.end());
   }

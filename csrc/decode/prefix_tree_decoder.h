@@ -61,9 +61,11 @@ class PrefixTreeDecoder {
   /// Groups of batches with their states, which any batch of the request can go on with.
   struct Part;
 
-  /// Moves the groups of batches that came to the same position to at most `count` parts of about
-  /// as many rows, the largest first. Those of one prefix become one group.
-  static std::vector<Part> merge(std::span<PrefixTreeDecoder> trees, std::size_t count);
+  /// Moves the groups of batches that came to the same position to parts, the largest first. Each
+  /// has about one in `share` of the rows that no larger one has, but `min_rows` at least. Those of
+  /// one prefix become one group.
+  static std::vector<Part> merge(std::span<PrefixTreeDecoder> trees, std::size_t share,
+                                 std::size_t min_rows);
 
   /// Goes on with a part too, until fewer than `min_rows` rows are left. The step must have run
   /// this batch only.

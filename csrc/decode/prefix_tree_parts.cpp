@@ -38,7 +38,8 @@ std::size_t PrefixTreeDecoder::largest_waiting() const {
 }
 
 std::vector<PrefixTreeDecoder::Part> PrefixTreeDecoder::merge(std::span<PrefixTreeDecoder> trees,
-                                                              std::size_t count) {
+                                                              std::size_t share,
+                                                              std::size_t min_rows) {
   struct Piece {
     PrefixTreeDecoder& tree;
     Group& group;
@@ -62,10 +63,10 @@ std::vector<PrefixTreeDecoder::Part> PrefixTreeDecoder::merge(std::span<PrefixTr
   std::ranges::stable_sort(sorted, std::ranges::lexicographical_compare, prefix);
 
   std::vector<Part> parts;
-  const std::size_t share = rows / count + 1;
   for (auto piece = sorted.begin(); piece != sorted.end();) {
     Part& part = parts.emplace_back();
-    while (piece != sorted.end() && part.rows < share) {
+    const std::size_t enough = std::max(rows / share, min_rows);
+    while (piece != sorted.end() && part.rows < enough) {
       const auto of_prefix = prefix(*piece);
       Group& first_group = (*piece)->group;
       const std::size_t begin = part.rows;
@@ -83,6 +84,7 @@ std::vector<PrefixTreeDecoder::Part> PrefixTreeDecoder::merge(std::span<PrefixTr
       merged.begin = begin;
       merged.end = part.rows;
     }
+    rows -= part.rows;
   }
   for (PrefixTreeDecoder& tree : trees) tree.waiting_.clear();
   std::ranges::sort(parts, std::ranges::greater(), &Part::rows);

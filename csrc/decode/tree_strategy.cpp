@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -21,8 +22,10 @@ struct Rows {
 /// Rows of one tree: many, so that they share prefixes, but little memory beside their strings.
 constexpr std::int64_t kTreeRows = std::int64_t{1} << 18;
 
-/// Parts of a tree for each worker, so that none waits long for the last one, and rows of a part.
-constexpr std::size_t kPartsPerWorker = 128, kMinPartRows = 64;
+/// A part of a tree has one in so many of a worker's share of the rows that are left, and the last
+/// ones so many rows, so that no worker waits long for another at the end: Polychronopoulos and
+/// Kuck (1987), Guided Self-Scheduling.
+constexpr std::size_t kPartsPerWorker = 16, kMinPartRows = 64;
 
 /// How many times as large the share of a worker is as a group that parts are made of, and as what
 /// it has at once.
@@ -91,23 +94,26 @@ std::vector<PrefixTreeDecoder::Part> begin(std::span<Worker* const> workers,
                  [&](std::size_t worker, std::size_t i) { run_to(worker, i, ends.max); });
   }
   for (auto& tree : trees) take(std::move(tree.finished()));
-  return PrefixTreeDecoder::merge(
-      trees, std::min(kPartsPerWorker * workers.size(), divide_up(rows.size(), kMinPartRows)));
+  return PrefixTreeDecoder::merge(trees, kPartsPerWorker * workers.size(), kMinPartRows);
 }
 
-/// Decodes the parts of a tree of `rows` rows. A worker takes the next one where it has too few
-/// rows for a full step; of few rows in all, where it has a small piece of its share.
+/// Decodes the parts of a tree. A worker takes the next one where it has too few rows for a full
+/// step; of few rows that are left in all, where it has a small piece of its share.
 void decode_parts(std::span<Worker* const> workers, const DecodeRequest& request,
-                  std::vector<PrefixTreeDecoder::Part> parts, std::size_t rows,
-                  CallCancellation& cancellation, const Take& take) {
-  const std::size_t enough = std::min(static_cast<std::size_t>(request.batch_size),
-                                      divide_up(rows, kPiecesPerWorker * workers.size()));
+                  std::vector<PrefixTreeDecoder::Part> parts, CallCancellation& cancellation,
+                  const Take& take) {
+  std::vector<std::size_t> left(parts.size());  // rows of each part and of those after it
+  std::transform_inclusive_scan(parts.rbegin(), parts.rend(), left.rbegin(), std::plus(),
+                                [](const auto& part) { return part.rows; });
   std::vector<PrefixTreeDecoder> trees;
   for (const Worker* worker : workers) trees.emplace_back(request, worker->step.vocab_size());
   std::vector<FinishedSequences> finished(parts.size());
   parallel_for(
       workers, parts.size(), cancellation,
       [&](std::size_t worker, std::size_t i) {
+        const std::size_t piece = divide_up(left[i], kPiecesPerWorker * workers.size());
+        const std::size_t enough =
+            std::min(std::max(piece, kMinPartRows), static_cast<std::size_t>(request.batch_size));
         trees[worker].run_part(*workers[worker]->snapshot_step, std::move(parts[i]), enough,
                                cancellation);
         finished[i] = std::exchange(trees[worker].finished(), {});
@@ -128,7 +134,7 @@ void decode_rows(std::span<Worker* const> workers, const DecodeRequest& request,
   if (snapshots && workers.size() > 1) {
     std::vector<PrefixTreeDecoder> trees;
     auto parts = begin(workers, request, rows, cancellation, take, trees);
-    return decode_parts(workers, request, std::move(parts), rows.size(), cancellation, take);
+    return decode_parts(workers, request, std::move(parts), cancellation, take);
   }
   const std::int64_t vocab_size = first.step.vocab_size();
   const std::size_t enough_groups = snapshots

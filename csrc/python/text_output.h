@@ -9,6 +9,7 @@
 
 #include "conversions.h"
 #include "output.h"
+#include "prefetch.h"
 #include "request.h"
 #include "running_calls.h"
 
@@ -33,9 +34,10 @@ class TextOutput final : public Output {
   void take(FinishedSequences&& finished) override {
     for (const auto& sequence : finished.sequences) tokens_ += sequence.length;
     require_room(request_, tokens_);
-    waiting_ += finished.sequences.size();
+    waiting_ += std::ssize(finished.sequences);
     taken_.push_back(std::move(finished));
-    if (waiting_ >= kAtOnce) RunningCalls::with_gil([this] { make_texts(); });
+    const std::int64_t enough = std::clamp((request_.rows - made_) / kPart, kFewest, kMost);
+    if (waiting_ >= enough) RunningCalls::with_gil([this] { make_texts(); });
   }
 
   void end_rows(std::int64_t, std::size_t, const ForEach&) override {}
@@ -50,8 +52,12 @@ class TextOutput final : public Output {
   }
 
  private:
-  /// Fewer sequences than this wait for more: the GIL is not asked for so often.
-  static constexpr std::size_t kAtOnce = 4096;
+  /// Sequences wait for more, so that the GIL is not asked for too often: for one in so many of
+  /// those to come, so that few are left when all have finished; and for how many.
+  static constexpr std::int64_t kPart = 8, kFewest = 256, kMost = 4096;
+
+  /// Sequences whose memory is asked for before their text is made: another thread has written it.
+  static constexpr std::size_t kAhead = 16;
 
   void make_texts() {
     if (!texts_) {
@@ -61,7 +67,10 @@ class TextOutput final : public Output {
     }
     for (const FinishedSequences& each : taken_) {
       const std::span tokens(each.tokens);
-      for (const auto& [row, begin, length, log_prob, reason] : each.sequences) {
+      const std::size_t count = each.sequences.size();
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto& [row, begin, length, log_prob, reason] = each.sequences[i];
+        prefetch(tokens.data() + each.sequences[std::min(i + kAhead, count - 1)].begin);
         PyList_SET_ITEM(texts_.ptr(), row, characters_.text(tokens.subspan(begin, length)));
       }
       made_ += std::ssize(each.sequences);
@@ -72,20 +81,21 @@ class TextOutput final : public Output {
 
   /// Shortens the list to the texts that there are. Returns the rows of the others.
   std::vector<std::int64_t> close_gaps() {
-    PyObject* const list = texts_.ptr();
+    PyObject** const texts = PySequence_Fast_ITEMS(texts_.ptr());
     std::vector<std::int64_t> rejected;
     rejected.reserve(static_cast<std::size_t>(request_.rows - made_));
     std::int64_t kept = 0;
     for (std::int64_t row = 0; row < request_.rows; ++row) {
-      PyObject* const text = PyList_GET_ITEM(list, row);
-      if (text == nullptr) {
+      if (texts[row] == nullptr) {
         rejected.push_back(row);
       } else {
-        PyList_SET_ITEM(list, row, nullptr);
-        PyList_SET_ITEM(list, kept++, text);
+        texts[kept++] = texts[row];
       }
     }
-    if (PyList_SetSlice(list, kept, request_.rows, nullptr) != 0) throw py::error_already_set();
+    std::fill(texts + kept, texts + request_.rows, nullptr);
+    if (PyList_SetSlice(texts_.ptr(), kept, request_.rows, nullptr) != 0) {
+      throw py::error_already_set();
+    }
     return rejected;
   }
 
@@ -94,7 +104,7 @@ class TextOutput final : public Output {
   py::object texts_;       // a list; null where a row has none yet, or does not pass
   std::int64_t made_ = 0;  // of them
   std::vector<FinishedSequences> taken_;
-  std::size_t waiting_ = 0;  // sequences of taken_
+  std::int64_t waiting_ = 0;  // sequences of taken_
   std::size_t tokens_ = 0;
 };
 
