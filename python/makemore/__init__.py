@@ -31,6 +31,7 @@ from makemore.sample import Sample, SampleColumns
 from makemore.sampler import NextToken, Sampler
 from makemore.scorer import Ranks
 from makemore.search.most_likely import MostLikely
+from makemore.search.prepared import PreparedRequest
 from makemore.search.stream import AsyncSampleStream, SampleStream
 
 __version__ = version("makemore")
@@ -50,6 +51,7 @@ __all__ = [
     "OptionError",
     "OptionTypeError",
     "OrtError",
+    "PreparedRequest",
     "Ranks",
     "Sample",
     "SampleColumns",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
 from makemore._core import CancellationToken
-from makemore.limits import Limit, checked, integer
+from makemore.limits import CANCELLATION, COUNT, FIRST_ROW, SEED, Limit, checked
 from makemore.options import DrawOptions, FilterOptions, SampleOptions, document
 
 P = ParamSpec("P")
@@ -15,10 +15,7 @@ T = TypeVar("T")
 Call = TypeVar("Call")
 Result = TypeVar("Result")
 
-_CANCELLATION = Limit(CancellationToken, "a CancellationToken")
-
-
-_CANCEL = {"limit": _CANCELLATION}
+_CANCEL = {"limit": CANCELLATION}
 
 
 @checked
@@ -26,7 +23,7 @@ _CANCEL = {"limit": _CANCELLATION}
 class SampleCall(SampleOptions):
     """What `Sampler.sample` takes: how many strings, the options, and what may end the call."""
 
-    n: int = field(metadata={"limit": integer(0)})
+    n: int = field(metadata={"limit": COUNT})
     cancellation: CancellationToken | None = field(default=None, kw_only=True, metadata=_CANCEL)
 
 
@@ -35,7 +32,7 @@ class SampleCall(SampleOptions):
 class StreamCall(SampleOptions):
     """What `Sampler.stream` takes: how many strings, or None for no end, and the options."""
 
-    n: int | None = field(default=None, metadata={"limit": integer(0)})
+    n: int | None = field(default=None, metadata={"limit": COUNT})
 
 
 @checked
@@ -43,9 +40,9 @@ class StreamCall(SampleOptions):
 class RowsCall(FilterOptions):
     """What `Sampler.sample_rows` takes: which rows, the options, and what may end the call."""
 
-    first_row: int = field(metadata={"limit": integer(0, 2**64)})
-    rows: int = field(metadata={"limit": integer(0)})
-    seed: int = field(kw_only=True, metadata={"limit": integer(0, 2**64)})
+    first_row: int = field(metadata={"limit": FIRST_ROW})
+    rows: int = field(metadata={"limit": COUNT})
+    seed: int = field(kw_only=True, metadata={"limit": SEED})
     cancellation: CancellationToken | None = field(default=None, kw_only=True, metadata=_CANCEL)
 
 
@@ -54,7 +51,7 @@ class RowsCall(FilterOptions):
 class MostLikelyCall(FilterOptions):
     """What `Sampler.most_likely` takes: how many strings, the options, what may end the call."""
 
-    k: int = field(metadata={"limit": integer(0)})
+    k: int = field(metadata={"limit": COUNT})
     cancellation: CancellationToken | None = field(default=None, kw_only=True, metadata=_CANCEL)
 
 
@@ -78,9 +75,9 @@ class CompleteCall(DrawOptions):
             )
         }
     )
-    n: int = field(default=1, metadata={"limit": integer(0)})
-    seed: int | None = field(default=None, kw_only=True, metadata={"limit": integer(0, 2**64)})
-    first_row: int = field(default=0, kw_only=True, metadata={"limit": integer(0, 2**64)})
+    n: int = field(default=1, metadata={"limit": COUNT})
+    seed: int | None = field(default=None, kw_only=True, metadata={"limit": SEED})
+    first_row: int = field(default=0, kw_only=True, metadata={"limit": FIRST_ROW})
     cancellation: CancellationToken | None = field(default=None, kw_only=True, metadata=_CANCEL)
 
 

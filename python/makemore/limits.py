@@ -29,6 +29,8 @@ class Limit:
 
         A type that does not fit is an `OptionTypeError`.
         """
+        if type(value) is self.type and self.holds(value):
+            return value
         try:
             plain = _PARSERS[self.type](value)
         except (TypeError, ValueError, OverflowError):
@@ -43,6 +45,11 @@ def integer(least: int, below: int = 2**63, note: str = "") -> Limit:
     """An integer from `least` to below a power of 2."""
     words = f"an integer >= {least} and < 2**{below.bit_length() - 1}{note}"
     return Limit(int, words, lambda value: least <= value < below)
+
+
+COUNT = integer(0)
+SEED = FIRST_ROW = integer(0, 2**64)
+CANCELLATION = Limit(CancellationToken, "a CancellationToken")
 
 
 def shown(value: object) -> str:
@@ -118,8 +125,10 @@ def checked(options: type[T]) -> type[T]:
     once; setting them one by one, as its own does, takes longer than the rest of a short call.
     """
     signature = inspect.signature(options)
-    positional = [name for name, each in signature.parameters.items() if each.kind.value == 1]
-    required = {name for name, each in signature.parameters.items() if each.default is each.empty}
+    parameters = signature.parameters.values()
+    first = next((each.name for each in parameters if each.kind.value == 1), None)
+    required = {each.name for each in parameters if each.default is each.empty}
+    first_is_enough = required <= {first}
     every = fields(options)  # type: ignore[arg-type]
     defaults = {each.name: each.default for each in every if each.default is not MISSING}
     limits = {each.name: _limit_of(each) for each in every}
@@ -129,14 +138,10 @@ def checked(options: type[T]) -> type[T]:
     }
 
     def init(self: T, *args: Any, **given: Any) -> None:
-        if args and (len(args) > len(positional) or not given.keys().isdisjoint(positional)):
+        if len(args) == 1 and first_is_enough and first is not None and first not in given:
+            given[first] = args[0]  # as most calls are
+        elif args or required:
             given = dict(signature.bind(*args, **given).arguments)  # raises TypeError
-        else:
-            for name, value in zip(positional, args, strict=False):
-                given[name] = value
-        for name in required:
-            if name not in given:
-                signature.bind(**given)  # raises TypeError
         values = self.__dict__
         values.update(defaults)
         for name, value in given.items():

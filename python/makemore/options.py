@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makemore.limits import Limit, checked, integer, option
+from makemore.limits import FIRST_ROW, SEED, Limit, checked, integer, option
 
 BATCH_SIZE = 256
 """Rows decoded together, unless the caller says otherwise."""
@@ -28,7 +28,6 @@ MAX_EMPTY_ROWS = 2**16
 """The same where nothing is asked for but that a string is not empty: of a model that makes hardly
 anything else.
 """
-
 
 Adjust = Callable[[NDArray[np.int64], NDArray[np.float32]], ArrayLike]
 """(ids so far (length,), logits (V,)) -> logits (V,)."""
@@ -144,13 +143,8 @@ class FilterOptions(DrawOptions):
 
 @checked
 @dataclass(frozen=True, kw_only=True)
-class SampleOptions(FilterOptions):
-    """Options of `Sampler.sample`. With none given, strings follow the model exactly, but for the
-    empty string, which is left out.
-
-    Options that are used again and again can be kept: `options = SampleOptions(temperature=0.8)`,
-    and then `sampler.sample(3, **options)`. Raises `OptionError` for a value that cannot be.
-    """
+class SearchOptions(FilterOptions):
+    """Which of the strings that pass are found: those that `Sampler.prepare` makes ready."""
 
     unique: bool = option(False, Limit(bool, "True or False"), "Each string once.")
     max_rows: int | None = option(
@@ -160,12 +154,6 @@ class SampleOptions(FilterOptions):
         none=f"{MAX_ROWS:,}, or 100 for each string if more; {MAX_EMPTY_ROWS:,} where only the "
         "empty string does not pass",
     )
-    seed: int | None = option(
-        None, integer(0, 2**64), "Same seed, same strings.", none="fresh entropy"
-    )
-    first_row: int = option(
-        0, integer(0, 2**64), "Number of the first row; seed and number name a string for good."
-    )
 
     @property
     def asks(self) -> bool:
@@ -174,6 +162,22 @@ class SampleOptions(FilterOptions):
         return (
             patterns or self.min_length > 1 or self.not_in is not None or self.novel or self.unique
         )
+
+
+@checked
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions(SearchOptions):
+    """Options of `Sampler.sample`. With none given, strings follow the model exactly, but for the
+    empty string, which is left out.
+
+    Options that are used again and again can be kept: `options = SampleOptions(temperature=0.8)`,
+    and then `sampler.sample(3, **options)`. Raises `OptionError` for a value that cannot be.
+    """
+
+    seed: int | None = option(None, SEED, "Same seed, same strings.", none="fresh entropy")
+    first_row: int = option(
+        0, FIRST_ROW, "Number of the first row; seed and number name a string for good."
+    )
 
 
 def options_of(call: Any) -> list[Field[Any]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -21,18 +21,19 @@ from makemore.calls import (
     takes,
 )
 from makemore.cancellation import until_cancelled
-from makemore.errors import ExhaustedError
+from makemore.engine import Engine
 from makemore.fingerprints import Fingerprints
 from makemore.limits import Limit
-from makemore.options import FilterOptions, SampleOptions
+from makemore.options import FilterOptions, SearchOptions
 from makemore.sample import Sample, SampleColumns
 from makemore.scorer import Scorer
 from makemore.search.most_likely import BestFirstSearch, MostLikely
 from makemore.search.next_tokens import NextTokens
-from makemore.search.plan import PlanCache
-from makemore.search.row_search import RowSearch, require_row_numbers
+from makemore.search.plan import Plan, PlanCache
+from makemore.search.prepared import PreparedRequest
+from makemore.search.row_search import RowSearch, require_row_numbers, seed_of
 from makemore.search.stream import AsyncSampleStream, SampleStream
-from makemore.search.string_filter import text_filter
+from makemore.search.string_filter import TextFilter, text_filter
 
 STREAM_CHUNK = 65_536
 """Strings that a stream makes at a time at most."""
@@ -93,34 +94,26 @@ class Sampler(Scorer):
         does not know, or a pattern that no string matches; `ExhaustedError`, which holds the
         strings found, where fewer than n pass in as many rows as are tried; `CancelledError`.
         """
-        search = self._search(call, _seed(call.seed), cancellation=call.cancellation)
-        found: list[str] = []
-        try:
-            for chunk in search.chunks(call.n):
-                if found:
-                    found += chunk.texts
-                else:  # mostly it has all of them, and need not be copied
-                    found = chunk.texts
-        except ExhaustedError as error:
-            error.found = found
-            raise
-        return found
+        return self._search(call, call.seed, call.first_row, call.cancellation).texts(call.n)
 
     @takes(SampleCall)
     def sample_ids(self, call: SampleCall) -> list[Sample]:
         """Makes the strings that `sample` makes, each with its ids, log-probability, finish reason,
         seed and row. To go on after them, take the last one's row + 1 as `first_row`.
         """
-        seed = _seed(call.seed)
-        search = self._search(call, seed, log_probs=True, cancellation=call.cancellation)
-        found: list[Sample] = []
-        try:
-            for chunk in search.chunks(call.n):
-                found += chunk.samples(seed)
-        except ExhaustedError as error:
-            error.found = found
-            raise
-        return found
+        search = self._search(call, call.seed, call.first_row, call.cancellation, log_probs=True)
+        return search.samples(call.n)
+
+    @takes(SearchOptions)
+    def prepare(self, options: SearchOptions) -> PreparedRequest:
+        """Makes ready what is asked for again and again, say for each request to a server:
+
+            short = sampler.prepare(prefix="ma", max_length=5)
+            short.sample(3, seed=1)  # as sampler.sample(3, seed=1, prefix="ma", max_length=5)
+
+        Raises `OptionError` as `sample` does.
+        """
+        return PreparedRequest(partial(RowSearch, *self._made_ready(options)))
 
     @takes(RowsCall)
     def sample_rows(self, call: RowsCall) -> list[Sample]:
@@ -145,17 +138,17 @@ class Sampler(Scorer):
         n is None. It holds a chunk of them at a time, and works only when the next is asked for.
         """
         cancellation = CancellationToken()
-        search = self._search(call, _seed(call.seed), cancellation=cancellation)
+        search = self._search(call, call.seed, call.first_row, cancellation)
         chunks = search.chunks(call.n, STREAM_CHUNK)
         return SampleStream(chunks, lambda chunk: chunk.texts, cancellation)
 
     @takes(StreamCall)
     def stream_ids(self, call: StreamCall) -> SampleStream[Sample]:
         """The same of what `sample_ids` would make."""
-        cancellation, seed = CancellationToken(), _seed(call.seed)
-        search = self._search(call, seed, log_probs=True, cancellation=cancellation)
+        cancellation = CancellationToken()
+        search = self._search(call, call.seed, call.first_row, cancellation, log_probs=True)
         chunks = search.chunks(call.n, STREAM_CHUNK)
-        return SampleStream(chunks, lambda chunk: chunk.samples(seed), cancellation)
+        return SampleStream(chunks, lambda chunk: chunk.samples(search.seed), cancellation)
 
     @takes(StreamCall)
     def astream(self, call: StreamCall) -> AsyncSampleStream[str]:
@@ -185,7 +178,7 @@ class Sampler(Scorer):
             **self.draw(call),
         )
         texts, _ = self.decode_texts(
-            request, len(prompts) * call.n, call.first_row, _seed(call.seed), call.cancellation
+            request, len(prompts) * call.n, call.first_row, seed_of(call.seed), call.cancellation
         )
         ends = range(0, len(texts) + 1, call.n) if call.n else [0] * (len(prompts) + 1)
         return [texts[begin:end] for begin, end in pairwise(ends)]
@@ -219,34 +212,28 @@ class Sampler(Scorer):
         ]
 
     def _search_rows(self, call: RowsCall) -> RowSearch:
-        options = SampleOptions(
-            **{each.name: call[each.name] for each in fields(FilterOptions)},
-            first_row=call.first_row,
-        )
-        return self._search(options, call.seed, log_probs=True, cancellation=call.cancellation)
+        options = SearchOptions(**{each.name: call[each.name] for each in fields(FilterOptions)})
+        return self._search(options, call.seed, call.first_row, call.cancellation, log_probs=True)
 
     def _search(
         self,
-        options: SampleOptions,
-        seed: int,
+        options: SearchOptions,
+        seed: int | None,
+        first_row: int,
+        cancellation: CancellationToken | None,
         *,
         log_probs: bool = False,
-        cancellation: CancellationToken | None = None,
     ) -> RowSearch:
         return RowSearch(
-            self,
-            options,
-            self._plans.get(self, options),
-            text_filter(options, self.fingerprints),
-            seed=seed,
-            log_probs=log_probs,
-            cancellation=cancellation,
+            *self._made_ready(options), seed, first_row, cancellation, log_probs=log_probs
         )
+
+    def _made_ready(
+        self, options: SearchOptions
+    ) -> tuple[Engine, SearchOptions, Plan, TextFilter | None]:
+        plan = self._plans.get(self, options)
+        return self, options, plan, text_filter(options, self.fingerprints)
 
 
 def _no_fingerprints() -> None:
     """Of a model whose training lines are not known."""
-
-
-def _seed(seed: int | None) -> int:
-    return secrets.randbits(63) if seed is None else seed

@@ -37,7 +37,7 @@ class DistinctSearch:
         self._search = search
         self._seen: set[str] = set()
         self._kept: list[Chunk] = []  # what was found, while a trie may yet be made of it
-        self._block_end = self._window_begin = search.options.first_row
+        self._block_end = self._window_begin = search.first_row
         self._block_end += BLOCK
         self._passed = self._repeats = 0  # of the window
         self.repeats_dominate = False
@@ -46,7 +46,7 @@ class DistinctSearch:
         """What comes first in this chunk, the next of the search. Where repeats dominate after a
         block of rows, what comes later is left for the trie.
         """
-        end = self._search.options.first_row + self._search.tried
+        end = self._search.first_row + self._search.tried
         rows = chunk.rows()
         fresh: list[int] = []
         at = 0
@@ -65,7 +65,7 @@ class DistinctSearch:
                 break
             self._end_block()
         if self.repeats_dominate:
-            self._search.tried = self._window_begin - self._search.options.first_row
+            self._search.tried = self._window_begin - self._search.first_row
         found = chunk if len(fresh) == len(chunk.texts) else chunk.take(fresh)
         if len(self._seen) <= MAX_FOUND:
             self._kept.append(found)
@@ -120,4 +120,4 @@ class DistinctSearch:
         search = self._search
         search.require_rows(n)
         search.tried += 1
-        return search.options.first_row + search.tried - 1
+        return search.first_row + search.tried - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +11,8 @@ from makemore._core import CancellationToken, Strings
 from makemore.decoded import Decoded
 from makemore.engine import Engine
 from makemore.errors import ExhaustedError, OptionError
-from makemore.options import MAX_EMPTY_ROWS, MAX_ROWS, SampleOptions
+from makemore.options import MAX_EMPTY_ROWS, MAX_ROWS, SearchOptions
+from makemore.sample import Sample
 from makemore.search.chunk import Chunk
 from makemore.search.distinct import DistinctSearch
 from makemore.search.plan import Plan
@@ -24,24 +26,26 @@ _MAX_CHUNK = 1 << 22
 
 
 class RowSearch:
-    """A search among the rows of a seed, from `options.first_row` on."""
+    """A search among the rows of a seed, from `first_row` on."""
 
     def __init__(
         self,
         engine: Engine,
-        options: SampleOptions,
+        options: SearchOptions,
         plan: Plan,
         text_filter: TextFilter | None,
-        *,
-        seed: int,
-        log_probs: bool,
+        seed: int | None,
+        first_row: int,
         cancellation: CancellationToken | None,
+        *,
+        log_probs: bool,
     ) -> None:
         self.engine = engine
         self.options = options
         self.plan = plan
         self.text_filter = text_filter
-        self.seed = seed
+        self.seed = seed_of(seed)
+        self.first_row = first_row
         self.log_probs = log_probs
         self.texts_only = not log_probs and not options.unique  # a trie is made of their ids
         self.cancellation = cancellation
@@ -76,8 +80,41 @@ class RowSearch:
 
     def _next_row(self, rows: int) -> int:
         """The first of so many rows that come next."""
-        require_row_numbers(self.options.first_row, self.tried + rows)
-        return self.options.first_row + self.tried
+        require_row_numbers(self.first_row, self.tried + rows)
+        return self.first_row + self.tried
+
+    def texts(self, n: int) -> list[str]:
+        """The first n strings that pass.
+
+        `ExhaustedError`, with those that were found, where the rows end before.
+        """
+        found: list[str] = []
+        if self.texts_only and self.text_filter is None and self.options.max_rows is None:
+            # Mostly that is all, and a call for one string need not wait for what `chunks` does.
+            found, _ = self.engine.decode_texts(
+                self.plan.request, n, self._next_row(n), self.seed, self.cancellation
+            )
+            self.tried, self.found = n, len(found)
+            if self.found == n:
+                return found
+        try:
+            for chunk in self.chunks(n):
+                found += chunk.texts
+        except ExhaustedError as error:
+            error.found = found
+            raise
+        return found
+
+    def samples(self, n: int) -> list[Sample]:
+        """The same with all that is known of them; the search must make log-probabilities."""
+        found: list[Sample] = []
+        try:
+            for chunk in self.chunks(n):
+                found += chunk.samples(self.seed)
+        except ExhaustedError as error:
+            error.found = found
+            raise
+        return found
 
     def chunks(self, n: int | None, most: int | None = None) -> Iterator[Chunk]:
         """The first n strings that pass, or all of them; `most` at a time, few at first.
@@ -96,7 +133,7 @@ class RowSearch:
                 chunk = distinct.without_repeats(chunk)
             if left is not None and len(chunk.texts) > left:
                 chunk = chunk.take(np.arange(left))
-                self.tried = chunk.rows()[-1] + 1 - self.options.first_row
+                self.tried = chunk.rows()[-1] + 1 - self.first_row
             self.found += len(chunk.texts)
             if chunk.texts:
                 yield chunk
@@ -125,7 +162,7 @@ class RowSearch:
         if limit is None:
             fewest = MAX_ROWS if self.options.asks else MAX_EMPTY_ROWS
             limit = max(fewest, ROWS_PER_STRING * (self.found + 1 if n is None else n))
-        left = min(limit, 2**64 - self.options.first_row) - self.tried
+        left = min(limit, 2**64 - self.first_row) - self.tried
         if left <= 0:
             raise self.given_up(n)
         return left
@@ -143,6 +180,11 @@ class RowSearch:
         elif self.found == 0:
             message += "; fewer than 1 in so many pass; more are tried with a larger max_rows"
         return ExhaustedError(message, rows=self.tried)
+
+
+def seed_of(seed: int | None) -> int:
+    """The seed of a call, which may have none."""
+    return secrets.randbits(63) if seed is None else seed
 
 
 def require_row_numbers(first_row: int, rows: int) -> None:
