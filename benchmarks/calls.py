@@ -1,8 +1,9 @@
 """What a call costs: `python benchmarks/calls.py ARTIFACT [--against PYTHON]`.
 
 Processor time of `sample(1, seed=...)` in microseconds: with 64 seeds again and again, whose
-strings the cache knows to their ends, so that little is left but the call itself; with the same,
-the cache emptied before each call; and with a seed for each call. With `--against`, the interpreter
+strings the cache knows to their ends, so that little is left but the call itself; the same of a
+prepared request, or of the sampler where an older version has none; the same, the cache emptied
+before each call; and with a seed for each call. With `--against`, the interpreter
 of another environment, such as one of another commit, takes turns, and the ratio is the median of
 those of the rounds.
 """
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 CALLS = 5_000
 KNOWN = 64
@@ -57,20 +59,23 @@ def measure(artifact: Path) -> dict[str, float]:
 
     sampler = makemore.load(artifact, threads=1)
 
-    def microseconds(seeds: Sequence[int], *, cold: bool = False) -> float:
+    prepared = sampler.prepare() if hasattr(sampler, "prepare") else sampler
+
+    def microseconds(asked: Any, seeds: Sequence[int], *, cold: bool = False) -> float:
         began = time.process_time()
         for seed in seeds:
             if cold:
                 sampler.clear_cache()
-            sampler.sample(1, seed=seed)
+            asked.sample(1, seed=seed)
         return 1e6 * (time.process_time() - began) / len(seeds)
 
     again = [seed % KNOWN for seed in range(CALLS)]
-    microseconds(again)
+    microseconds(sampler, again)
     return {
-        "a known name": microseconds(again),
-        "the same, the cache emptied before it": microseconds(again, cold=True),
-        "a new name": microseconds(range(KNOWN, KNOWN + CALLS)),
+        "a known name": microseconds(sampler, again),
+        "the same, of a prepared request": microseconds(prepared, again),
+        "the same, the cache emptied before it": microseconds(sampler, again, cold=True),
+        "a new name": microseconds(sampler, range(KNOWN, KNOWN + CALLS)),
     }
 
 
