@@ -54,7 +54,7 @@ class TextOutput final : public Output {
  private:
   /// Sequences wait for more, so that the GIL is not asked for too often: for one in so many of
   /// those to come, so that few are left when all have finished; and for how many.
-  static constexpr std::int64_t kPart = 8, kFewest = 256, kMost = 4096;
+  static constexpr std::int64_t kPart = 8, kFewest = 1024, kMost = 4096;
 
   /// Sequences whose memory is asked for before their text is made: another thread has written it.
   static constexpr std::size_t kAhead = 16;

@@ -125,10 +125,10 @@ def checked(options: type[T]) -> type[T]:
     once; setting them one by one, as its own does, takes longer than the rest of a short call.
     """
     signature = inspect.signature(options)
-    parameters = signature.parameters.values()
-    first = next((each.name for each in parameters if each.kind.value == 1), None)
-    required = {each.name for each in parameters if each.default is each.empty}
-    first_is_enough = required <= {first}
+    positional = [name for name, each in signature.parameters.items() if each.kind.value == 1]
+    required = {name for name, each in signature.parameters.items() if each.default is each.empty}
+    first = next(iter(positional), "")
+    first_is_enough = bool(positional) and required <= {first}
     every = fields(options)  # type: ignore[arg-type]
     defaults = {each.name: each.default for each in every if each.default is not MISSING}
     limits = {each.name: _limit_of(each) for each in every}
@@ -138,10 +138,13 @@ def checked(options: type[T]) -> type[T]:
     }
 
     def init(self: T, *args: Any, **given: Any) -> None:
-        if len(args) == 1 and first_is_enough and first is not None and first not in given:
+        if len(args) == 1 and first_is_enough and first not in given:
             given[first] = args[0]  # as most calls are
-        elif args or required:
-            given = dict(signature.bind(*args, **given).arguments)  # raises TypeError
+        else:
+            all_given = dict(zip(positional, args, strict=False)) | given
+            if len(all_given) < len(args) + len(given) or not required <= all_given.keys():
+                signature.bind(*args, **given)  # raises TypeError
+            given = all_given
         values = self.__dict__
         values.update(defaults)
         for name, value in given.items():
