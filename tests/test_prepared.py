@@ -1,6 +1,7 @@
 """A request that is made ready once gives what the sampler's own calls give."""
 
 import inspect
+import pickle
 import threading
 
 import makemore
@@ -154,6 +155,12 @@ def test_threads_may_share_one(bigram):
         thread.join()
     for seed, calls in made.items():
         assert all(call == bigram.sample(5, seed=seed, min_length=2) for call in calls)
+
+
+def test_a_pickle_makes_the_same_strings(bigram):
+    prepared = bigram.prepare(prefix="a", not_in={"aa"}, unique=True)
+    again = pickle.loads(pickle.dumps(prepared))
+    assert again.sample(5, seed=4) == prepared.sample(5, seed=4)
 
 
 def test_its_options_are_in_the_signature_and_the_help(bigram):

@@ -113,7 +113,8 @@ class Sampler(Scorer):
 
         Raises `OptionError` as `sample` does.
         """
-        return PreparedRequest(partial(RowSearch, *self._made_ready(options)))
+        search = partial(RowSearch, *self._made_ready(options))
+        return PreparedRequest(self.prepare, options, search)
 
     @takes(RowsCall)
     def sample_rows(self, call: RowsCall) -> list[Sample]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from makemore._core import CancellationToken
 from makemore.limits import CANCELLATION, COUNT, FIRST_ROW, SEED
+from makemore.options import SearchOptions
 from makemore.sample import Sample
 from makemore.search.row_search import RowSearch
 
@@ -15,12 +17,22 @@ class PreparedRequest:
 
     Its calls are those of the sampler with the options that it was made with, in less time: these
     were checked, and patterns compiled, once. Several threads may use it at once. `OptionError`
-    where the sampler is closed.
+    where the sampler is closed. A pickle has the sampler and the options.
     """
 
-    def __init__(self, search: Callable[..., RowSearch]) -> None:
-        """search: begins one, for the rows of a seed."""
+    def __init__(
+        self,
+        prepare: Callable[..., PreparedRequest],
+        options: SearchOptions,
+        search: Callable[..., RowSearch],
+    ) -> None:
+        """prepare: makes another one of options. search: begins one, for the rows of a seed."""
+        self._prepare = prepare
+        self._options = options
         self._search = search
+
+    def __reduce__(self) -> tuple[Callable[[], PreparedRequest], tuple[()]]:
+        return partial(self._prepare, **self._options), ()
 
     def sample(
         self,
