@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <functional>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -103,8 +102,7 @@ void decode_parts(std::span<Worker* const> workers, const DecodeRequest& request
                   std::vector<PrefixTreeDecoder::Part> parts, CallCancellation& cancellation,
                   const Take& take) {
   std::vector<std::size_t> left(parts.size());  // rows of each part and of those after it
-  std::transform_inclusive_scan(parts.rbegin(), parts.rend(), left.rbegin(), std::plus(),
-                                [](const auto& part) { return part.rows; });
+  for (std::size_t i = parts.size(), rows = 0; i-- > 0;) left[i] = rows += parts[i].rows;
   std::vector<PrefixTreeDecoder> trees;
   for (const Worker* worker : workers) trees.emplace_back(request, worker->step.vocab_size());
   std::vector<FinishedSequences> finished(parts.size());
