@@ -159,7 +159,7 @@ def test_a_call_that_runs_while_the_cache_is_cleared_leaves_nothing_in_it(rows, 
     assert cache_bytes(loaded) == []
     loaded.new_step = made
     assert loaded.sample(rows, min_length=0, seed=1) == expected
-    assert cache_bytes(loaded)[0] > 0
+    assert sum(cache_bytes(loaded)) > 0  # one worker may have done all of it
 
 
 def test_a_closed_sampler_is_refused(fresh):
