@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from makemore.search.chunk import Chunk
 from makemore.search.distinct import DistinctSearch
 from makemore.search.plan import Plan
 from makemore.search.string_filter import TextFilter
+
+T = TypeVar("T")
 
 ROWS_PER_STRING = 100
 """Rows that are tried for each string, by default, where that is more than `MAX_ROWS`."""
@@ -97,20 +100,17 @@ class RowSearch:
             self.tried, self.found = n, len(found)
             if self.found == n:
                 return found
-        try:
-            for chunk in self.chunks(n):
-                found += chunk.texts
-        except ExhaustedError as error:
-            error.found = found
-            raise
-        return found
+        return self._extend(found, n, lambda chunk: chunk.texts)
 
     def samples(self, n: int) -> list[Sample]:
         """The same with all that is known of them; the search must make log-probabilities."""
-        found: list[Sample] = []
+        return self._extend([], n, lambda chunk: chunk.samples(self.seed))
+
+    def _extend(self, found: list[T], n: int, of: Callable[[Chunk], list[T]]) -> list[T]:
+        """What was found, and the rest of n."""
         try:
             for chunk in self.chunks(n):
-                found += chunk.samples(self.seed)
+                found += of(chunk)
         except ExhaustedError as error:
             error.found = found
             raise
